@@ -1,0 +1,1 @@
+"""Text to bits and back: assembler, linker, printer and ELF objects."""

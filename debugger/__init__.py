@@ -1,0 +1,1 @@
+"""One debugging session engine, and the front ends on top of it."""

@@ -1,0 +1,1 @@
+"""The machine running: memories, engines, semaphores, schedules and timing."""

@@ -1,0 +1,1 @@
+"""The Model Toolkit: real transformers out of kernels."""
