@@ -1,7 +1,7 @@
 """Sohu: write a kernel in Python, read its assembly, run its binary, step through it as tensors.
 
-This is the front door. A name is fetched from its room (`sohu.isa`, `sohu.dsl`, ...) when it is first used, so
-that `import sohu.isa` does not pay for the compiler, and `import sohu` pays for nothing.
+This is the front door. A name is fetched from its room (`sohu.isa`, `sohu.dsl`, ...) when it is first used,
+so that `import sohu.isa` does not pay for the compiler, and `import sohu` pays for nothing.
 """
 
 from typing import TYPE_CHECKING
