@@ -1,0 +1,99 @@
+"""Chip configurations: one TOML file each (sohu/isa/chips), read into a Chip."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sohu.isa.errors import SohuError
+from sohu.isa.machine import MIN_QUEUE_DEPTH, Space
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chip's figures: sizes in bytes, rates per cycle, latencies in cycles. docs/machine.md argues each."""
+
+    name: str
+    clock_hz: float
+    hbm_bytes: int
+    sram_bytes: int
+    acc_bytes: int
+    hbm_bytes_per_cycle: float
+    hbm_latency: int
+    dma_queue_bytes_per_cycle: float
+    mxu_arrays: int
+    mxu_rows: int
+    mxu_cols: int
+    mxu_rate: Mapping[str, float]  # products per cell and cycle, by operand dtype
+    vpu_lanes: int  # float32 elements per cycle
+    vpu_latency: int
+    link_bytes_per_cycle: float
+    link_latency: int
+    queue_depth: int
+
+    def capacity(self, space: Space) -> int:
+        """Bytes of a memory."""
+        return {Space.HBM: self.hbm_bytes, Space.SRAM: self.sram_bytes, Space.ACC: self.acc_bytes}[space]
+
+
+def chips() -> list[str]:
+    """Names of the configurations that come with the toolchain."""
+    files = resources.files("sohu.isa").joinpath("chips").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+def load_chip(name: str = "sohu") -> Chip:
+    """A configuration by name, or from a path ending in .toml.
+
+    Raises SohuError for an unknown name (with the nearest one), a missing or unknown key, a bad value.
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text()
+        except (OSError, UnicodeDecodeError) as e:
+            raise SohuError(f"cannot read chip configuration {name}: {e}") from None
+    else:
+        if name not in chips():
+            near = difflib.get_close_matches(name, chips(), 1)
+            known = f"there are: {', '.join(chips())}; or give a .toml file"
+            hint = f"did you mean {near[0]!r}?" if near else known
+            raise SohuError(f"unknown chip {name!r}", help=hint)
+        text = resources.files("sohu.isa").joinpath(f"chips/{name}.toml").read_text()
+    try:
+        return _chip(tomllib.loads(text), name)
+    except tomllib.TOMLDecodeError as e:
+        raise SohuError(f"chip configuration {name}: {e}") from None
+
+
+def _chip(data: dict[str, Any], origin: str) -> Chip:
+    names = {f.name: f for f in fields(Chip)}
+    for key in data:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else ""
+            raise SohuError(f"chip configuration {origin}: unknown key {key!r}", help=hint)
+    missing = sorted(set(names) - set(data))
+    if missing:
+        raise SohuError(f"chip configuration {origin}: missing {', '.join(missing)}")
+    for key, value in data.items():
+        if key == "name":
+            good, wants = isinstance(value, str), "text"
+        elif key == "mxu_rate":
+            good = isinstance(value, dict) and all(_positive(rate) for rate in value.values())
+            wants = "a table of positive numbers"
+        else:
+            good, wants = _positive(value), "a positive number"
+        if not good:
+            raise SohuError(f"chip configuration {origin}: {key} = {value!r}, wants {wants}")
+    if data["queue_depth"] < MIN_QUEUE_DEPTH:
+        raise SohuError(f"chip configuration {origin}: queues are at least {MIN_QUEUE_DEPTH} deep")
+    return Chip(**data)
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,76 @@
+"""Cost functions of rows: the cycles an engine is busy. docs/machine.md says where figures come from."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from sohu.isa.instruction import Cost, CostArgs
+from sohu.isa.shapes import Shape
+
+
+def per_element(cycles: float, operand: int = 0) -> Cost:
+    """`cycles` per element of a tile operand and lane, after the VPU's latency."""
+
+    def cost(a: CostArgs) -> float:
+        return a.chip.vpu_latency + ceil(prod(a.shapes[operand]) * cycles / a.chip.vpu_lanes)
+
+    return cost
+
+
+def systolic() -> Cost:
+    """Matrix product acc[.., M, N], a[.., M, K], b[.., K, N], weight-stationary.
+
+    K x N is cut into array-sized folds, spread over the arrays; a fold streams M rows (at the rate of the
+    wider operand's dtype) while the next fold's weights load behind it; the first fold's load and the last
+    one's drain are exposed: 2 rows + cols - 2 (the fill of SCALE-Sim's weight-stationary formula).
+    """
+
+    def cost(a: CostArgs) -> float:
+        c = a.chip
+        (acc, lhs, _rhs) = a.shapes[:3]
+        m, k, n = acc[-2], lhs[-1], acc[-1]
+        folds = prod(acc[:-2]) * ceil(k / c.mxu_rows) * ceil(n / c.mxu_cols)
+        rate = min(c.mxu_rate[d.name] for d in a.dtypes[1:3])
+        stream = max(ceil(m / rate), c.mxu_rows)  # loading a fold's weights takes one cycle per array row
+        # with fewer folds than arrays, the rows of one fold are split over idle arrays
+        split = max(1, min(c.mxu_arrays // max(folds, 1), ceil(m / c.mxu_rows)))
+        waves = ceil(folds / c.mxu_arrays)
+        return waves * max(ceil(stream / split), c.mxu_rows) + 2 * c.mxu_rows + c.mxu_cols - 2
+
+    return cost
+
+
+def _bytes(shape: Shape, itemsize: int) -> int:
+    return prod(shape) * itemsize
+
+
+def moved(hbm_operand: int) -> Cost:
+    """A transfer: the HBM side's bytes over the queue's bandwidth, after the memory's latency."""
+
+    def cost(a: CostArgs) -> float:
+        n = _bytes(a.shapes[hbm_operand], a.dtypes[hbm_operand].itemsize)
+        rate = min(a.chip.dma_queue_bytes_per_cycle, a.chip.hbm_bytes_per_cycle)
+        return a.chip.hbm_latency + ceil(n / rate)
+
+    return cost
+
+
+def gathered(tile_operand: int) -> Cost:
+    """A gather or scatter: as many bytes as the dense side has, in whole 64-byte bursts per row."""
+
+    def cost(a: CostArgs) -> float:
+        rows, row = prod(a.shapes[tile_operand][:-1]), a.shapes[tile_operand][-1:]
+        burst = ceil(_bytes(row, a.dtypes[tile_operand].itemsize) / 64) * 64
+        return a.chip.hbm_latency + ceil(rows * burst / a.chip.dma_queue_bytes_per_cycle)
+
+    return cost
+
+
+def linked() -> Cost:
+    """A collective on one chip: a copy at link rate is not needed, only the launch latency is paid."""
+
+    def cost(a: CostArgs) -> float:
+        n = _bytes(a.shapes[0], a.dtypes[0].itemsize)
+        return a.chip.link_latency + ceil(n / a.chip.hbm_bytes_per_cycle)
+
+    return cost

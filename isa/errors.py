@@ -1,0 +1,66 @@
+"""Errors every room shares: a category, one clear sentence, and where it happened."""
+
+from __future__ import annotations
+
+
+class SohuError(Exception):
+    """A mistake that a person can mend: printed as it is, never as a traceback.
+
+    `help` says what to do; `where` says where (file:line, pc, operand), both optional.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, help: str = "", where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+        self.where = where
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{head}\n  help: {self.help}" if self.help else head
+
+
+class DefinitionError(SohuError):
+    """A bad row of the instruction table (raised when the module that holds it is imported)."""
+
+
+class EncodingError(SohuError):
+    """An operand value that does not fit its field, or a word that is no instruction.
+
+    `operand` names the operand at fault ("wait" and "signal" for those), where there is one.
+    """
+
+    def __init__(self, message: str, *, operand: str = "", help: str = "") -> None:
+        super().__init__(message, help=help)
+        self.operand = operand
+
+
+class Fault(SohuError):
+    """Raised by instruction semantics and operand resolution; the emulator adds pc, line and operand.
+
+    `category` is one of CATEGORIES.
+    """
+
+    def __init__(self, category: str, message: str, *, operand: str = "", help: str = "") -> None:
+        super().__init__(message, help=help)
+        assert category in CATEGORIES, category
+        self.category = category
+        self.operand = operand
+
+
+CATEGORIES = {
+    "out-of-bounds": "an address or index outside the memory or tensor it names",
+    "misaligned": "an address that is no multiple of its element's size",
+    "illegal-instruction": "an opcode that no row defines",
+    "reserved-bits": "a bit set that the encoding reserves",
+    "operand": "a tile whose space, dtype or shape the instruction does not take",
+    "read-only": "a write into memory that the program may only read",
+    "deadlock": "nothing can run and something still waits",
+    "semaphore": "a semaphore misused: overflow, or reset without drain",
+    "trap": "the program stopped itself",
+    "assert": "an assertion of the program failed",
+    "limit": "a limit set by the user was reached",
+    "loader": "a file that is not a loadable Sohu program",
+}

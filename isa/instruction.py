@@ -1,0 +1,419 @@
+"""One definition per instruction: the @instruction decorator, the Row it makes, and the table of rows.
+
+    @instruction("vexp", 0x301, Engine.VPU, cost=per_element(4))
+    def vexp(dst: Out(Float), src: In(Float)):
+        '''Natural exponential of each element.
+
+        dst[i] = e ** src[i].
+        '''
+        np.exp(src, out=dst)
+
+Parameter annotations are operand kinds (sohu.isa.operands); a parameter with a default is written
+`name=value` and printed only when it differs. A first parameter annotated `Machine` gets the machine.
+Everything else in the house is derived from the Row. A bad definition raises DefinitionError at import.
+
+Encoding, 128 bits little-endian: opcode 0..11; for instructions that can wait and signal: wait 12..39
+(valid, semaphore 6, register 5, signed immediate 16), signal 40..54 (valid, semaphore 6, increment 8);
+then the operands in order, none across the middle of the word; at least 12 bits stay reserved, and are zero.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sohu.isa.chip import Chip
+from sohu.isa.dtypes import DType
+from sohu.isa.errors import DefinitionError, EncodingError
+from sohu.isa.machine import REACHES, Engine, Flow, Space
+from sohu.isa.operands import Data, Kind, Label, Queue, Sem, _extend
+from sohu.isa.shapes import Pattern, Shape, unbound
+from sohu.isa.tile import Tile
+
+WORD_BITS = 128
+OPCODE_BITS = 12
+MIN_RESERVED = 12
+EXTENSION_OPCODES = range(0xC00, 0x1000)
+SYNC_START = 12
+OPERANDS_AFTER_SYNC = 55
+
+
+class Machine(Protocol):
+    """What the semantics of sequencer instructions may ask of the machine that executes them."""
+
+    chip: int  # number of this chip
+
+    def load64(self, address: int) -> int:
+        """Eight bytes of HBM, signed."""
+
+    def store64(self, address: int, value: int) -> None:
+        """Write eight bytes of HBM."""
+
+    def load_tile(self, address: int) -> Tile:
+        """The descriptor at an HBM address."""
+
+    def store_tile(self, address: int, tile: Tile) -> None:
+        """Write a descriptor to HBM."""
+
+    def drain(self) -> None:
+        """Park the sequencer until every queue is empty and every engine idle."""
+
+    def reset_semaphore(self, sem: int) -> None:
+        """Set a semaphore to zero; only right after a drain."""
+
+    def string(self, offset: int) -> str:
+        """Zero-terminated text in .rodata."""
+
+    def output(self, text: str) -> None:
+        """A line from the program to whoever runs it."""
+
+
+class Group(Protocol):
+    """The chips that take part in a collective, in rank order (semantics get one view per chip)."""
+
+
+@dataclass(frozen=True)
+class CostArgs:
+    """What a cost function may look at: the chip, shapes and dtypes of the tile operands, bound dimensions."""
+
+    chip: Chip
+    shapes: tuple[Shape, ...]
+    dtypes: tuple[DType, ...]
+    dims: dict[str, int]
+
+
+Cost = Callable[[CostArgs], float]  # cycles the engine is busy
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a row and the bits it occupies: [low, low + kind.bits)."""
+
+    name: str
+    kind: Kind
+    low: int
+    default: Any = inspect.Parameter.empty
+
+    @property
+    def keyword(self) -> bool:
+        """Written name=value, and left out when it has its default."""
+        return self.default is not inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Start only when semaphore `sem` has reached x[reg] + imm (reg 0: the immediate alone)."""
+
+    sem: int
+    reg: int = 0
+    imm: int = 0
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Add `inc` to semaphore `sem` when the instruction has completed."""
+
+    sem: int
+    inc: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One instruction: everything that is known of it."""
+
+    mnemonic: str
+    opcode: int
+    engine: Engine
+    operands: tuple[Operand, ...]
+    semantics: Callable[..., Any]
+    cost: Cost
+    flow: Flow
+    sync: bool  # can wait and signal
+    takes_machine: bool
+    collective: bool  # semantics get, per tile operand, a list with one view per chip of the group
+    doc: str
+    where: str  # file:line of the definition
+    reserved_mask: int
+    data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
+
+    def __repr__(self) -> str:
+        return f"<{self.mnemonic}>"
+
+    @property
+    def summary(self) -> str:
+        """First line of the documentation."""
+        return self.doc.split("\n", 1)[0]
+
+    @property
+    def used_bits(self) -> int:
+        """Bits of the word that carry something."""
+        return WORD_BITS - self.reserved_mask.bit_count()
+
+    @property
+    def patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        """Names and shape patterns of the tile operands, in order."""
+        return tuple((o.name, k.pattern) for _, o, k in self.data)
+
+    @property
+    def queue_operand(self) -> int | None:
+        """Position of the operand that picks the queue."""
+        return next((i for i, o in enumerate(self.operands) if isinstance(o.kind, Queue)), None)
+
+    @property
+    def label_operand(self) -> int | None:
+        """Position of the operand that is a place in .text."""
+        return next((i for i, o in enumerate(self.operands) if isinstance(o.kind, Label)), None)
+
+    def spaces(self, kind: Data) -> frozenset[Space]:
+        """Memories in which this operand may lie."""
+        return REACHES[self.engine] if kind.spaces is None else kind.spaces
+
+
+@dataclass(frozen=True)
+class Inst:
+    """One instruction with its operand values, in the row's order."""
+
+    row: Row
+    values: tuple[Any, ...]
+    wait: Wait | None = None
+    signal: Signal | None = None
+
+    def __repr__(self) -> str:
+        sync = "".join(f", {n}={v!r}" for n, v in (("wait", self.wait), ("signal", self.signal)) if v)
+        return f"Inst(ROWS[{self.row.mnemonic!r}], {self.values!r}{sync})"
+
+
+class Table:
+    """The instruction set: rows by mnemonic and by opcode."""
+
+    def __init__(self) -> None:
+        self.by_mnemonic: dict[str, Row] = {}
+        self.by_opcode: dict[int, Row] = {}
+
+    def add(self, row: Row) -> None:
+        """Register a row; raises DefinitionError on a collision, by name."""
+        for what, other in (
+            ("mnemonic", self.by_mnemonic.get(row.mnemonic)),
+            (f"opcode {row.opcode:#05x}", self.by_opcode.get(row.opcode)),
+        ):
+            if other is not None:
+                raise DefinitionError(
+                    f"{what} of {row.mnemonic} is taken by {other.mnemonic} ({other.where})", where=row.where
+                )
+        self.by_mnemonic[row.mnemonic] = row
+        self.by_opcode[row.opcode] = row
+
+    def __getitem__(self, mnemonic: str) -> Row:
+        return self.by_mnemonic[mnemonic]
+
+    def __contains__(self, mnemonic: str) -> bool:
+        return mnemonic in self.by_mnemonic
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(sorted(self.by_mnemonic.values(), key=lambda r: r.opcode))
+
+    def __len__(self) -> int:
+        return len(self.by_mnemonic)
+
+
+ROWS = Table()
+
+
+def no_cost(_: CostArgs) -> float:
+    """Zero cycles."""
+    return 0.0
+
+
+def one_cycle(_: CostArgs) -> float:
+    """One cycle."""
+    return 1.0
+
+
+def instruction(
+    mnemonic: str,
+    opcode: int,
+    engine: Engine,
+    *,
+    cost: Cost | None = None,
+    flow: Flow = Flow.NEXT,
+    sync: bool | None = None,
+    collective: bool = False,
+    table: Table = ROWS,
+) -> Callable[[Callable[..., Any]], Row]:
+    """Define an instruction (see the module's documentation). `sync` defaults to: engine is asynchronous."""
+
+    def define(semantics: Callable[..., Any]) -> Row:
+        code = semantics.__code__
+        where = f"{code.co_filename.rsplit('/', 1)[-1]}:{code.co_firstlineno}"
+
+        def bad(why: str) -> DefinitionError:
+            return DefinitionError(f"instruction {mnemonic!r}: {why}", where=where)
+
+        can_sync = engine.is_async if sync is None else sync
+        doc = inspect.getdoc(semantics) or ""
+        if not 0 <= opcode < 1 << OPCODE_BITS:
+            raise bad(f"opcode {opcode:#x} does not fit {OPCODE_BITS} bits")
+        if len(doc.split()) < 3:
+            raise bad("has no documentation")
+        if engine.is_async and cost is None:
+            raise bad("has no cost")
+        operands, takes_machine = _operands(semantics, OPERANDS_AFTER_SYNC if can_sync else OPCODE_BITS, bad)
+        used = (1 << (OPERANDS_AFTER_SYNC if can_sync else OPCODE_BITS)) - 1
+        for o in operands:
+            used |= ((1 << o.kind.bits) - 1) << o.low
+        reserved = ((1 << WORD_BITS) - 1) & ~used
+        if reserved.bit_count() < MIN_RESERVED:
+            raise bad(f"uses {used.bit_count()} bits; {MIN_RESERVED} of {WORD_BITS} must stay reserved")
+        data = tuple((i, o, o.kind) for i, o in enumerate(operands) if isinstance(o.kind, Data))
+        needs_label = flow in (Flow.BRANCH, Flow.JUMP, Flow.CALL, Flow.LOOP)
+        if needs_label != any(isinstance(o.kind, Label) for o in operands):
+            raise bad(f"flow {flow.value} and its label operand do not go together")
+        if sum(o.kind.writes for o in operands) > 1:
+            raise bad("writes more than one register")
+        for _, o, k in data:
+            if k.spaces is not None and not k.spaces <= REACHES[engine]:
+                names = ", ".join(str(s) for s in sorted(k.spaces - REACHES[engine]))
+                raise bad(f"operand {o.name}: the {engine.value} engine does not reach {names}")
+        if (loose := unbound([k.pattern for _, _, k in data])) is not None:
+            raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
+        row = Row(
+            mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
+            collective, doc, where, reserved, data,
+        )  # fmt: skip
+        table.add(row)
+        return row
+
+    return define
+
+
+def _operands(
+    semantics: Callable[..., Any], low: int, bad: Callable[[str], DefinitionError]
+) -> tuple[tuple[Operand, ...], bool]:
+    operands: list[Operand] = []
+    takes_machine = False
+    for p in inspect.signature(semantics).parameters.values():
+        kind = p.annotation
+        if inspect.isclass(kind) and issubclass(kind, Kind):
+            kind = kind()
+        if kind is Machine and not operands:
+            takes_machine = True
+            continue
+        if not isinstance(kind, Kind):
+            raise bad(f"parameter {p.name}: {p.annotation!r} is no operand kind")
+        if low < 64 < low + kind.bits:
+            low = 64  # fields stay within one half, so that decoding vectorizes over u64
+        if low + kind.bits > WORD_BITS:
+            raise bad(f"operand {p.name} does not fit the word")
+        if p.default is not p.empty:
+            try:
+                kind.encode(p.default)
+            except EncodingError as e:
+                raise bad(f"default of {p.name}: {e.message}") from None
+        operands.append(Operand(p.name, kind, low, p.default))
+        low += kind.bits
+    return tuple(operands), takes_machine
+
+
+# -- encoding ------------------------------------------------------------------------------------
+
+
+def encode(inst: Inst) -> int:
+    """The 128-bit word of an instruction; raises EncodingError naming the operand that does not fit."""
+    row = inst.row
+    word = row.opcode
+    if len(inst.values) != len(row.operands):
+        raise EncodingError(f"{row.mnemonic} takes {len(row.operands)} operands, not {len(inst.values)}")
+    for o, v in zip(row.operands, inst.values, strict=True):
+        try:
+            word |= o.kind.encode(v) << o.low
+        except EncodingError as e:
+            message = f"{row.mnemonic}: operand {o.name}: {e.message}"
+            raise EncodingError(message, operand=o.name, help=e.help) from None
+    if inst.wait or inst.signal:
+        if not row.sync:
+            raise EncodingError(
+                f"{row.mnemonic} is executed by the sequencer and can neither wait nor signal",
+                operand="wait" if inst.wait else "signal",
+                help="put the wait on an instruction of its own: sync wait ...",
+            )
+        word |= _encode_sync(inst.wait, inst.signal) << SYNC_START
+    return word
+
+
+def _encode_sync(wait: Wait | None, signal: Signal | None) -> int:
+    bits = 0
+    sem = Sem()
+    if wait is not None:
+        if not (0 <= wait.reg < 32 and -(1 << 15) <= wait.imm < 1 << 15):
+            raise EncodingError(
+                f"wait value {wait.imm} does not fit 16 signed bits",
+                operand="wait",
+                help="put it in a register",
+            )
+        bits |= 1 | sem.encode(wait.sem) << 1 | wait.reg << 7 | (wait.imm & 0xFFFF) << 12
+    if signal is not None:
+        if not 1 <= signal.inc < 1 << 8:
+            raise EncodingError(f"signal increment must be 1..255, not {signal.inc}", operand="signal")
+        bits |= (1 | sem.encode(signal.sem) << 1 | signal.inc << 7) << 28
+    return bits
+
+
+def decode(word: int, table: Table = ROWS) -> Inst:
+    """The instruction of a word.
+
+    Raises EncodingError for an opcode that no row defines and for reserved bits that are set (the
+    message says which); `encode(decode(w)) == w` for every word it accepts.
+    """
+    row = table.by_opcode.get(word & ((1 << OPCODE_BITS) - 1))
+    if row is None:
+        raise EncodingError(f"opcode {word & 0xFFF:#05x} is no instruction")
+    if word & row.reserved_mask:
+        bits = [i for i in range(WORD_BITS) if (word & row.reserved_mask) >> i & 1]
+        raise EncodingError(f"{row.mnemonic}: reserved bits {_ranges(bits)} are set")
+    values = []
+    for o in row.operands:
+        try:
+            values.append(o.kind.decode(word >> o.low & ((1 << o.kind.bits) - 1)))
+        except EncodingError as e:
+            raise EncodingError(f"{row.mnemonic}: operand {o.name}: {e.message}", operand=o.name) from None
+    wait, signal = _decode_sync(word >> SYNC_START, row) if row.sync else (None, None)
+    return Inst(row, tuple(values), wait, signal)
+
+
+def _decode_sync(bits: int, row: Row) -> tuple[Wait | None, Signal | None]:
+    wait = signal = None
+    w, s = bits & ((1 << 28) - 1), bits >> 28 & ((1 << 15) - 1)
+    if w & 1:
+        wait = Wait(w >> 1 & 63, w >> 7 & 31, _extend(w >> 12, 16))
+    elif w:
+        raise EncodingError(f"{row.mnemonic}: reserved bits of an absent wait are set")
+    if s & 1:
+        signal = Signal(s >> 1 & 63, s >> 7)
+        if not signal.inc:
+            raise EncodingError(f"{row.mnemonic}: reserved: a signal by 0")
+    elif s:
+        raise EncodingError(f"{row.mnemonic}: reserved bits of an absent signal are set")
+    return wait, signal
+
+
+def _ranges(bits: Sequence[int]) -> str:
+    out: list[list[int]] = []
+    for b in bits:
+        if out and out[-1][1] == b - 1:
+            out[-1][1] = b
+        else:
+            out.append([b, b])
+    return ", ".join(f"{a}" if a == b else f"{a}..{b}" for a, b in out)
+
+
+def format_sync(inst: Inst) -> str:
+    """`wait s1>=x20+3` and `signal s2+=1` as the assembler reads them."""
+    parts = []
+    if (w := inst.wait) is not None:
+        value = str(w.imm) if not w.reg else f"x{w.reg}" + (f"{w.imm:+d}" if w.imm else "")
+        parts.append(f"wait s{w.sem}>={value}")
+    if (s := inst.signal) is not None:
+        parts.append(f"signal s{s.sem}" + (f"+={s.inc}" if s.inc != 1 else ""))
+    return "  ".join(parts)

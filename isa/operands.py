@@ -1,0 +1,355 @@
+"""Operand kinds: how each is written, how many bits it takes, what the semantics function receives.
+
+A row's parameters are annotated with these; encoder, decoder, parser, printer, emulator and compiler
+read nothing else. An operand's *value* in an Inst is: int (register number, immediate, byte displacement),
+float, or Imm/Reg for operands that take either.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sohu.isa.dtypes import Any_, DType
+from sohu.isa.errors import EncodingError
+from sohu.isa.machine import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES, Space
+from sohu.isa.shapes import Pattern, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# An immediate has one NaN: its payload would survive neither the text form nor a conversion to double.
+CANONICAL_NAN = 0x7FC00000
+
+
+@dataclass(frozen=True)
+class Reg:
+    """A scalar register where an immediate could stand too."""
+
+    index: int
+
+
+def _unsigned(value: Any, bits: int, what: str) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << bits:
+        raise EncodingError(f"{what} must be 0..{(1 << bits) - 1}, not {value!r}")
+    return value
+
+
+def _signed(value: Any, bits: int, what: str) -> int:
+    if not isinstance(value, int) or not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        raise EncodingError(f"{what} {value!r} does not fit {bits} signed bits")
+    return value & ((1 << bits) - 1)
+
+
+def _extend(raw: int, bits: int) -> int:
+    return raw - (1 << bits) if raw >> (bits - 1) else raw
+
+
+def f32_bits(value: float) -> int:
+    """The 32 bits of `value` rounded to float32 (overflow gives infinity; every NaN is CANONICAL_NAN)."""
+    if value != value:
+        return CANONICAL_NAN
+    try:
+        return int.from_bytes(struct.pack("<f", value), "little")
+    except OverflowError:
+        return 0x7F800000 if value > 0 else 0xFF800000
+
+
+def bits_f32(raw: int) -> float:
+    """The float32 whose bits are the low 32 of `raw`."""
+    return float(struct.unpack("<f", struct.pack("<I", raw & 0xFFFFFFFF))[0])
+
+
+def format_f32(value: float) -> str:
+    """Shortest decimal text that rounds to the same float32; always readable as a float by the assembler."""
+    import numpy as np
+
+    text = str(np.float32(value))
+    return text if any(c in text for c in ".einf") else text + ".0"
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, (int, float)):
+        raise EncodingError(f"{value!r} is no number")
+    return f32_bits(value)
+
+
+def _float(raw: int) -> float:
+    value = bits_f32(raw)
+    if value != value and raw != CANONICAL_NAN:
+        raise EncodingError(f"a NaN other than {CANONICAL_NAN:#x} is reserved")
+    return value
+
+
+class Kind:
+    """Base of operand kinds. `syntax` is the word for it in messages and docs."""
+
+    bits: ClassVar[int]
+    syntax: ClassVar[str]
+    writes: ClassVar[bool] = False  # a register is written
+
+    def encode(self, value: Any) -> int:
+        """Value -> field; raises EncodingError."""
+        raise NotImplementedError
+
+    def decode(self, raw: int) -> Any:
+        """Field -> value; raises EncodingError when no value has that field."""
+        raise NotImplementedError
+
+    def format(self, value: Any) -> str:
+        """The assembly text of a value (labels are printed by the disassembler instead)."""
+        raise NotImplementedError
+
+
+class X(Kind):
+    """A scalar register, read."""
+
+    bits = 5
+    syntax = "scalar register"
+
+    def encode(self, value: Any) -> int:
+        return _unsigned(value, self.bits, "scalar register")
+
+    def decode(self, raw: int) -> int:
+        return raw
+
+    def format(self, value: Any) -> str:
+        return f"x{value}"
+
+
+class XOut(X):
+    """A scalar register, written with what the semantics returns (64 bits, two's complement)."""
+
+    writes = True
+
+
+class XF(X):
+    """A scalar register whose low 32 bits hold a float32; the semantics gets a float."""
+
+    syntax = "scalar register holding a float"
+
+
+class XI(Kind):
+    """A scalar register or a 32-bit signed immediate; the semantics gets an int either way."""
+
+    bits = 33
+    syntax = "scalar register or integer"
+
+    def encode(self, value: Any) -> int:
+        if isinstance(value, Reg):
+            return 1 << 32 | _unsigned(value.index, 5, "scalar register")
+        return _signed(value, 32, "immediate")
+
+    def decode(self, raw: int) -> Any:
+        if not raw >> 32:
+            return _extend(raw, 32)
+        if raw & 0xFFFFFFFF >= NUM_SCALARS:
+            raise EncodingError("reserved bits set beside a scalar register")
+        return Reg(raw & 31)
+
+    def format(self, value: Any) -> str:
+        return f"x{value.index}" if isinstance(value, Reg) else str(value)
+
+
+class XFI(XI):
+    """A scalar register holding a float32, or a float32 immediate; the semantics gets a float."""
+
+    syntax = "scalar register or float"
+
+    def encode(self, value: Any) -> int:
+        if isinstance(value, Reg):
+            return 1 << 32 | _unsigned(value.index, 5, "scalar register")
+        return _number(value)
+
+    def decode(self, raw: int) -> Any:
+        return super().decode(raw) if raw >> 32 else _float(raw)
+
+    def format(self, value: Any) -> str:
+        return f"x{value.index}" if isinstance(value, Reg) else format_f32(value)
+
+
+class Imm(Kind):
+    """An integer in the instruction; made by UImm and SImm."""
+
+    syntax = "integer"
+
+    def __init__(self, bits: int, signed: bool) -> None:
+        self.width = bits
+        self.signed = signed
+        self.bits = bits  # type: ignore[misc]  # the one kind whose width is per operand
+
+    def encode(self, value: Any) -> int:
+        return (_signed if self.signed else _unsigned)(value, self.width, "immediate")
+
+    def decode(self, raw: int) -> int:
+        return _extend(raw, self.width) if self.signed else raw
+
+    def format(self, value: Any) -> str:
+        return str(value)
+
+
+def UImm(bits: int) -> Kind:
+    """An unsigned immediate of `bits` bits."""
+    return Imm(bits, signed=False)
+
+
+def SImm(bits: int) -> Kind:
+    """A signed immediate of `bits` bits."""
+    return Imm(bits, signed=True)
+
+
+class Queue(Imm):
+    """Which of the engine's queues takes the instruction."""
+
+    syntax = "queue number"
+
+    def __init__(self) -> None:
+        super().__init__(2, signed=False)
+
+
+class FImm(Kind):
+    """A float32 immediate; the semantics gets its 32 bits."""
+
+    bits = 32
+    syntax = "float"
+
+    def encode(self, value: Any) -> int:
+        return _number(value)
+
+    def decode(self, raw: int) -> float:
+        return _float(raw)
+
+    def format(self, value: Any) -> str:
+        return format_f32(value)
+
+
+class Label(Kind):
+    """A place in .text; the value is the byte displacement from this instruction."""
+
+    bits = 32
+    syntax = "label"
+
+    def encode(self, value: Any) -> int:
+        if isinstance(value, int) and value % 16:
+            raise EncodingError(f"branch displacement {value} is no multiple of 16")
+        return _signed(value, 32, "branch displacement")
+
+    def decode(self, raw: int) -> int:
+        if raw % 16:
+            raise EncodingError("branch displacement is no multiple of 16")
+        return _extend(raw, 32)
+
+    def format(self, value: Any) -> str:
+        return f".{value:+d}"
+
+
+class Str(Kind):
+    """Text in .rodata, zero-terminated UTF-8; the value is its byte offset from gp."""
+
+    bits = 32
+    syntax = "string"
+
+    def encode(self, value: Any) -> int:
+        return _unsigned(value, 32, "string offset")
+
+    def decode(self, raw: int) -> int:
+        return raw
+
+    def format(self, value: Any) -> str:
+        return str(value)
+
+
+class Sem(Kind):
+    """A semaphore's number."""
+
+    bits = 6
+    syntax = "semaphore"
+
+    def encode(self, value: Any) -> int:
+        return _unsigned(value, self.bits, "semaphore")
+
+    def decode(self, raw: int) -> int:
+        return raw
+
+    def format(self, value: Any) -> str:
+        return f"s{value}"
+
+
+class T(Kind):
+    """A tile register, read as a descriptor (the semantics gets a Tile, not its data)."""
+
+    bits = 6
+    syntax = "tile"
+
+    def encode(self, value: Any) -> int:
+        return _unsigned(value, self.bits, "tile register")
+
+    def decode(self, raw: int) -> int:
+        return raw
+
+    def format(self, value: Any) -> str:
+        return f"t{value}"
+
+
+class TOut(T):
+    """A tile register, written with the descriptor that the semantics returns."""
+
+    writes = True
+
+
+class Data(T):
+    """A tile whose elements the instruction reads or writes: In, Out or InOut.
+
+    dtypes: the set it accepts. shape: a pattern of sohu.isa.shapes. spaces: None for all that the
+    engine reaches. With several outputs, all input views stay valid until the semantics returns.
+    """
+
+    reads_data = False
+    writes_data = False
+    role = ""
+
+    def __init__(
+        self, dtypes: Collection[DType] = Any_, shape: str = "...", spaces: Sequence[Space] | None = None
+    ) -> None:
+        self.dtypes = frozenset(dtypes)
+        self.pattern: Pattern = parse(shape)
+        self.spaces = None if spaces is None else frozenset(spaces)
+
+    def __class_getitem__(cls, item: tuple[Any, ...]) -> Data:
+        dtypes, shape, *spaces = item
+        return cls(dtypes, shape, spaces or None)
+
+    @property
+    def view(self) -> str:
+        """How the semantics sees the elements: "f32", "num" (f32 or i32), or "raw" (as stored)."""
+        floats = {d.is_float for d in self.dtypes}
+        if self.dtypes == Any_ or floats == {False}:
+            return "raw"
+        return "f32" if floats == {True} else "num"
+
+
+class In(Data):
+    """Elements read."""
+
+    role = "in"
+    reads_data = True
+
+
+class Out(Data):
+    """Elements written, all of them; what was there before is not read."""
+
+    role = "out"
+    writes_data = True
+
+
+class InOut(Data):
+    """Elements read and written."""
+
+    role = "inout"
+    reads_data = writes_data = True
+
+
+assert 1 << X.bits == NUM_SCALARS and 1 << T.bits == NUM_TILES and 1 << Sem.bits == NUM_SEMAPHORES

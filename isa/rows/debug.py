@@ -1,0 +1,31 @@
+"""Debug instructions: zero cycles, executed by the sequencer. Opcodes 0x500..0x50f."""
+
+from sohu.isa.annotations import *
+from sohu.isa.errors import Fault
+from sohu.isa.instruction import instruction, no_cost
+
+DEBUG = Engine.DEBUG
+
+
+@instruction("dbg.print", 0x500, DEBUG, cost=no_cost)
+def print_(m: Machine, text: Str, value: X) -> None:
+    """Print text and a scalar."""
+    m.output(f"{m.string(text)}{value}")
+
+
+@instruction("dbg.printt", 0x501, DEBUG, cost=no_cost, sync=True)
+def printt(m: Machine, text: Str, src: In[Stored, "..."]) -> None:
+    """Print text and a tile's elements, once the wait is met."""
+    m.output(f"{m.string(text)}{src}")
+
+
+@instruction("dbg.assert", 0x502, DEBUG, cost=no_cost)
+def assert_(m: Machine, value: X, text: Str) -> None:
+    """Stop with the text when the scalar is zero."""
+    if not value:
+        raise Fault("assert", m.string(text))
+
+
+@instruction("dbg.mark", 0x503, DEBUG, cost=no_cost)
+def mark(m: Machine, text: Str) -> None:
+    """A named place in traces and the debugger; does nothing by itself."""

@@ -1,0 +1,74 @@
+"""DMA: HBM <-> SRAM. Opcodes 0x100..0x1ff.
+
+Both sides may be strided in up to four dimensions (so transposed too) and may differ in dtype: elements
+are converted on the way, floats rounded to nearest even, once.
+"""
+
+import numpy as np
+from sohu.isa.annotations import *
+from sohu.isa.costs import gathered, moved
+from sohu.isa.errors import Fault
+from sohu.isa.instruction import instruction
+
+DMA = Engine.DMA
+
+
+@instruction("dma.load", 0x100, DMA, cost=moved(1))
+def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 0) -> None:
+    """Copy a tile from HBM to SRAM, converting the dtype where they differ."""
+    dst[...] = src
+
+
+@instruction("dma.store", 0x101, DMA, cost=moved(0))
+def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue = 0) -> None:
+    """Copy a tile from SRAM to HBM, converting the dtype where they differ."""
+    dst[...] = src
+
+
+@instruction("dma.copy", 0x102, DMA, cost=moved(0))
+def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
+    """Copy a tile within or between HBM and SRAM; source and destination must not overlap."""
+    dst[...] = src
+
+
+@instruction("dma.fill", 0x103, DMA, cost=moved(0))
+def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
+    """Fill a tile with one number, converted to its dtype."""
+    dst[...] = value
+
+
+@instruction("dma.gather", 0x104, DMA, cost=gathered(0))
+def gather(
+    dst: Out[Stored, "R C", SRAM], table: In[Stored, "V C", HBM], index: In[I32, "R", SRAM], q: Queue = 0
+) -> None:
+    """Rows of a table by index: dst[r, :] = table[index[r], :].
+
+    An index outside 0..V-1 is an out-of-bounds error.
+    """
+    _check(index, table.shape[0])
+    dst[...] = table[index]
+
+
+@instruction("dma.scatter", 0x105, DMA, cost=gathered(1))
+def scatter(
+    table: InOut[Stored, "V C", HBM], src: In[Stored, "R C", SRAM], index: In[I32, "R", SRAM], q: Queue = 0
+) -> None:
+    """Rows of a tile to a table by index: table[index[r], :] = src[r, :], in the order of r.
+
+    An index outside 0..V-1 is an out-of-bounds error.
+    """
+    _check(index, table.shape[0])
+    table[index] = src
+
+
+@instruction("dma.sync", 0x10F, DMA, cost=lambda _: 0)
+def sync(q: Queue = 0) -> None:
+    """Only wait and signal, in the order of the queue."""
+
+
+def _check(index: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]", rows: int) -> None:
+    if index.size and (index.min() < 0 or index.max() >= rows):
+        at = int(np.argmax((index < 0) | (index >= rows)))
+        raise Fault(
+            "out-of-bounds", f"index[{at}] = {index[at]} is outside a table of {rows} rows", operand="index"
+        )

@@ -1,0 +1,228 @@
+"""VPU: elementwise operations, reductions, selection. Opcodes 0x300..0x37f.
+
+Float operands are read as float32 and each result is rounded once, to nearest even, to dst's dtype.
+Transcendental functions are within 2 ULP of float32 before that rounding. Sources broadcast as in NumPy.
+"""
+
+import numpy as np
+from sohu.isa.annotations import *
+from sohu.isa.costs import per_element
+from sohu.isa.instruction import instruction
+
+VPU = Engine.VPU
+CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
+
+
+@instruction("vmov", 0x300, VPU, cost=CHEAP)
+def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
+    """Copy, broadcast and convert: dst = src in dst's dtype (floats to integers truncate)."""
+    dst[...] = src
+
+
+@instruction("vfill", 0x301, VPU, cost=CHEAP)
+def vfill(dst: Out[Num, "..."], value: XFI) -> None:
+    """Set every element to one number."""
+    dst.fill(value)
+
+
+@instruction("viota", 0x302, VPU, cost=CHEAP)
+def viota(dst: Out[Num, "... C"], start: XI) -> None:
+    """Count along the last axis: dst[..., c] = start + c."""
+    dst[...] = np.arange(start, start + dst.shape[-1])
+
+
+@instruction("vneg", 0x303, VPU, cost=CHEAP)
+def vneg(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
+    """Negate each element."""
+    np.negative(src, out=dst)
+
+
+@instruction("vabs", 0x304, VPU, cost=CHEAP)
+def vabs(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
+    """Absolute value of each element."""
+    np.abs(src, out=dst)
+
+
+@instruction("vexp", 0x305, VPU, cost=FUNC)
+def vexp(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Natural exponential: dst = e ** src."""
+    np.exp(src, out=dst)
+
+
+@instruction("vlog", 0x306, VPU, cost=FUNC)
+def vlog(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Natural logarithm: -inf at 0, NaN below."""
+    np.log(src, out=dst)
+
+
+@instruction("vsqrt", 0x307, VPU, cost=FUNC)
+def vsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Square root: NaN below 0."""
+    np.sqrt(src, out=dst)
+
+
+@instruction("vrsqrt", 0x308, VPU, cost=FUNC)
+def vrsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Reciprocal square root: inf at 0, NaN below."""
+    np.divide(np.float32(1), np.sqrt(src), out=dst)
+
+
+@instruction("vtanh", 0x309, VPU, cost=FUNC)
+def vtanh(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Hyperbolic tangent of each element."""
+    np.tanh(src, out=dst)
+
+
+@instruction("vsigmoid", 0x30A, VPU, cost=FUNC)
+def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
+    """Logistic function: dst = 1 / (1 + e ** -src)."""
+    np.divide(np.float32(1), np.float32(1) + np.exp(-src), out=dst)
+
+
+@instruction("vadd", 0x310, VPU, cost=CHEAP)
+def vadd(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """Add: dst = a + b."""
+    np.add(a, b, out=dst)
+
+
+@instruction("vsub", 0x311, VPU, cost=CHEAP)
+def vsub(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """Subtract: dst = a - b."""
+    np.subtract(a, b, out=dst)
+
+
+@instruction("vmul", 0x312, VPU, cost=CHEAP)
+def vmul(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """Multiply: dst = a * b."""
+    np.multiply(a, b, out=dst)
+
+
+@instruction("vdiv", 0x313, VPU, cost=DIV)
+def vdiv(dst: Out[Float, "..."], a: In[Float, "...?"], b: In[Float, "...?"]) -> None:
+    """Divide: dst = a / b, correctly rounded."""
+    np.divide(a, b, out=dst)
+
+
+@instruction("vmax", 0x314, VPU, cost=CHEAP)
+def vmax(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """The larger of each pair; NaN if either is."""
+    np.maximum(a, b, out=dst)
+
+
+@instruction("vmin", 0x315, VPU, cost=CHEAP)
+def vmin(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """The smaller of each pair; NaN if either is."""
+    np.minimum(a, b, out=dst)
+
+
+@instruction("vlt", 0x316, VPU, cost=CHEAP)
+def vlt(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """1 where a < b, else 0."""
+    dst[...] = a < b
+
+
+@instruction("vle", 0x317, VPU, cost=CHEAP)
+def vle(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """1 where a <= b, else 0."""
+    dst[...] = a <= b
+
+
+@instruction("veq", 0x318, VPU, cost=CHEAP)
+def veq(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """1 where a equals b, else 0."""
+    dst[...] = a == b
+
+
+@instruction("vsel", 0x319, VPU, cost=CHEAP)
+def vsel(dst: Out[Num, "..."], cond: In[Num, "...?"], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
+    """Select: a where cond is not 0, else b."""
+    dst[...] = np.where(cond != 0, a, b)
+
+
+@instruction("vadds", 0x320, VPU, cost=CHEAP)
+def vadds(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
+    """Add a number: dst = a + value."""
+    np.add(a, a.dtype.type(value), out=dst)
+
+
+@instruction("vmuls", 0x321, VPU, cost=CHEAP)
+def vmuls(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
+    """Multiply by a number: dst = a * value."""
+    np.multiply(a, a.dtype.type(value), out=dst)
+
+
+@instruction("vrsubs", 0x322, VPU, cost=CHEAP)
+def vrsubs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
+    """Subtract from a number: dst = value - a."""
+    np.subtract(a.dtype.type(value), a, out=dst)
+
+
+@instruction("vrdivs", 0x323, VPU, cost=DIV)
+def vrdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
+    """Divide a number by each element: dst = value / a."""
+    np.divide(np.float32(value), a, out=dst)
+
+
+@instruction("vdivs", 0x326, VPU, cost=DIV)
+def vdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
+    """Divide each element by a number: dst = a / value."""
+    np.divide(a, np.float32(value), out=dst)
+
+
+@instruction("vmaxs", 0x324, VPU, cost=CHEAP)
+def vmaxs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
+    """The larger of each element and a number."""
+    np.maximum(a, a.dtype.type(value), out=dst)
+
+
+@instruction("vmins", 0x325, VPU, cost=CHEAP)
+def vmins(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
+    """The smaller of each element and a number."""
+    np.minimum(a, a.dtype.type(value), out=dst)
+
+
+@instruction("vsum.row", 0x340, VPU, cost=per_element(1, operand=1))
+def vsum_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
+    """Sum along the last axis, in an order the manual leaves open (error: C * 2^-24 * sum |src|)."""
+    np.add.reduce(src, axis=-1, keepdims=True, out=dst)
+
+
+@instruction("vmax.row", 0x341, VPU, cost=per_element(1, operand=1))
+def vmax_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
+    """Largest element along the last axis; NaN if any is."""
+    np.maximum.reduce(src, axis=-1, keepdims=True, out=dst)
+
+
+@instruction("vmin.row", 0x342, VPU, cost=per_element(1, operand=1))
+def vmin_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
+    """Smallest element along the last axis; NaN if any is."""
+    np.minimum.reduce(src, axis=-1, keepdims=True, out=dst)
+
+
+@instruction("vargmax.row", 0x343, VPU, cost=per_element(1, operand=1))
+def vargmax_row(dst: Out[I32, "... R 1"], src: In[Num, "... R C"]) -> None:
+    """Position of the largest element along the last axis; the first one of equals."""
+    dst[...] = np.argmax(src, axis=-1, keepdims=True)
+
+
+@instruction("vsum.col", 0x348, VPU, cost=per_element(1, operand=1))
+def vsum_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
+    """Sum along the axis before the last, in an order the manual leaves open."""
+    np.add.reduce(src, axis=-2, keepdims=True, out=dst)
+
+
+@instruction("vmax.col", 0x349, VPU, cost=per_element(1, operand=1))
+def vmax_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
+    """Largest element along the axis before the last; NaN if any is."""
+    np.maximum.reduce(src, axis=-2, keepdims=True, out=dst)
+
+
+@instruction("vmin.col", 0x34A, VPU, cost=per_element(1, operand=1))
+def vmin_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
+    """Smallest element along the axis before the last; NaN if any is."""
+    np.minimum.reduce(src, axis=-2, keepdims=True, out=dst)
+
+
+@instruction("vpu.sync", 0x37F, VPU, cost=lambda _: 0)
+def sync() -> None:
+    """Only wait and signal, in the order of the queue."""

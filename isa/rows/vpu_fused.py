@@ -1,0 +1,97 @@
+"""VPU: the operations of transformers, burned in. Opcodes 0x380..0x3ff."""
+
+import numpy as np
+from sohu.isa.annotations import *
+from sohu.isa.costs import per_element
+from sohu.isa.errors import Fault
+from sohu.isa.instruction import instruction
+
+VPU = Engine.VPU
+
+
+@instruction("vosm", 0x380, VPU, cost=per_element(6, operand=1))
+def vosm(
+    p: Out[Float, "... R C"],
+    s: In[Float, "... R C"],
+    m: InOut[F32, "... R 1"],
+    l: InOut[F32, "... R 1"],
+    o: InOut[F32, "... R D"],
+    scale: XF,
+    qpos: X,
+    kpos: X,
+    causal: Flag = 0,
+) -> None:
+    """One step of the online softmax: a block of scores in, weights out, running state updated.
+
+    With z = s * scale (and, if causal, z = -inf where kpos + c > qpos + r):
+    m' = max(m, max over c of z); p = e ** (z - m'); l' = l * e ** (m - m') + sum over c of p;
+    o' = o * e ** (m - m'). p is rounded to its dtype after l has been summed from the unrounded values.
+    A row with nothing unmasked so far has m' = -inf, p = 0, l' = l, o' = o.
+    Source: Milakov and Gimelshein 2018 (arXiv 1805.02867), in the blocked form of FlashAttention (arXiv 2205.14135).
+    """
+    np.multiply(s, np.float32(scale), out=p)
+    if causal:
+        rows, cols = p.shape[-2:]
+        if kpos + cols - 1 > qpos:
+            masked = (kpos + np.arange(cols)) > (qpos + np.arange(rows))[:, None]
+            p[..., masked] = -np.inf
+    new = np.maximum(m, p.max(axis=-1, keepdims=True, initial=-np.inf))
+    base = np.where(np.isneginf(new), np.float32(0), new)
+    np.subtract(p, base, out=p)
+    np.exp(p, out=p)
+    alpha = np.exp(m - base)
+    l *= alpha
+    l += p.sum(axis=-1, keepdims=True)
+    o *= alpha
+    m[...] = new
+
+
+@instruction("vrms", 0x381, VPU, cost=per_element(3, operand=1))
+def vrms(dst: Out[Float, "... R C"], src: In[Float, "... R C"], weight: In[Float, "C"], eps: XFI) -> None:
+    """RMSNorm along the last axis: dst = src / sqrt(mean(src ** 2) + eps) * weight.
+
+    Source: Zhang and Sennrich 2019 (arXiv 1910.07467). The sum of squares is in float32, its order open.
+    """
+    square = np.einsum("...c,...c->...", src, src)[..., None] / np.float32(max(src.shape[-1], 1))
+    np.multiply(src, np.float32(1) / np.sqrt(square + np.float32(eps)), out=dst)
+    dst *= weight
+
+
+@instruction("vrope", 0x382, VPU, cost=per_element(3, operand=1))
+def vrope(
+    dst: Out[Float, "... T D"],
+    src: In[Float, "... T D"],
+    cos: In[Float, "...? T? D/2"],
+    sin: In[Float, "...? T? D/2"],
+    interleaved: Flag = 0,
+) -> None:
+    """Rotary position embedding of the last axis by tables of cos and sin (one column per pair).
+
+    Pairs are (i, i + D/2), or (2i, 2i + 1) when interleaved: (a, b) -> (a cos - b sin, b cos + a sin).
+    Source: Su et al. 2021 (arXiv 2104.09864).
+    """
+    if src.shape[-1] % 2:
+        raise Fault(
+            "operand", f"a rotary embedding needs an even last dimension, not {src.shape[-1]}", operand="src"
+        )
+    half = src.shape[-1] // 2
+    first, second = (
+        (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(0, half), slice(half, None))
+    )
+    a, b = src[..., first], src[..., second]
+    rotated_a = a * cos - b * sin
+    rotated_b = b * cos + a * sin
+    dst[..., first] = rotated_a
+    dst[..., second] = rotated_b
+
+
+@instruction("vswiglu", 0x383, VPU, cost=per_element(6))
+def vswiglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]) -> None:
+    """SiLU-gated product: dst = gate / (1 + e ** -gate) * up.
+
+    Source: Shazeer 2020 (arXiv 2002.05202).
+    """
+    e = np.exp(-gate)
+    e += np.float32(1)
+    np.divide(gate, e, out=e)
+    np.multiply(e, up, out=dst)
