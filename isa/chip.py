@@ -16,7 +16,7 @@ from sohu.isa.machine import MIN_QUEUE_DEPTH, Space
 
 @dataclass(frozen=True)
 class Chip:
-    """One chip's figures: sizes in bytes, rates per cycle, latencies in cycles. docs/machine.md argues each."""
+    """One chip: sizes in bytes, rates per cycle, latencies in cycles. docs/machine.md argues each figure."""
 
     name: str
     clock_hz: float

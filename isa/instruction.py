@@ -76,7 +76,7 @@ class Group(Protocol):
 
 @dataclass(frozen=True)
 class CostArgs:
-    """What a cost function may look at: the chip, shapes and dtypes of the tile operands, bound dimensions."""
+    """What a cost function may look at: the chip, shapes and dtypes of tile operands, bound dimensions."""
 
     chip: Chip
     shapes: tuple[Shape, ...]

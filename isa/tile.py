@@ -41,7 +41,7 @@ def row_major(dims: Sequence[int]) -> tuple[int, ...]:
 
 
 class Tile:
-    """A tile descriptor. Immutable; `cache` is an executor's scratch space (a view, say) and no part of it."""
+    """A tile descriptor. Immutable. `cache` is an executor's scratch space (a view, say), no part of it."""
 
     __slots__ = ("base", "cache", "dimregs", "dims", "dtype", "space", "strides")
 

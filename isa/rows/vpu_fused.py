@@ -27,7 +27,8 @@ def vosm(
     m' = max(m, max over c of z); p = e ** (z - m'); l' = l * e ** (m - m') + sum over c of p;
     o' = o * e ** (m - m'). p is rounded to its dtype after l has been summed from the unrounded values.
     A row with nothing unmasked so far has m' = -inf, p = 0, l' = l, o' = o.
-    Source: Milakov and Gimelshein 2018 (arXiv 1805.02867), in the blocked form of FlashAttention (arXiv 2205.14135).
+    Source: Milakov and Gimelshein 2018 (arXiv 1805.02867), in the blocked form of FlashAttention
+    (arXiv 2205.14135).
     """
     np.multiply(s, np.float32(scale), out=p)
     if causal:
