@@ -103,7 +103,8 @@ class Llama2cVocabulary:
 def load_llama2c_vocabulary(path: Path, vocab_size: int) -> Llama2cVocabulary:
     """Read tokenizer.bin: int32 longest piece, then for each token float32 score, int32 length, bytes."""
     data = read_bytes(path, limit=4 + vocab_size * (8 + _MAX_PIECE))
-    pieces, scores = [], []
+    pieces: list[str] = []
+    scores: list[float] = []
     pos = 4
     try:
         for _ in range(vocab_size):

@@ -64,7 +64,8 @@ class KVCache:
 
 def rms_norm(x: F32, weight: F32, eps: float) -> F32:
     """x / sqrt(mean(x^2) + eps) * weight over the last axis, [T, D] -> [T, D]."""
-    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(eps)) * weight
+    root: F32 = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + np.float32(eps))
+    return x / root * weight
 
 
 def rope_tables(config: LlamaConfig, positions: range) -> tuple[F32, F32]:
@@ -82,14 +83,15 @@ def rope(x: F32, cos: F32, sin: F32) -> F32:
 
 def softmax(x: F32) -> F32:
     """exp(x) / sum(exp(x)) over the last axis, shifted by the maximum; -inf gives 0."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+    e: F32 = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def silu(x: F32) -> F32:
     """x / (1 + e^-x), elementwise."""
     with np.errstate(over="ignore"):  # e^-x = inf gives the right -0
-        return x / (1 + np.exp(-x))
+        e: F32 = np.exp(-x)
+    return x / (1 + e)
 
 
 def forward(

@@ -141,16 +141,18 @@ class Tokenizer:
             ids.insert(0, self.bos_id)
         return ids
 
-    def decode(self, ids: Iterable[int], *, special: bool = True) -> str:
+    def decode(self, ids: Iterable[int], *, special: bool = True, after: Sequence[int] = ()) -> str:
         """The text of `ids`; bytes that are no UTF-8 become U+FFFD. `special=False` drops control tokens.
 
-        Raises ModelError for an id outside the vocabulary.
+        `after` are the ids of the text that these continue: SentencePiece spells a leading space into the
+        first token, which belongs to the text only when something comes before it. Raises ModelError for
+        an id outside the vocabulary.
         """
-        stream = self.stream(special=special)
+        stream = self.stream(special=special, after=after)
         return "".join(stream.push(i) for i in ids) + stream.finish()
 
     def stream(self, *, special: bool = True, after: Sequence[int] = ()) -> StreamDecoder:
-        """A decoder that takes one token at a time. `after` are the ids already shown, usually the prompt."""
+        """A decoder that takes one token at a time. `special` and `after` (mostly the prompt) as in `decode`."""
         return StreamDecoder(self, special=special, after=after)
 
     def token_bytes(self, token: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from sohu.models.errors import ModelError
 F32 = NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerWeights:
     """One decoder layer. H query heads and K key/value heads of h elements, model width D, MLP width F."""
 
@@ -32,7 +32,7 @@ class LayerWeights:
     w_down: F32  # [D, F]
 
 
-LAYER_TENSORS = tuple(field.name for field in fields(LayerWeights))
+LAYER_TENSORS = tuple(f.name for f in fields(LayerWeights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Checkpoint:
     """
 
     config: LlamaConfig
-    tensors: Mapping[str, F32]
+    tensors: Mapping[str, F32] = field(repr=False)
 
     @property
     def tok_embed(self) -> F32:
