@@ -61,9 +61,10 @@ def parse_json(text: str, path: Path) -> dict[str, Any]:
 def _get(config: Mapping[str, Any], key: str, kind: type, where: str, default: object = None) -> Any:
     value = config.get(key)
     value = default if value is None else value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < 1 << 53 else None
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+    # JSON writes 10000.0 as 10000; an integer that no float holds is not a number we can use.
+    if kind is float and type(value) is int and abs(value) < 1 << 53:
+        return float(value)
+    if type(value) is not kind:  # a bool is no int here
         raise ModelError(f"{key!r} is {json.dumps(value)[:40]}, not {kind.__name__}", where=where)
     return value
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sohu.models.hf_folder import JSON_LIMIT, parse_json, read_json, token_ids
 from sohu.models.llama2c import Llama2cVocabulary
 
 _SPACE = "\u2581"  # how SentencePiece spells a space
+_MAX_PIECE = 1 << 10  # characters; finding a piece's merges takes its length squared
 
 # Control tokens that end a turn or a text, by the name the published models give them. A chat model's file
 # names only one of them as end of text.
@@ -32,6 +34,7 @@ _ENDS = {"<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_
 
 # GGUF token types (ggml's llama_token_type).
 _UNKNOWN, _CONTROL, _USER = 2, 3, 4
+_TEMPLATE = "tokenizer.chat_template"
 
 # tokenizer.ggml.pre -> how text is cut before the merges. None: GPT-2's own pattern, built into ByteLevel.
 _GPT2_PATTERN = None
@@ -129,14 +132,16 @@ class Tokenizer:
         """The ids of `text`, after the beginning-of-text token if `bos` (None: as the model file says).
 
         Control tokens spelled in the text, such as `<|im_start|>`, become their ids; with `special=False`
-        they are ordinary characters, which is what text from a stranger should be. Raises ModelError for
-        text with lone surrogates.
+        they are ordinary characters, which is what text from a stranger should be. A byte for which the
+        vocabulary has no token (SmolLM2 lacks some control characters) is left out, as elsewhere. Raises
+        ModelError for text with lone surrogates.
         """
-        self._backend.encode_special_tokens = not special
         try:
-            ids = list(self._backend.encode(text, add_special_tokens=False).ids)
+            text.encode()
         except UnicodeEncodeError as error:
             raise ModelError(f"the text is not valid Unicode (character {error.start})") from error
+        self._backend.encode_special_tokens = not special
+        ids = list(self._backend.encode(text, add_special_tokens=False).ids)
         if (self.add_bos if bos is None else bos) and self.bos_id is not None:
             ids.insert(0, self.bos_id)
         return ids
@@ -152,7 +157,7 @@ class Tokenizer:
         return "".join(stream.push(i) for i in ids) + stream.finish()
 
     def stream(self, *, special: bool = True, after: Sequence[int] = ()) -> StreamDecoder:
-        """A decoder that takes one token at a time. `special` and `after` (mostly the prompt) as in `decode`."""
+        """A decoder that takes one token at a time. `special` and `after` (the prompt) as in `decode`."""
         return StreamDecoder(self, special=special, after=after)
 
     def token_bytes(self, token: int) -> bytes:
@@ -220,59 +225,40 @@ def gguf_tokenizer(file: GgufFile) -> Tokenizer:
     if len(kinds) != len(pieces) or not pieces:
         raise ModelError(f"{len(pieces)} tokens, {len(kinds)} token types", where=where)
     _check_unique(pieces, where)
-    try:
-        if model == "gpt2":
-            name = file.string("tokenizer.ggml.pre", "gpt-2")
-            if name not in _PRE:
-                raise ModelError(
-                    f"pre-tokenizer {name!r} is not known (known: {', '.join(_PRE)})", where=where
-                )
-            backend = _byte_level(
-                pieces, _split_merges(file.strings("tokenizer.ggml.merges"), where), _PRE[name]
-            )
-            to_bytes, prefix = _byte_level_bytes, False
-        elif model == "llama":
-            scores = [float(score) for score in file.numbers("tokenizer.ggml.scores").tolist()]
-            unknown = next((i for i, kind in enumerate(kinds) if kind == _UNKNOWN), None)
-            prefix = file.flag("tokenizer.ggml.add_space_prefix", True)
-            backend = _sentencepiece(pieces, scores, unknown, prefix, where)
-            to_bytes = _sentencepiece_bytes
-        else:
-            raise ModelError(f"tokenizer model {model!r} is not known (known: gpt2, llama)", where=where)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"damaged tokenizer: {error}", where=where) from error
+    if model == "gpt2":
+        name = file.string("tokenizer.ggml.pre", "gpt-2")
+        if name not in _PRE:
+            raise file.error(f"pre-tokenizer {name!r} is not known (known: {', '.join(_PRE)})")
+        merges = _split_merges(file.strings("tokenizer.ggml.merges"), where)
+        backend = _byte_level(pieces, merges, _PRE[name], where)
+        to_bytes, prefix = _byte_level_bytes, False
+    elif model == "llama":
+        scores = file.numbers("tokenizer.ggml.scores").tolist()
+        unknown = next((i for i, kind in enumerate(kinds) if kind == _UNKNOWN), None)
+        prefix = file.flag("tokenizer.ggml.add_space_prefix", True)
+        backend = _sentencepiece(pieces, scores, unknown, prefix, where)
+        to_bytes = _sentencepiece_bytes
+    else:
+        raise file.error(f"tokenizer model {model!r} is not known (known: gpt2, llama)")
     _add_tokens(backend, pieces, kinds)
-    config = _ids(file, len(pieces))
+    bos, eos = file.token("bos"), file.token("eos")
+    for token in (bos, eos):
+        if token is not None and not 0 <= token < len(pieces):
+            raise file.error(f"special token {token} is outside the vocabulary of {len(pieces)}")
     return Tokenizer(
         backend,
         to_bytes=to_bytes,
-        bos_id=config.get("bos"),
-        eos_ids=[config["eos"]] if "eos" in config else (),
+        bos_id=bos,
+        eos_ids=() if eos is None else (eos,),
         add_bos=file.flag("tokenizer.ggml.add_bos_token", model == "llama"),
         space_prefix=prefix,
-        template=file.string("tokenizer.chat_template")
-        if "tokenizer.chat_template" in file.metadata
-        else None,
+        template=file.string(_TEMPLATE) if _TEMPLATE in file.metadata else None,
     )
-
-
-def _ids(file: GgufFile, vocab_size: int) -> dict[str, int]:
-    found = {}
-    for name in ("bos", "eos"):
-        key = f"tokenizer.ggml.{name}_token_id"
-        if key in file.metadata:
-            found[name] = file.integer(key)
-            if not 0 <= found[name] < vocab_size:
-                raise ModelError(
-                    f"{key} {found[name]} is outside the vocabulary of {vocab_size}", where=file.where
-                )
-    return found
 
 
 def _check_unique(pieces: Sequence[str], where: str) -> None:
     if len(set(pieces)) != len(pieces):
-        seen: set[str] = set()
-        twice = next(piece for piece in pieces if piece in seen or seen.add(piece))  # type: ignore[func-returns-value]
+        (twice, _), *_ = Counter(pieces).most_common(1)
         raise ModelError(f"damaged tokenizer: token {twice[:40]!r} twice", where=where)
 
 
@@ -287,10 +273,18 @@ def _split_merges(merges: Iterable[str], where: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _byte_level(pieces: Sequence[str], merges: list[tuple[str, str]], pre: _Pre) -> Any:
+def _bpe(where: str, pieces: Sequence[str], merges: list[tuple[str, str]], **options: Any) -> Any:
     tk = optional("tokenizers")
     vocab = {piece: i for i, piece in enumerate(pieces)}
-    backend = tk.Tokenizer(tk.models.BPE(vocab=vocab, merges=merges, ignore_merges=pre.whole_words))
+    try:
+        return tk.Tokenizer(tk.models.BPE(vocab=vocab, merges=merges, **options))
+    except Exception as error:  # the package raises bare Exception for everything it dislikes
+        raise ModelError(f"damaged tokenizer: {error}", where=where) from error
+
+
+def _byte_level(pieces: Sequence[str], merges: list[tuple[str, str]], pre: _Pre, where: str) -> Any:
+    tk = optional("tokenizers")
+    backend = _bpe(where, pieces, merges, ignore_merges=pre.whole_words)
     steps = [tk.pre_tokenizers.Digits(individual_digits=True)] if pre.digits else []
     if pre.pattern is not None:
         steps.append(tk.pre_tokenizers.Split(tk.Regex(pre.pattern), behavior="isolated"))
@@ -305,21 +299,21 @@ def _sentencepiece(
     """SentencePiece BPE as merges: two pieces may join when the whole is a piece, best score first."""
     if len(scores) != len(pieces) or not all(map(math.isfinite, scores)):
         raise ModelError("damaged tokenizer: scores do not match the tokens", where=where)
+    if max(map(len, pieces)) > _MAX_PIECE:
+        raise ModelError(f"damaged tokenizer: a token of more than {_MAX_PIECE} characters", where=where)
     tk = optional("tokenizers")
-    vocab = {piece: i for i, piece in enumerate(pieces)}
+    rank = {piece: i for i, piece in enumerate(pieces)}
     ranked = []
     for piece, score in zip(pieces, scores, strict=True):
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
-            if left in vocab and right in vocab:
-                ranked.append((-score, vocab[left], vocab[right], left, right))
+            if left in rank and right in rank:
+                ranked.append((-score, rank[left], rank[right], left, right))
     merges = [(left, right) for *_, left, right in sorted(ranked)]
     unk = None if unknown is None else pieces[unknown]
-    backend = tk.Tokenizer(
-        tk.models.BPE(vocab=vocab, merges=merges, byte_fallback=True, fuse_unk=True, unk_token=unk)
-    )
-    spell = [tk.normalizers.Replace(" ", _SPACE)]
-    backend.normalizer = tk.normalizers.Sequence(([tk.normalizers.Prepend(_SPACE)] if prefix else []) + spell)
+    backend = _bpe(where, pieces, merges, byte_fallback=True, fuse_unk=True, unk_token=unk)
+    steps = [tk.normalizers.Prepend(_SPACE)] if prefix else []
+    backend.normalizer = tk.normalizers.Sequence([*steps, tk.normalizers.Replace(" ", _SPACE)])
     return backend
 
 

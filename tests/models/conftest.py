@@ -1,4 +1,4 @@
-"""Models for tests: two real ones where they can be had, and a small random one written in every file form."""
+"""Models for tests: two real ones where they can be had, a small random one written in every form."""
 
 import json
 import os
@@ -17,8 +17,10 @@ from sohu.models.weights import assemble
 
 STORIES = Path(__file__).parents[2].parent / "shared" / "data" / "stories260K"
 CHAT = (
-    "{{ bos_token }}{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
-    "{{ '<|' + m.role + '|>' + m.content }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}"
+    "{{ '<|' + m.role + '|>' + m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 WORDS = (
     "the quick brown fox jumps over the lazy dog while 1234 chips hum and don't mind; naïve cafés, 東京 🙂\n"
@@ -74,7 +76,7 @@ def tiny(small_tokenizer: tokenizers.Tokenizer) -> Checkpoint:
     config = LlamaConfig(
         dim=32,
         n_layers=2,
-        n_heads=6,
+        n_heads=8,
         n_kv_heads=2,
         head_dim=8,
         ffn_dim=64,
@@ -123,7 +125,11 @@ def interleaved(rows: np.ndarray, head_dim: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def write_gguf(tiny: Checkpoint, small_tokenizer: tokenizers.Tokenizer) -> Callable[..., Path]:
-    """`write_gguf(path, changes={key: value or None}, tensors={name: array or None}, kind=...)`: tiny as GGUF."""
+    """`write_gguf(path, ...)` writes tiny as GGUF.
+
+    `changes` (metadata key -> value) and `tensors` (name in the file -> array) replace or add; None leaves
+    one out. `kind` is the type of the matrices.
+    """
 
     def write(
         path: Path,
@@ -166,8 +172,10 @@ def write_gguf(tiny: Checkpoint, small_tokenizer: tokenizers.Tokenizer) -> Calla
                 _add_value(writer, key, value)
         for name, replaced in (arrays | (tensors or {})).items():
             if replaced is not None:
-                whole = kind if replaced.ndim == 2 else gguf.GGMLQuantizationType.F32
-                writer.add_tensor(name, gguf.quantize(replaced, whole), raw_dtype=whole)
+                if replaced.ndim == 2 and kind != gguf.GGMLQuantizationType.F32:
+                    writer.add_tensor(name, gguf.quantize(replaced, kind), raw_dtype=kind)
+                else:
+                    writer.add_tensor(name, replaced)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -192,7 +200,7 @@ def _add_value(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
 
 @pytest.fixture(scope="session")
 def write_hf(tiny: Checkpoint, small_tokenizer: tokenizers.Tokenizer) -> Callable[..., Path]:
-    """`write_hf(folder, changes=..., tensors=..., dtype=..., shards=1)`: tiny as a Hugging Face folder."""
+    """`write_hf(folder, ...)` writes tiny as a Hugging Face folder, with changes as `write_gguf`."""
 
     def write(
         folder: Path,

@@ -158,7 +158,7 @@ def test_mistakes_are_one_line(tiny: Checkpoint) -> None:
             forward(tiny, tokens)
     cache = KVCache(tiny.config, 3)
     forward(tiny, [1, 2], cache)
-    with pytest.raises(ModelError, match="^4 positions; the cache holds 3$"):
+    with pytest.raises(ModelError, match=r"^4 positions; the cache holds 3$"):
         forward(tiny, [3, 4], cache)
     assert cache.length == 2
     with pytest.raises(ModelError, match="cache of 49 positions"):
@@ -219,9 +219,9 @@ def test_stories260k_tells_a_story(stories: Pretrained) -> None:
 def test_bfloat16_everywhere_still_agrees(smollm2: Pretrained) -> None:
     """What to expect of bf16 kernels: rounded weights and rounding at every point, over 64 positions."""
     text = (
-        "The tower was built in 1889 by engineers who had to argue with the artists of the city, and the answer "
-        "they gave was that iron, too, has a beauty of its own; a bridge, they said, must be strong before it is "
-        "fair, and so must a tower, or the wind will take it away one night in winter."
+        "The tower was built in 1889 by engineers who had to argue with the artists of the city, and the "
+        "answer they gave was that iron, too, has a beauty of its own; a bridge, they said, must be strong "
+        "before it is fair, and so must a tower, or the wind will take it away one night in winter."
     )
     tokens = smollm2.tokenizer.encode(text)[:64]
     exact = forward(smollm2.checkpoint, tokens)
