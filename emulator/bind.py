@@ -1,0 +1,349 @@
+"""Binding: the operands of an instruction, resolved when it issues, become one call of its semantics.
+
+Everything that depends only on the tiles (views, checks of dtype, space, alignment, bounds, shapes and
+overlap, conversions) is done once per combination of tiles and kept, since descriptors are immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sohu.emulator.memory import Allocation, Memories, View, kind_of
+from sohu.isa import BY_CODE, DType, Fault, Inst, Row, Space, Tile, f32, i32
+from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
+from sohu.isa.shapes import Shape, match
+
+# Bounds of what is kept; beyond them, all of it is forgotten.
+_KEPT_BINDINGS = 1024  # per instruction
+_KEPT_SIZES = 256  # per descriptor with sizes from registers
+_KEPT_SHAPES = 8192  # in all
+
+_SHARE_WORK = 1 << 16  # candidates that NumPy may try when it decides whether two strided tiles overlap
+_F32 = np.dtype(np.float32)
+
+
+class Bound:
+    """An instruction with its tiles: `invoke(**scalars)` runs it."""
+
+    __slots__ = ("blocks", "cost", "dims", "invoke", "tiles")
+
+    def __init__(
+        self,
+        invoke: Callable[..., Any],
+        tiles: tuple[Tile, ...],
+        blocks: tuple[Allocation, ...],
+        dims: dict[str, int],
+    ) -> None:
+        self.invoke = invoke
+        self.tiles = tiles
+        self.blocks = blocks  # of HBM, that must still be live
+        self.dims = dims
+        self.cost: tuple[float, float] | None = None  # filled by the timer
+
+    def live(self) -> bool:
+        """True as long as no block of HBM that it touches has been freed."""
+        return all(b.live for b in self.blocks)
+
+
+class Registers(NamedTuple):
+    """What operands are read from."""
+
+    x: list[int]
+    t: list[Tile | None]
+
+
+def resolve(tile: Tile, x: list[int]) -> Tile:
+    """The tile with the sizes that come from registers filled in; equal sizes give the same object.
+
+    Raises Fault (operand) when a register holds no size.
+    """
+    if tile.dimregs is None:
+        return tile
+    known = tile.cache
+    if known is None:
+        known = tile.cache = {}
+    key = tuple([x[r] for r in tile.dimregs])
+    found = known.get(key)
+    if found is None:
+        if len(known) >= _KEPT_SIZES:
+            known.clear()
+        found = known[key] = tile.resolve(x)
+    return found  # type: ignore[no-any-return]  # cache is Any
+
+
+def read_tile(t: list[Tile | None], reg: int, x: list[int], operand: str) -> Tile:
+    """The resolved descriptor in a tile register; raises Fault (operand)."""
+    tile = t[reg]
+    if tile is None:
+        raise Fault(
+            "operand", f"t{reg} holds no tile", operand=operand, help="load a descriptor with tld first"
+        )
+    return resolve(tile, x)
+
+
+def scalar_reader(kind: Kind, value: Any, name: str, r: Registers) -> Callable[[], Any] | None:
+    """A function that reads what the semantics gets for an operand; None where it is a constant."""
+    x, t = r
+    if isinstance(kind, T):
+        return None if kind.writes or isinstance(kind, Data) else partial(read_tile, t, value, x, name)
+    if isinstance(kind, XF):
+        return lambda: bits_f32(x[value])
+    if isinstance(kind, XI):
+        if not isinstance(value, Reg):
+            return None
+        i = value.index
+        return (lambda: bits_f32(x[i])) if isinstance(kind, XFI) else (lambda: x[i])
+    if isinstance(kind, X) and not kind.writes:
+        return lambda: x[value]
+    return None
+
+
+def constant(kind: Kind, value: Any) -> Any:
+    """What the semantics gets for an operand that is no register; None for one it writes."""
+    if kind.writes:
+        return None
+    return f32_bits(value) if isinstance(kind, FImm) else value
+
+
+class _Spec(NamedTuple):
+    """A data operand, as binding looks at it."""
+
+    name: str
+    data: Data
+    accepted: frozenset[int]
+    direct: frozenset[int]  # dtype codes that the semantics gets as they are stored
+    reads: bool
+    writes: bool
+    num: bool
+
+
+_specs_of: dict[Row, tuple[_Spec, ...]] = {}
+_dims_of: dict[tuple[Row, tuple[Shape, ...]], dict[str, int]] = {}
+
+
+def _specs(row: Row) -> tuple[_Spec, ...]:
+    known = _specs_of.get(row)
+    if known is None:
+        out = []
+        for _, o, k in row.data:
+            accepted = frozenset(kind_of(s, d.code) for s in row.spaces(k) for d in k.dtypes)
+            stored = {"f32": {f32}, "num": {f32, i32}, "raw": k.dtypes}[k.view]
+            direct = frozenset(d.code for d in stored)
+            out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num"))
+        known = _specs_of[row] = tuple(out)
+    return known
+
+
+def _bind_dims(row: Row, shapes: tuple[Shape, ...]) -> dict[str, int]:
+    key = (row, shapes)
+    known = _dims_of.get(key)
+    if known is None:
+        if len(_dims_of) >= _KEPT_SHAPES:
+            _dims_of.clear()
+        known = _dims_of[key] = match(row.patterns, shapes)
+    return known
+
+
+def _refused(row: Row, s: _Spec, tile: Tile) -> Fault:
+    if tile.dtype not in s.data.dtypes:
+        wants = ", ".join(sorted(d.name for d in s.data.dtypes))
+        return Fault(
+            "operand", f"{tile} has dtype {tile.dtype}, {row.mnemonic} takes {wants}", operand=s.name
+        )
+    wants = " or ".join(str(x) for x in sorted(row.spaces(s.data)))
+    return Fault("operand", f"{tile} is in {tile.space}, {row.mnemonic} wants it in {wants}", operand=s.name)
+
+
+def _check_nests(tile: Tile, name: str) -> None:
+    """A tile that is written may hold no byte twice: its dimensions, by stride, lie within each other."""
+    reach = 0
+    for stride, d in sorted((abs(s), d) for s, d in zip(tile.strides, tile.dims, strict=True) if d > 1):
+        if stride <= reach:
+            raise Fault(
+                "operand",
+                f"{tile} with strides {list(tile.strides)} is written, and some of its elements overlap",
+                operand=name,
+            )
+        reach += stride * (d - 1)
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=_SHARE_WORK)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: list[View], row: Row) -> set[int]:
+    """Inputs that must be copied before the semantics runs, because an output overlaps them.
+
+    The very same tile as input and output is left to the semantics: rows are written so that this works.
+    Raises Fault (operand) for two outputs that overlap.
+    """
+    copied: set[int] = set()
+    for i, s in enumerate(specs):
+        if not s.writes:
+            continue
+        v = views[i]
+        _check_nests(tiles[i], s.name)
+        for j, o in enumerate(specs):
+            w = views[j]
+            if j == i or w.kind >> 8 != v.kind >> 8 or w.low >= v.high or v.low >= w.high:
+                continue
+            if o.writes:
+                if j > i and _overlap(v.array, w.array):
+                    raise Fault(
+                        "operand", f"{tiles[j]} overlaps {s.name}, which is written too", operand=o.name
+                    )
+            elif tiles[j] is not tiles[i] and tiles[j] != tiles[i]:
+                copied.add(j)
+    return copied
+
+
+def _converting(
+    call: Callable[..., Any],
+    loads: list[tuple[str, Callable[[], Any]]],
+    stores: list[tuple[str, NDArray[Any]]],
+    collective: bool,
+) -> Callable[..., Any]:
+    def invoke(**held: Any) -> Any:
+        for name, load in loads:
+            held[name] = [load()] if collective else load()
+        result = call(**held)
+        for name, view in stores:
+            view[...] = held[name][0] if collective else held[name]  # rounds to nearest even
+        return result
+
+    return invoke
+
+
+def bind(
+    row: Row,
+    tiles: tuple[Tile, ...],
+    fixed: Mapping[str, Any],
+    machine: Any,
+    memories: Memories,
+    scalars: bool,
+) -> Bound:
+    """Check an instruction's resolved tiles and make the call of its semantics.
+
+    `fixed` holds the operands that are constants; with `scalars`, others are still to come by name.
+    Raises Fault (operand, misaligned, out-of-bounds, read-only), with the operand's name.
+    """
+    specs = _specs(row)
+    views: list[View] = []
+    for s, tile in zip(specs, tiles, strict=True):
+        try:
+            v = memories.view(tile)
+        except Fault as e:
+            e.operand = s.name
+            raise
+        if v.kind not in s.accepted:
+            raise _refused(row, s, tile)
+        if s.writes and v.allocation is not None and not v.allocation.writable:
+            fault = memories.hbm.read_only(v.allocation, v.low)
+            fault.operand = s.name
+            raise fault
+        views.append(v)
+    dims = _bind_dims(row, tuple([t.dims for t in tiles]))
+    numbers = {BY_CODE[v.kind & 255].is_float for s, v in zip(specs, views, strict=True) if s.num}
+    if len(numbers) > 1:
+        what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.num)
+        raise Fault(
+            "operand", f"{row.mnemonic} mixes integers and floats: {what}", help="convert one with vmov"
+        )
+    copied = _copied(specs, tiles, views, row)
+
+    values = dict(fixed)
+    loads: list[tuple[str, Callable[[], Any]]] = []
+    stores: list[tuple[str, NDArray[Any]]] = []
+    for i, (s, v) in enumerate(zip(specs, views, strict=True)):
+        if v.kind & 255 in s.direct:
+            if i in copied:
+                loads.append((s.name, v.array.copy))
+            else:
+                values[s.name] = [v.array] if row.collective else v.array
+            continue
+        fresh = partial(np.empty, v.array.shape, _F32)
+        loads.append((s.name, partial(v.array.astype, _F32) if s.reads else fresh))
+        if s.writes:
+            stores.append((s.name, v.array))
+    first = (machine,) if row.takes_machine else ()
+    invoke: Callable[..., Any]
+    if loads:
+        invoke = _converting(partial(row.semantics, *first, **values), loads, stores, row.collective)
+    elif scalars:
+        invoke = partial(row.semantics, *first, **values)
+    else:
+        invoke = partial(row.semantics, *first, *(values[o.name] for o in row.operands))
+    blocks = tuple(v.allocation for v in views if v.allocation is not None)
+    return Bound(invoke, tiles, blocks, dims)
+
+
+def binder(
+    inst: Inst, r: Registers, memories: Memories, machine: Any, fixed: Mapping[str, Any], scalars: bool
+) -> Callable[[], Bound]:
+    """A function that binds the instruction to the tiles its registers hold at that moment."""
+    row = inst.row
+    x, t = r
+    regs = [(inst.values[i], o.name) for i, o, _ in row.data]
+    kept: dict[tuple[int, ...], Bound] = {}
+    reaches_hbm = any(Space.HBM in row.spaces(k) for _, _, k in row.data)
+
+    def slow() -> Bound:
+        tiles = tuple([read_tile(t, reg, x, name) for reg, name in regs])
+        key = tuple([id(tile) for tile in tiles])  # stays valid: what is kept keeps its tiles alive
+        bound = kept.get(key)
+        if bound is None or not bound.live():
+            if len(kept) >= _KEPT_BINDINGS:
+                kept.clear()
+            bound = kept[key] = bind(row, tiles, fixed, machine, memories, scalars)
+        return bound
+
+    if not regs:
+        only = slow()
+        return lambda: only
+    if reaches_hbm or len(regs) > 3:
+        return slow
+    return _last_kept([reg for reg, _ in regs], t, slow)
+
+
+def _last_kept(regs: list[int], t: list[Tile | None], slow: Callable[[], Bound]) -> Callable[[], Bound]:
+    """`slow`, skipped when all registers hold the very tiles of the last time.
+
+    A tile with sizes from registers never compares equal here: what is remembered is resolved.
+    """
+    last: Bound | None = None
+    none = object()
+    c0: object = none
+    c1: object = none
+    c2: object = none
+
+    def remember() -> Bound:
+        nonlocal last, c0, c1, c2
+        last = slow()
+        c0, c1, c2 = (*last.tiles, none, none)[:3]
+        return last
+
+    r0, r1, r2 = (*regs, 0, 0)[:3]
+
+    def one() -> Bound:
+        return last if t[r0] is c0 else remember()  # type: ignore[return-value]  # c0 set: last is too
+
+    def two() -> Bound:
+        return last if t[r0] is c0 and t[r1] is c1 else remember()  # type: ignore[return-value]
+
+    def three() -> Bound:
+        return last if t[r0] is c0 and t[r1] is c1 and t[r2] is c2 else remember()  # type: ignore[return-value]
+
+    return (one, two, three)[len(regs) - 1]
+
+
+def cost_dtypes(bound: Bound) -> tuple[DType, ...]:
+    """Element types of the bound tiles, in the row's order."""
+    return tuple(t.dtype for t in bound.tiles)

@@ -1,0 +1,56 @@
+"""Errors of the emulator: what the host gave wrongly, and what the program did wrongly."""
+
+from __future__ import annotations
+
+import linecache
+
+from sohu.asm.program import Line
+from sohu.isa import SohuError
+
+
+class ArgumentError(SohuError):
+    """A kernel was launched with arguments that its declaration does not allow."""
+
+
+class MachineError(SohuError):
+    """A program was stopped by the machine.
+
+    `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
+    `line` its source place (None without debug information), `instruction` its text, `operand` the name
+    of the operand at fault ("" when none is).
+    """
+
+    def __init__(
+        self,
+        category: str,
+        message: str,
+        *,
+        pc: int,
+        line: Line | None = None,
+        instruction: str = "",
+        operand: str = "",
+        help: str = "",
+    ) -> None:
+        where = f"{line.file}:{line.line}" if line else f"pc {pc:#06x}"
+        super().__init__(message, help=help, where=where)
+        self.category = category
+        self.pc = pc
+        self.line = line
+        self.instruction = instruction
+        self.operand = operand
+
+    def __str__(self) -> str:
+        operand = f"operand {self.operand}: " if self.operand else ""
+        out = [f"{self.where}: error[{self.category}]: {operand}{self.message}"]
+        if self.line and (source := linecache.getline(self.line.file, self.line.line).rstrip()):
+            number = str(self.line.line).rjust(5)
+            out.append(f"{number} | {source}")
+            if self.line.column:
+                # tabs stay tabs, so that the caret stands under its column
+                lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
+                out.append(f"{' ' * len(number)} | {lead}^")
+        if self.instruction:
+            out.append(f"  pc {self.pc:#06x}: {self.instruction}")
+        if self.help:
+            out.append(f"  help: {self.help}")
+        return "\n".join(out)

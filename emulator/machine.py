@@ -1,0 +1,548 @@
+"""The machine running: registers, sequencer, engine queues and semaphores, under one of two schedules.
+
+Program order: an instruction whose queue is empty and whose wait is met executes when it issues; what must
+wait parks in its queue, and every signal tries the parked again. Random order: at each turn, one of the
+sequencer and the queues that may legally move is drawn.
+
+`run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
+`step`, which shares its binding and semantics. Neither listeners nor the timer change results.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+import numpy as np
+
+from sohu.asm.program import Program
+from sohu.emulator.bind import Bound
+from sohu.emulator.errors import MachineError
+from sohu.emulator.memory import Memories
+from sohu.emulator.timing import Timer
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Frame, Halted, Issued, Op
+from sohu.isa import (
+    INSTRUCTION_BYTES,
+    NUM_SCALARS,
+    NUM_SEMAPHORES,
+    NUM_TILES,
+    TILE_BYTES,
+    Chip,
+    Engine,
+    Fault,
+    Inst,
+    Signal,
+    SohuError,
+    Tile,
+    Wait,
+)
+from sohu.isa.machine import ARGS, GP, RA, SP
+
+_CHUNK = 4096  # instructions between looks at `interrupt`
+_KEPT_TILES = 1 << 16
+_NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
+# What NumPy raises when semantics meet operands they cannot take
+_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
+
+
+class Stop(enum.Enum):
+    """Why `run` came back."""
+
+    HALTED = "halted"
+    BREAKPOINT = "breakpoint"
+    INTERRUPTED = "interrupted"
+
+
+class Queue:
+    """One in-order queue of an engine: what has issued and not executed yet."""
+
+    __slots__ = ("depth", "engine", "entries", "name", "number")
+
+    def __init__(self, engine: Engine, number: int, depth: int) -> None:
+        self.engine = engine
+        self.number = number
+        self.depth = depth
+        self.name = f"{engine.value}{number}" if engine.queues > 1 else engine.value
+        self.entries: deque[Issued] = deque()
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
+
+
+class Listener:
+    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
+
+    def will_issue(self, machine: Machine, op: Op) -> None:
+        """The sequencer is about to execute `op`, or to hand it to its queue."""
+
+    def did_issue(self, machine: Machine, op: Op) -> None:
+        """It has done so; machine.pc is the next instruction."""
+
+    def will_execute(self, machine: Machine, issued: Issued) -> None:
+        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
+
+    def did_execute(self, machine: Machine, issued: Issued) -> None:
+        """It has done so; its signal has not been sent yet."""
+
+
+class Machine:
+    """One chip's state, and what moves it.
+
+    x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
+    queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
+    executed or issued since the launch; fault: the MachineError that stopped it, or None.
+    """
+
+    def __init__(
+        self,
+        chip: Chip,
+        memories: Memories,
+        *,
+        schedule: int | None = None,
+        timing: bool = False,
+        max_instructions: int | None = None,
+        output: Callable[[str], None] = print,
+    ) -> None:
+        self.config = chip
+        self.memories = memories
+        self.chip = 0  # number in its group
+        self.schedule = schedule
+        self.max_instructions = max_instructions
+        self.output = output
+        self.x: list[int] = [0] * NUM_SCALARS
+        self.t: list[Tile | None] = [None] * NUM_TILES
+        self.sems: list[int] = [0] * NUM_SEMAPHORES
+        self.loops: list[Frame] = []
+        self.queues: list[Queue] = [
+            Queue(e, n, chip.queue_depth) for e in Engine if e.is_async for n in range(e.queues)
+        ]
+        self.timer: Timer | None = Timer(chip, [(q.engine, q.name) for q in self.queues]) if timing else None
+        self.listeners: list[Listener] = []
+        self.program = Program(b"")
+        self.halted = True
+        self.instructions = 0
+        self.fault: MachineError | None = None
+        self._code = Code(b"", self)
+        self._index = 0
+        self._parked = 0  # entries in all queues
+        self._interrupted = False
+        self._tiles: dict[bytes, Tile] = {}
+        self._random = random.Random()
+        self._weights: list[float] = []
+
+    # -- state -------------------------------------------------------------------------------------
+
+    @property
+    def pc(self) -> int:
+        """Byte offset in .text of the instruction that comes next (or is blocked)."""
+        return self._index * INSTRUCTION_BYTES
+
+    @property
+    def next_inst(self) -> Inst | None:
+        """The instruction at pc; None when there is none, or it is no legal one."""
+        return self._code.op(self._index).inst
+
+    @property
+    def cycles(self) -> int | None:
+        """Cycles since the launch, up to the last completion known; None without timing."""
+        return None if self.timer is None else self.timer.cycles
+
+    def queue(self, engine: Engine, number: int = 0) -> Queue:
+        """A queue by engine and number."""
+        return next(q for q in self.queues if q.engine is engine and q.number == number)
+
+    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
+        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+        self.program = program
+        self._code = code
+        self.x[:] = [0] * NUM_SCALARS
+        self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
+        self.t[:] = [None] * NUM_TILES
+        self.sems[:] = [0] * NUM_SEMAPHORES
+        self.loops.clear()
+        if self._parked:
+            for q in self.queues:
+                q.entries.clear()
+            self._parked = 0
+        self._index = entry // INSTRUCTION_BYTES
+        self.halted = False
+        self.instructions = 0
+        self.fault = None
+        self._interrupted = False
+        if self.timer is not None:
+            self.timer.reset()
+        if self.schedule is not None:
+            # per launch, so that a launch repeats whatever ran before; unequal weights make some
+            # engines lag far behind, which even odds would hardly ever do
+            self._random.seed(self.schedule)
+            self._weights = [self._random.choice((1.0, 4.0, 32.0)) for _ in range(len(self.queues) + 1)]
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Execute or issue exactly one sequencer instruction, and what engines can then run.
+
+        Raises MachineError for a fault of the program, SohuError when it has halted.
+        """
+        if self.halted:
+            raise SohuError("the program has halted", help="launch a kernel first")
+        with np.errstate(all="ignore"):
+            self._step()
+
+    def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
+        """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
+
+        Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
+        asked after each instruction. Raises MachineError for a fault of the program or a reached limit.
+        """
+        if self.halted:
+            return Stop.HALTED
+        stops = None
+        if until is not None and not callable(until):
+            stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
+        self._interrupted = False
+        with np.errstate(all="ignore"):
+            if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
+                return self._run_fast(stops)
+            while True:
+                self._step()
+                if self.halted:
+                    return Stop.HALTED
+                if stops is not None and self._index in stops:
+                    return Stop.BREAKPOINT
+                if callable(until) and until(self):
+                    return Stop.BREAKPOINT
+                if self._interrupted:
+                    return Stop.INTERRUPTED
+
+    def interrupt(self) -> None:
+        """Ask a running `run` to come back after the current instruction. Safe in a signal handler."""
+        self._interrupted = True
+
+    def _run_fast(self, stops: frozenset[int] | None) -> Stop:
+        run = self._code.run
+        i = self._index
+        done = 0
+        n = 0
+        try:
+            while not self._interrupted:
+                budget = _CHUNK if self.max_instructions is None else self._budget(done)
+                n = 0
+                if stops is None:
+                    for n in range(budget):  # noqa: B007 (read where it stops)
+                        i = run[i]()
+                else:
+                    for n in range(budget):
+                        i = run[i]()
+                        if i in stops or self._interrupted:
+                            done += n + 1
+                            n = 0
+                            return Stop.BREAKPOINT if i in stops else Stop.INTERRUPTED
+                done += budget
+                n = 0
+            return Stop.INTERRUPTED
+        except Halted:
+            n += 1
+            self._index = i
+            self._finish()
+            return Stop.HALTED
+        except (Fault, MemoryError, *_REFUSALS) as e:
+            self._index = i
+            self._stop(e, self._code.op(i))
+        finally:
+            self._index = i
+            self.instructions += done + n
+
+    def _budget(self, done: int) -> int:
+        assert self.max_instructions is not None
+        left = self.max_instructions - self.instructions - done
+        if left <= 0:
+            raise Fault("limit", f"{self.max_instructions:,} instructions have run, the limit that was set")
+        return min(_CHUNK, left)
+
+    def _step(self) -> None:
+        op = self._code.op(self._index)
+        try:
+            if self.max_instructions is not None and self.instructions >= self.max_instructions:
+                self._budget(0)
+            while not self._may_issue(op):
+                if not self._execute_one():
+                    raise self.deadlock()
+            if self.schedule is not None:
+                self._engines_first()
+            self._issue(op)
+            if self.schedule is None:
+                self._pump()
+        except Halted:
+            self._finish()
+        except (Fault, MemoryError, *_REFUSALS) as e:
+            self._stop(e, op)
+
+    def _issue(self, op: Op) -> None:
+        for listener in self.listeners:
+            listener.will_issue(self, op)
+        bound = value = None
+        if op.queue is None:
+            if self.timer is not None and op.bind is not None:
+                bound = op.bind()
+            if op.wait is not None:
+                value = self._value(op.wait)
+            halted = False
+            try:
+                self._index = op.run()
+            except Halted:
+                halted = True
+            self.instructions += 1
+            self._time(op, bound, value)
+            for listener in self.listeners:
+                listener.did_issue(self, op)
+            if halted:
+                raise Halted
+        else:
+            bound, run = op.call()
+            value = self._value(op.wait) if op.wait is not None else 0
+            op.queue.entries.append(Issued(op, bound, run, value))
+            self._parked += 1
+            self._index = self.arrive(op.index + 1)
+            self.instructions += 1
+            self._time(op, bound, value)
+            for listener in self.listeners:
+                listener.did_issue(self, op)
+
+    def _time(self, op: Op, bound: Bound | None, value: int | None) -> None:
+        if self.timer is not None and op.inst is not None:
+            place = None if op.queue is None else self.queues.index(op.queue)
+            self.timer.issue(op, bound, place, value)
+
+    def _stop(self, e: Exception, op: Op) -> NoReturn:
+        """Raise the MachineError of an exception that `op` raised, and keep it as `fault`."""
+        cause = None if isinstance(e, Fault) else e
+        if not isinstance(e, Fault):
+            kind = "limit" if isinstance(e, MemoryError) else "operand"
+            text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
+            e = Fault(kind, text)
+        self.fault = MachineError(
+            e.category,
+            e.message,
+            pc=op.pc,
+            line=self.program.line_at(op.pc),
+            instruction=self.text(op),
+            operand=e.operand,
+            help=e.help,
+        )
+        raise self.fault from cause
+
+    def text(self, op: Op) -> str:
+        """An instruction as assembly text."""
+        from sohu.asm import format_inst
+
+        return "" if op.inst is None else format_inst(op.inst, op.pc, self.program)
+
+    # -- engines -----------------------------------------------------------------------------------
+
+    def _value(self, wait: Wait) -> int:
+        return self.x[wait.reg] + wait.imm
+
+    def reached(self, wait: Wait) -> bool:
+        """True when the semaphore has the value that the wait asks for (read from registers now)."""
+        return self.sems[wait.sem] >= self.x[wait.reg] + wait.imm
+
+    def _ready(self, q: Queue) -> bool:
+        if not q.entries:
+            return False
+        head = q.entries[0]
+        wait = head.op.wait
+        return wait is None or self.sems[wait.sem] >= head.value
+
+    def _may_issue(self, op: Op) -> bool:
+        if op.queue is not None:
+            return len(op.queue.entries) < op.queue.depth
+        return op.wait is None or self.reached(op.wait)
+
+    def _execute(self, q: Queue) -> None:
+        """Execute the head of a queue, which is ready."""
+        issued = q.entries.popleft()
+        self._parked -= 1
+        try:
+            for listener in self.listeners:
+                listener.will_execute(self, issued)
+            issued.run()
+            for listener in self.listeners:
+                listener.did_execute(self, issued)
+            if issued.op.signal is not None:
+                self._add(issued.op.signal)
+        except (Fault, MemoryError, *_REFUSALS) as e:
+            self._stop(e, issued.op)
+
+    def _pump(self) -> None:
+        """Execute all that can execute, queue by queue."""
+        moved = True
+        while moved and self._parked:
+            moved = False
+            for q in self.queues:
+                while self._ready(q):
+                    self._execute(q)
+                    moved = True
+
+    def _execute_one(self) -> bool:
+        """Execute the head of one queue that may; False when none may."""
+        ready = [(q, i) for i, q in enumerate(self.queues) if self._ready(q)]
+        if not ready:
+            return False
+        if self.schedule is None or len(ready) == 1:
+            self._execute(ready[0][0])
+        else:
+            weights = [self._weights[i] for _, i in ready]
+            self._execute(self._random.choices(ready, weights)[0][0])
+        return True
+
+    def _engines_first(self) -> None:
+        """Random order: let engines move until the sequencer is drawn."""
+        while self._parked:
+            ready = [q for q in self.queues if self._ready(q)]
+            if not ready:
+                return
+            others = sum(self._weights[self.queues.index(q)] for q in ready)
+            mine = self._weights[-1]
+            if self._random.random() * (mine + others) < mine:
+                return
+            self._execute_one()
+
+    def _add(self, signal: Signal) -> None:
+        value = self.sems[signal.sem] + signal.inc
+        if value >= SEMAPHORE_LIMIT:
+            raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
+        self.sems[signal.sem] = value
+
+    def _finish(self) -> None:
+        """After halt: what is still queued runs; the program has ended when all queues are empty."""
+        while self._execute_one():
+            pass
+        if self._parked:
+            self.halted = False
+            op = self._code.op(self._index)
+            self._stop(self.deadlock(), op)
+        if self.timer is not None:
+            self.timer.drain()
+
+    # -- what translated code calls ----------------------------------------------------------------
+
+    def signal(self, signal: Signal) -> None:
+        """Add to a semaphore; in program order, whatever parked can now run, runs.
+
+        Raises Fault (semaphore) on overflow.
+        """
+        self._add(signal)
+        if self._parked and self.schedule is None:
+            self._pump()
+
+    def park(self, issued: Issued) -> None:
+        """Put an instruction into its queue, in program order; raises Fault (deadlock) when that is full."""
+        q = issued.op.queue
+        assert q is not None
+        if len(q.entries) >= q.depth:
+            raise self.deadlock()
+        q.entries.append(issued)
+        self._parked += 1
+
+    def arrive(self, index: int) -> int:
+        """Where the sequencer goes on when it comes to `index`: back to the start of a loop that ends there."""
+        loops = self.loops
+        while loops and loops[-1].end == index:
+            frame = loops[-1]
+            frame.left -= 1
+            if frame.left:
+                return frame.start
+            loops.pop()
+        return index
+
+    def halt(self) -> None:
+        """The sequencer stops."""
+        self.halted = True
+
+    def deadlock(self) -> Fault:
+        """The fault of a machine in which nothing can move: who waits for what, and where."""
+        lines = ["nothing can run, and these wait:"]
+        op = self._code.op(self._index)
+        if op.queue is not None:
+            lines.append(f"    sequencer at {self._place(op)}: for room in the queue of {op.queue.name}")
+        elif op.wait is not None:
+            lines.append(f"    sequencer at {self._place(op)}: {self._unmet(op.wait, self._value(op.wait))}")
+        elif not self.halted:
+            lines.append(f"    sequencer at {self._place(op)}: for all queues to empty")
+        for q in self.queues:
+            if q.entries:
+                head = q.entries[0]
+                assert head.op.wait is not None
+                more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
+                lines.append(
+                    f"    {q.name} at {self._place(head.op)}: {self._unmet(head.op.wait, head.value)}{more}"
+                )
+        return Fault(
+            "deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped"
+        )
+
+    def _unmet(self, wait: Wait, value: int) -> str:
+        return f"waits for s{wait.sem} >= {value}, it is {self.sems[wait.sem]}"
+
+    def _place(self, op: Op) -> str:
+        line = self.program.line_at(op.pc)
+        where = f" ({line.file}:{line.line})" if line else ""
+        return f"pc {op.pc:#06x}{where} `{self.text(op)}`"
+
+    # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
+
+    def load64(self, address: int) -> int:
+        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
+        return self.memories.hbm.load64(address)
+
+    def store64(self, address: int, value: int) -> None:
+        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.hbm.store64(address, value)
+
+    def load_tile(self, address: int) -> Tile:
+        """The descriptor at an HBM address; equal bytes give the same Tile object.
+
+        Raises Fault (misaligned, out-of-bounds, operand).
+        """
+        raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
+        tile = self._tiles.get(raw)
+        if tile is None:
+            if len(self._tiles) >= _KEPT_TILES:
+                self._tiles.clear()
+            tile = self._tiles[raw] = Tile.unpack(raw)
+        return tile
+
+    def store_tile(self, address: int, tile: Tile) -> None:
+        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.hbm.store_bytes(address, tile.pack())
+
+    def drain(self) -> None:
+        """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""
+        while self._execute_one():
+            pass
+        if self._parked:
+            raise self.deadlock()
+        if self.timer is not None:
+            self.timer.drain()
+
+    def reset_semaphore(self, sem: int) -> None:
+        """Set a semaphore to zero; raises Fault (semaphore) unless every queue is empty."""
+        if self._parked:
+            raise Fault(
+                "semaphore", f"s{sem} is reset while {self._parked} instructions are queued", help="drain"
+            )
+        self.sems[sem] = 0
+        if self.timer is not None:
+            self.timer.reset_semaphore(sem)
+
+    def string(self, offset: int) -> str:
+        """Zero-terminated text at an offset of the image; raises Fault (out-of-bounds)."""
+        data, at = self.program.rodata, offset - self.program.rodata_address
+        end = data.find(b"\0", at) if 0 <= at < len(data) else -1
+        if end < 0:
+            raise Fault("out-of-bounds", f"there is no text at {offset:#x} in .rodata", operand="text")
+        return data[at:end].decode("utf-8", "replace")

@@ -1,0 +1,272 @@
+"""The memories of one chip: HBM with its allocation map, SRAM and ACC.
+
+Each is one anonymous mapping: the host gives pages to what is touched, so that HBM can have all the
+addresses of the real one. A tile becomes a NumPy view of a mapping, checked once when it is made.
+"""
+
+from __future__ import annotations
+
+import bisect
+import mmap
+import struct
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sohu.isa import Chip, Fault, SohuError, Space, Tile
+
+ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
+PAGE = 4096
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # in Python's mmap from 3.13 on
+_SMALLEST_HBM = 1 << 30
+_RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back to the host
+
+
+class Allocation:
+    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed."""
+
+    __slots__ = ("end", "live", "name", "start", "writable")
+
+    def __init__(self, start: int, end: int, writable: bool, name: str) -> None:
+        self.start = start
+        self.end = end
+        self.writable = writable
+        self.name = name
+        self.live = True
+
+    def __repr__(self) -> str:
+        return f"Allocation({self})"
+
+    def __str__(self) -> str:
+        return f"{self.name or 'a tensor'} at {self.start:#x}..{self.end:#x}"
+
+
+class View(NamedTuple):
+    """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache."""
+
+    owner: Memories
+    array: NDArray[Any]
+    kind: int  # space and dtype code as one number
+    low: int  # byte range
+    high: int
+    allocation: Allocation | None  # of tiles in HBM
+
+
+def kind_of(space: Space, dtype_code: int) -> int:
+    """Space and dtype as one small number, for one look-up where two would be needed."""
+    return int(space) << 8 | dtype_code
+
+
+def _reserve(size: int) -> mmap.mmap:
+    return mmap.mmap(
+        -1,
+        size,
+        flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE,
+        prot=mmap.PROT_READ | mmap.PROT_WRITE,
+    )
+
+
+class Hbm:
+    """High-bandwidth memory: addresses from 0 to `size`, of which only allocations may be touched.
+
+    `size` is the chip's, or what the host's limits allow when that is less. Page 0 is never allocated.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.wanted = self.size = size
+        while True:
+            try:
+                self.map = _reserve(self.size)
+                break
+            except OSError as e:
+                if self.size <= _SMALLEST_HBM:
+                    raise SohuError(
+                        f"the host refuses {self.size:,} bytes of address space for HBM: {e.strerror}",
+                        help="raise its limit (ulimit -v)",
+                    ) from None
+                self.size = max(self.size // 2, _SMALLEST_HBM)
+        self.bytes: NDArray[np.uint8] = np.frombuffer(self.map, np.uint8)
+        self._starts: list[int] = []
+        self._allocations: list[Allocation] = []
+        self._free: list[tuple[int, int]] = [(PAGE, self.size)]  # sorted, never adjacent
+        self._touched = 0  # nothing above was ever allocated, so it is zero
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """All live blocks, by address."""
+        return tuple(self._allocations)
+
+    def allocate(
+        self, size: int, *, name: str = "", writable: bool = True, zero: bool = False, align: int = ALIGN
+    ) -> Allocation:
+        """A block of `size` bytes at the lowest address that has room.
+
+        `zero` clears it; otherwise it holds what its last owner left. Raises SohuError when nothing fits.
+        """
+        need = max(-(-size // ALIGN) * ALIGN, ALIGN)
+        for i, (start, end) in enumerate(self._free):
+            at = -(-start // align) * align
+            if at + need <= end:
+                rest = [(a, b) for a, b in ((start, at), (at + need, end)) if a < b]
+                self._free[i : i + 1] = rest
+                break
+        else:
+            left = sum(end - start for start, end in self._free)
+            host = (
+                "" if self.size == self.wanted else f" (the host gave {self.size:,} of {self.wanted:,} bytes)"
+            )
+            raise SohuError(
+                f"HBM has no room for {size:,} bytes{': ' + name if name else ''}; {left:,} are free{host}",
+                help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",
+            )
+        block = Allocation(at, at + size, writable, name)
+        i = bisect.bisect_right(self._starts, at)
+        self._starts.insert(i, at)
+        self._allocations.insert(i, block)
+        if zero and at < self._touched:
+            self.bytes[at : min(at + size, self._touched)] = 0
+        self._touched = max(self._touched, at + need)
+        return block
+
+    def free(self, block: Allocation) -> None:
+        """Give a block back; whoever still holds its address gets an out-of-bounds error."""
+        if not block.live:
+            return
+        block.live = False
+        i = bisect.bisect_left(self._starts, block.start)
+        del self._starts[i], self._allocations[i]
+        start = block.start
+        end = max(-(-block.end // ALIGN) * ALIGN, start + ALIGN)
+        if end - start >= _RETURN_PAGES and hasattr(mmap, "MADV_DONTNEED"):
+            low, high = -(-start // PAGE) * PAGE, end // PAGE * PAGE
+            self.map.madvise(mmap.MADV_DONTNEED, low, high - low)
+        i = bisect.bisect_left(self._free, (start, end))
+        if i < len(self._free) and self._free[i][0] == end:
+            end = self._free.pop(i)[1]
+        if i and self._free[i - 1][1] == start:
+            start = self._free.pop(i - 1)[0]
+            i -= 1
+        self._free.insert(i, (start, end))
+
+    def find(self, address: int) -> Allocation | None:
+        """The block that holds an address."""
+        i = bisect.bisect_right(self._starts, address) - 1
+        return self._allocations[i] if i >= 0 and address < self._allocations[i].end else None
+
+    def check(self, low: int, high: int) -> Allocation:
+        """The one block that holds the bytes [low, high), low < high; raises Fault (out-of-bounds)."""
+        i = bisect.bisect_right(self._starts, low) - 1
+        block = self._allocations[i] if i >= 0 else None
+        if block is not None and high <= block.end:
+            return block
+        where = f"hbm {low:#x}..{high:#x}"
+        if block is not None and low < block.end:
+            raise Fault("out-of-bounds", f"{where} reaches {high - block.end} bytes past the end of {block}")
+        help = "page 0 is never allocated: was the address ever set?" if low < PAGE else ""
+        raise Fault("out-of-bounds", f"{where} is not allocated", help=help)
+
+    def read_only(self, block: Allocation, low: int) -> Fault:
+        """The fault of a write at `low` into a block that programs may only read."""
+        return Fault("read-only", f"hbm {low:#x} is in {block}, which a program may only read")
+
+    def load64(self, address: int) -> int:
+        """Eight bytes, signed; raises Fault (misaligned, out-of-bounds)."""
+        self._word(address)
+        return int.from_bytes(self.map[address : address + 8], "little", signed=True)
+
+    def store64(self, address: int, value: int) -> None:
+        """Write eight bytes; raises Fault (misaligned, out-of-bounds, read-only)."""
+        block = self._word(address)
+        if not block.writable:
+            raise self.read_only(block, address)
+        self.map[address : address + 8] = struct.pack("<q", value)
+
+    def load_bytes(self, address: int, size: int) -> bytes:
+        """Some bytes at an 8-byte aligned address; raises Fault (misaligned, out-of-bounds)."""
+        self._word(address, size)
+        return self.map[address : address + size]
+
+    def store_bytes(self, address: int, data: bytes) -> None:
+        """Write bytes at an 8-byte aligned address; raises Fault (misaligned, out-of-bounds, read-only)."""
+        block = self._word(address, len(data))
+        if not block.writable:
+            raise self.read_only(block, address)
+        self.map[address : address + len(data)] = data
+
+    def _word(self, address: int, size: int = 8) -> Allocation:
+        if address & 7:
+            raise Fault("misaligned", f"address {address:#x} is no multiple of 8")
+        return self.check(address, address + size)
+
+
+def _strides(tile: Tile, itemsize: int) -> Sequence[int]:
+    """Strides in bytes. A dimension of size 1 gets the stride of a dense tile, whatever its descriptor says:
+    NumPy hands a matrix to BLAS only when even those strides look like a matrix's.
+    """
+    if 1 not in tile.dims:
+        return [s * itemsize for s in tile.strides]
+    out = []
+    dense = itemsize
+    for d, s in zip(reversed(tile.dims), reversed(tile.strides), strict=True):
+        step = dense if d == 1 else s * itemsize
+        out.append(step)
+        dense = abs(step) * d
+    return out[::-1]
+
+
+class Memories:
+    """The three memories of a chip, and the views of tiles in them."""
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        self.hbm = Hbm(chip.hbm_bytes)
+        self._maps: dict[Space, mmap.mmap] = {
+            Space.HBM: self.hbm.map,
+            Space.SRAM: _reserve(chip.sram_bytes),
+            Space.ACC: _reserve(chip.acc_bytes),
+        }
+        self._sizes = {
+            Space.HBM: self.hbm.size,
+            Space.SRAM: chip.sram_bytes,
+            Space.ACC: chip.acc_bytes,
+        }
+        self.sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
+        self.acc: NDArray[np.uint8] = np.frombuffer(self._maps[Space.ACC], np.uint8)
+
+    def view(self, tile: Tile) -> View:
+        """The elements of a resolved tile as stored, live.
+
+        Raises Fault: misaligned; out-of-bounds when any element lies outside its memory (HBM: outside
+        one allocation); operand when it has more elements than its memory has bytes.
+        """
+        known = tile.cache
+        if known is not None and known.owner is self and (known.allocation is None or known.allocation.live):
+            return known  # type: ignore[no-any-return]  # cache is Any: isa knows no executor
+        space, dtype, base = tile.space, tile.dtype, tile.base
+        itemsize = dtype.itemsize
+        if base % itemsize:
+            raise Fault("misaligned", f"{tile}: base is no multiple of {itemsize}, the bytes of {dtype}")
+        low, high = tile.extent()
+        allocation = None
+        if low == high:
+            if prod(d for d in tile.dims if d) >> 48:
+                raise Fault("operand", f"{tile}: absurd dimensions")
+            array: NDArray[Any] = np.empty(tile.dims, dtype.np)
+        else:
+            size = self._sizes[space]
+            if low < 0 or high > size:
+                raise Fault("out-of-bounds", f"{tile} covers {low:#x}..{high:#x}, {space} ends at {size:#x}")
+            if tile.size > size:
+                raise Fault("operand", f"{tile} has more elements than {space} has bytes")
+            if space is Space.HBM:
+                try:
+                    allocation = self.hbm.check(low, high)
+                except Fault as e:
+                    raise Fault(e.category, f"{tile}: {e.message}", help=e.help) from None
+            array = np.ndarray(tile.dims, dtype.np, self._maps[space], base, _strides(tile, itemsize))
+        made = View(self, array, kind_of(space, dtype.code), low, high, allocation)
+        tile.cache = made
+        return made
