@@ -1,1 +1,20 @@
 """Text to bits and back: assembler, linker, printer and ELF objects."""
+
+from sohu.asm.assembler import assemble
+from sohu.asm.diagnostics import AsmError, Diagnostic
+from sohu.asm.elf import read_elf, write_elf
+from sohu.asm.program import Kernel, Line, Param, Program, Symbol, TileSymbol
+
+__all__ = [
+    "AsmError",
+    "Diagnostic",
+    "Kernel",
+    "Line",
+    "Param",
+    "Program",
+    "Symbol",
+    "TileSymbol",
+    "assemble",
+    "read_elf",
+    "write_elf",
+]

@@ -1,0 +1,575 @@
+"""The assembler: lines in, a Program out. One pass reads and encodes; a second fills in addresses."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sohu.asm.diagnostics import Diagnostics, Mistake
+from sohu.asm.directives import DIRECTIVES
+from sohu.asm.kernels import KernelScope, prologue
+from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
+from sohu.asm.numbers import Number, binary, unary
+from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
+from sohu.asm.program import RODATA_ALIGN, Kernel, Line, Param, Program, Symbol, TileSymbol
+from sohu.asm.syntax import Argument, Const, Expression, LocalRef, Pair, Ref, Statement, parse_line
+from sohu.isa import INSTRUCTION_BYTES, ROWS, TILE_BYTES, EncodingError, Inst, Operand, Row, encode
+
+MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
+
+Section = Literal["text", "rodata"]
+
+
+def assemble(text: str, filename: str = "<asm>") -> Program:
+    """Assemble a source file. Raises AsmError, which holds all mistakes of the file."""
+    return Assembler(text, filename).run()
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a label is: an offset into what the source put in a section."""
+
+    section: Section
+    offset: int
+    line: int
+
+
+@dataclass(slots=True)
+class Constant:
+    """A named expression, and the place that `.` means in it."""
+
+    node: Expression
+    here: Place
+
+
+@dataclass(slots=True)
+class Pending:
+    """An instruction with operands that wait for addresses."""
+
+    index: int  # among the words
+    row: Row
+    values: list[Any]
+    sync: tuple[Any, Any]
+    statement: Statement
+    line: int
+
+
+@dataclass(slots=True)
+class Fixup:
+    """A number in .rodata that waits for addresses."""
+
+    here: Place
+    node: Expression
+    pack: Callable[[Number], bytes]
+    size: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """How the operands of a row are read."""
+
+    positional: list[tuple[int, Operand, Reader]]
+    keywords: dict[str, tuple[int, Operand, Reader]]
+    defaults: list[Any] = field(default_factory=list)
+
+
+_PLANS: dict[Row, Plan] = {}
+
+
+def _plan(row: Row) -> Plan:
+    if row not in _PLANS:
+        slots = [(i, o, reader(o.kind)) for i, o in enumerate(row.operands)]
+        _PLANS[row] = Plan(
+            [s for s in slots if not s[1].keyword],
+            {s[1].name: s for s in slots if s[1].keyword},
+            [o.default if o.keyword else None for o in row.operands],
+        )
+    return _PLANS[row]
+
+
+class Assembler:
+    """The state of assembling one file. Directives (directives.py) and operands (operands.py) work on it."""
+
+    def __init__(self, text: str, filename: str) -> None:
+        self.source = [line.removesuffix("\r") for line in text.split("\n")]
+        self.filename = filename
+        self.errors = Diagnostics(filename, self.source)
+        self.line = 0  # of the statement at hand
+        self.section: Section = "text"
+        self.words: list[int] = []
+        self.pending: list[Pending] = []
+        self.rodata = bytearray()
+        self.fixups: list[Fixup] = []
+        self.strings: dict[bytes, int] = {}
+        self.labels: dict[str, Place] = {}
+        self.constants: dict[str, Constant] = {}
+        self.numeric: dict[int, list[Place]] = {}
+        self.globals: dict[str, tuple[Ref, int]] = {}
+        self.scopes: list[tuple[KernelScope, int]] = []  # of finished kernels, with their ends
+        self.scope: KernelScope | None = None
+        self.files: dict[int, str] = {}
+        self.location: tuple[str, int, int] | None = None
+        self.has_locations = False
+        self.lines: list[Line] = []  # by .loc
+        self.own_lines: list[Line] = []  # of this file
+        self.resolving: set[str] = set()  # constants whose value is being computed
+
+    def run(self) -> Program:
+        """Assemble; raises AsmError."""
+        for number, text in enumerate(self.source, 1):
+            if not text or text.isspace():
+                continue
+            self.line = number
+            try:
+                self.statement(parse_line(text))
+            except Mistake as e:
+                self.errors.add(e, self.line)
+        self.end_kernel()
+        self.check_globals()
+        self.errors.check()  # later errors could follow from these
+        program = self.resolve()
+        self.errors.check()
+        return program
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def statement(self, st: Statement) -> None:
+        """One line; raises Mistake."""
+        for label in st.labels:
+            self.define_label(label)
+        if st.op is None:
+            return
+        name = st.op.name
+        row = ROWS.by_mnemonic.get(name)
+        if row is not None:
+            self.instruction(row, st)
+        elif name in DIRECTIVES:
+            if st.sync:
+                raise Mistake(
+                    "A016", f"{name} is no instruction and can't {st.sync[0].kind}", st.sync[0].span
+                )
+            DIRECTIVES[name](self, st)
+        elif name.startswith("."):
+            raise Mistake(
+                "A011", f"unknown directive {name}", st.op.span, help=self.errors.nearest(name, DIRECTIVES)
+            )
+        else:
+            hint = self.errors.nearest(name, ROWS.by_mnemonic)
+            raise Mistake("A010", f"unknown instruction {name!r}", st.op.span, help=hint)
+
+    def instruction(self, row: Row, st: Statement) -> None:
+        """Read the operands of one instruction, and encode it if they are known; raises Mistake."""
+        assert st.op is not None
+        if self.section != "text":
+            raise Mistake("A040", "an instruction in .rodata", st.op.span, help="go back with .text")
+        self.begin_body()
+        plan = _plan(row)
+        self.mark(st.op.start + 1)
+        index = len(self.words)
+        self.words.append(0)
+        values = self.operands(row, plan, st)
+        sync = read_sync(self, st.sync) if st.sync else (None, None)
+        if any(isinstance(v, (Deferred, Pooled)) for v in values):
+            self.pending.append(Pending(index, row, values, sync, st, self.line))
+        else:
+            self.words[index] = self.encode(row, values, sync, st)
+
+    def operands(self, row: Row, plan: Plan, st: Statement) -> list[Any]:
+        """The values of an instruction's operands, in the row's order; raises Mistake."""
+        args = st.args
+        given = [a for a in args if not isinstance(a, Pair)]
+        if len(given) != len(plan.positional):
+            self.wrong_count(row, plan, st, given)
+        values = list(plan.defaults)
+        for (i, operand, read), node in zip(plan.positional, given, strict=True):
+            if isinstance(node, LocalRef):
+                self.bind(node)
+            values[i] = read(self, node, operand.kind, operand.name)
+        seen: set[str] = set()
+        for pair in args:
+            if isinstance(pair, Pair):
+                name = pair.name.name
+                if name not in plan.keywords or name in seen:
+                    how = "is given twice" if name in seen else f"is no operand of {row.mnemonic}"
+                    raise Mistake("A015", f"{name!r} {how}", pair.name.span, help=f"write: {usage(row)}")
+                seen.add(name)
+                i, operand, read = plan.keywords[name]
+                values[i] = read(self, pair.value, operand.kind, operand.name)
+        return values
+
+    def wrong_count(self, row: Row, plan: Plan, st: Statement, given: list[Argument]) -> None:
+        """Raises the Mistake for missing or surplus operands."""
+        wanted = [o.name for _, o, _ in plan.positional]
+        if len(given) > len(wanted):
+            span = (given[len(wanted)].span[0], given[-1].span[1])
+            takes = ", ".join(wanted) or "no operands"
+            raise Mistake("A012", f"{row.mnemonic} takes {takes}", span, help=f"write: {usage(row)}")
+        missing = " and ".join(repr(n) for n in wanted[len(given) :])
+        raise Mistake(
+            "A012", f"{row.mnemonic}: {missing} missing", (st.end, st.end + 1), help=f"write: {usage(row)}"
+        )
+
+    def encode(self, row: Row, values: list[Any], sync: tuple[Any, Any], st: Statement) -> int:
+        """The word of an instruction; raises Mistake at the operand that does not fit."""
+        try:
+            return encode(Inst(row, tuple(values), *sync))
+        except EncodingError as e:
+            clause = next((c for c in st.sync if c.kind == e.operand), None)
+            span = clause.span if clause else operand_span(row, st.args, e.operand)
+            code = "A016" if clause and not row.sync else "A014"
+            raise Mistake(code, e.message, span or (st.op.span if st.op else (0, 1)), help=e.help) from None
+
+    def raw(self, word: int, st: Statement) -> None:
+        """A word that is given as a number; raises Mistake."""
+        assert st.op is not None
+        if self.section != "text":
+            raise Mistake("A040", "an instruction in .rodata", st.op.span, help="go back with .text")
+        self.begin_body()
+        self.mark(st.op.start + 1)
+        self.words.append(word)
+
+    def mark(self, column: int) -> None:
+        """The next word comes from the statement at hand, or from where .loc says."""
+        pc = len(self.words) * INSTRUCTION_BYTES
+        own = self.own_lines
+        if not own or own[-1].line != self.line:
+            own.append(Line(pc, self.filename, self.line, column))
+        if self.location is not None:
+            file, line, col = self.location
+            last = self.lines[-1] if self.lines else None
+            if last is None or (last.file, last.line, last.column) != (file, line, col):
+                self.lines.append(Line(pc, file, line, col))
+
+    # -- data ------------------------------------------------------------------------------------
+
+    def data(self, data: bytes, span: tuple[int, int]) -> None:
+        """Append to .rodata; raises Mistake."""
+        if self.section != "rodata":
+            raise Mistake("A040", "data in .text", span, help="put it after .rodata")
+        if len(self.rodata) + len(data) > MAX_RODATA:
+            raise Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", span)
+        self.rodata += data
+
+    def zeros(self, count: int, span: tuple[int, int]) -> None:
+        """Append zeros to .rodata; raises Mistake before it takes memory."""
+        if count > MAX_RODATA:
+            raise Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", span)
+        self.data(bytes(count), span)
+
+    def number(self, node: Expression, pack: Callable[[Number], bytes], size: int) -> None:
+        """Append a number to .rodata, now or when labels have addresses; raises Mistake."""
+        here = self.here()
+        if isinstance(node, Const):
+            self.data(self.packed(pack, node, node.value), node.span)
+        else:
+            self.bind(node)
+            self.data(bytes(size), node.span)
+            self.fixups.append(Fixup(here, node, pack, size))
+
+    def packed(self, pack: Callable[[Number], bytes], node: Expression, value: Number) -> bytes:
+        """`pack(value)`; raises Mistake."""
+        try:
+            return pack(value)
+        except ValueError as e:
+            raise Mistake("A014", str(e), node.span) from None
+
+    def string(self, data: bytes) -> int:
+        """Place of a string in the pool."""
+        return self.strings.setdefault(data, len(self.strings))
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def here(self) -> Place:
+        """What `.` means now."""
+        if self.section == "text":
+            return Place("text", len(self.words) * INSTRUCTION_BYTES, self.line)
+        return Place("rodata", len(self.rodata), self.line)
+
+    def define_label(self, label: Ref | Const) -> None:
+        """A label stands here; raises Mistake."""
+        if self.section == "text":
+            self.begin_body()
+        if isinstance(label, Const):
+            assert isinstance(label.value, int)
+            self.numeric.setdefault(label.value, []).append(self.here())
+            return
+        self.check_new(label)
+        self.labels[label.name] = self.here()
+
+    def define_constant(self, name: Ref, value: Expression) -> None:
+        """A named expression; raises Mistake."""
+        self.check_new(name)
+        self.bind(value)
+        self.constants[name.name] = Constant(value, self.here())
+
+    def make_global(self, name: Ref) -> None:
+        """A label is to be visible outside."""
+        self.globals.setdefault(name.name, (name, self.line))
+
+    def check_new(self, ref: Ref) -> None:
+        """Raises Mistake when the name can't be defined, or is already."""
+        name = ref.name
+        if not is_name(name):
+            raise Mistake("A022", f"{name!r} is a word of the language and can't be a label", ref.span)
+        line = self.defined_at(name)
+        if line:
+            raise Mistake(
+                "A021", f"{name!r} is defined twice", ref.span, notes=(f"it was defined on line {line}",)
+            )
+
+    def defined_at(self, name: str) -> int:
+        """Line of a label or constant, or 0."""
+        if name in self.labels:
+            return self.labels[name].line
+        return self.constants[name].here.line if name in self.constants else 0
+
+    def is_defined(self, name: str) -> bool:
+        """True for labels and constants defined so far."""
+        return name in self.labels or name in self.constants
+
+    def register(self, name: str) -> tuple[RegisterFile, int] | None:
+        """A register by its own name or by one that the kernel gave it."""
+        if (own := REGISTERS.get(name)) is not None:
+            return own
+        d = self.scope.declared.get(name) if self.scope else None
+        return (d.file, d.reg or 0) if d is not None else None
+
+    def suggest(self, name: str, file: RegisterFile | None = None) -> str:
+        """Help for a name that means nothing."""
+        if file is None:
+            return self.errors.nearest(name, [*self.labels, *self.constants])
+        declared = self.scope.declared.values() if self.scope else ()
+        hint = self.errors.nearest(name, [d.name for d in declared if d.file == file])
+        if not hint and file == "t" and self.scope is None:
+            return "tiles have names inside a .kernel only"
+        return hint
+
+    def bind(self, node: Expression) -> None:
+        """Settle which definition a numeric label means: the nearest one before or after this place."""
+        todo = [node]
+        while todo:
+            n = todo.pop()
+            if isinstance(n, LocalRef):
+                n.at = len(self.numeric.get(n.number, ())) - (not n.forward)
+            elif not isinstance(n, (Const, Ref)):
+                todo += n.operands
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def constant(self, node: Expression) -> Number:
+        """The value of an expression that must be known now; raises Mistake."""
+        return node.value if isinstance(node, Const) else self.evaluate(node, None)
+
+    def evaluate(self, node: Expression, here: Place | None) -> Number:
+        """The value of an expression; labels are image offsets. `here` None: labels have none yet.
+
+        Raises Mistake.
+        """
+        if isinstance(node, Const):
+            return node.value
+        if isinstance(node, Ref):
+            return self.named(node, here)
+        if isinstance(node, LocalRef):
+            places = self.numeric.get(node.number, [])
+            if not 0 <= node.at < len(places):
+                where = "after" if node.forward else "before"
+                raise Mistake("A023", f"there is no label {node.number}: {where} this line", node.span)
+            return self.address(places[node.at], node, here)
+        values = [self.evaluate(o, here) for o in node.operands]
+        return (unary if len(values) == 1 else binary)(node.op, *values, node.span)  # type: ignore[operator]
+
+    def named(self, ref: Ref, here: Place | None) -> Number:
+        """The value of a name; raises Mistake."""
+        name = ref.name
+        if name == ".":
+            if here is None:
+                raise Mistake("A024", "the value of . is not known yet here", ref.span)
+            return self.address(here, ref, here)
+        if (constant := self.constants.get(name)) is not None:
+            if name in self.resolving:
+                raise Mistake("A024", f"{name!r} is defined by itself", ref.span)
+            self.resolving.add(name)
+            try:
+                return self.evaluate(constant.node, here and constant.here)
+            except Mistake as e:
+                e.line = e.line or constant.here.line
+                raise
+            finally:
+                self.resolving.discard(name)
+        if name in self.labels:
+            return self.address(self.labels[name], ref, here)
+        if self.register(name) is not None or reserved(name):
+            raise Mistake(
+                "A024", f"{name!r} is a register, and has no value before the program runs", ref.span
+            )
+        if here is None:
+            why = f"{name!r} has no value yet here"
+            raise Mistake("A024", why, ref.span, help=self.suggest(name) or "define it above, with .equ")
+        raise Mistake("A020", f"{name!r} is not defined", ref.span, help=self.suggest(name))
+
+    def address(self, place: Place, node: Expression, here: Place | None) -> int:
+        """The image offset of a place; raises Mistake while there is no layout."""
+        if here is None:
+            raise Mistake("A024", "the address of a label is not known yet here", node.span)
+        return place.offset + (self.rodata_address if place.section == "rodata" else 0)
+
+    # -- kernels ---------------------------------------------------------------------------------
+
+    def begin_kernel(self, name: Ref, implicit_prologue: bool) -> None:
+        """`.kernel`; raises Mistake."""
+        if self.section != "text":
+            raise Mistake("A040", "a kernel in .rodata", name.span, help="go back with .text")
+        self.end_kernel()
+        pc = len(self.words) * INSTRUCTION_BYTES
+        self.scope = KernelScope(name.name, self.line, pc, implicit_prologue)
+        self.check_new(name)
+        self.labels[name.name] = self.here()
+
+    def kernel_of(self, op: Ref) -> KernelScope:
+        """The kernel at hand; raises Mistake outside of one."""
+        if self.scope is None:
+            raise Mistake("A030", f"{op.name} outside a kernel", op.span, help="begin one with .kernel NAME")
+        return self.scope
+
+    def begin_body(self) -> None:
+        """End the declarations of the kernel at hand and put its prologue here."""
+        scope = self.scope
+        if scope is None or not scope.open:
+            return
+        for mistake in [*scope.close(), *scope.place(self.dimension)]:
+            self.errors.add(mistake, self.line)
+        if scope.implicit_prologue:
+            line, self.line = self.line, scope.line
+            for row, values in prologue(scope.params, [(reg, 0) for _, reg, _ in scope.tiles]):
+                self.mark(0)
+                self.words.append(encode(Inst(row, values)))
+            self.line = line
+
+    def dimension(self, node: Expression) -> tuple[int, int]:
+        """One dimension of a tile: (register, 0) or (0, size); raises Mistake."""
+        if isinstance(node, Ref) and (found := self.register(node.name)) is not None:
+            if found[0] == "x" and found[1]:
+                return found[1], 0
+            raise Mistake("A033", f"a dimension is a size or a scalar register, not {node.name!r}", node.span)
+        value = self.constant(node)
+        if not isinstance(value, int) or not 0 <= value < 1 << 32:
+            raise Mistake("A033", f"{value} is no dimension: 0..{(1 << 32) - 1}", node.span)
+        return 0, value
+
+    def end_kernel(self) -> None:
+        """The code of the kernel at hand ends here, if there is one."""
+        self.begin_body()
+        if self.scope is not None:
+            self.scopes.append((self.scope, len(self.words) * INSTRUCTION_BYTES))
+        self.scope = None
+
+    # -- the second pass -------------------------------------------------------------------------
+
+    def check_globals(self) -> None:
+        """Report `.globl` of what is no label."""
+        for name, (ref, line) in self.globals.items():
+            if name not in self.labels:
+                hint = self.errors.nearest(name, self.labels)
+                self.errors.add(Mistake("A020", f"{name!r} is not defined", ref.span, help=hint), line)
+
+    @property
+    def rodata_address(self) -> int:
+        """Image offset of .rodata."""
+        return -(-len(self.words) * INSTRUCTION_BYTES // RODATA_ALIGN) * RODATA_ALIGN
+
+    def resolve(self) -> Program:
+        """Fill in addresses and make the Program; what is wrong goes to `errors`."""
+        explicit = len(self.rodata)
+        kernels = self.lay_out_tiles()
+        pool = []
+        for text in self.strings:
+            pool.append(self.rodata_address + len(self.rodata))
+            self.rodata += text + b"\0"
+        if len(self.rodata) - explicit > MAX_RODATA:
+            self.errors.add(Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", (0, 1)), 1)
+        for p in self.pending:
+            self.scope = self.scope_at(p.index * INSTRUCTION_BYTES)
+            try:
+                self.words[p.index] = self.fill(p, pool)
+            except Mistake as e:
+                self.errors.add(e, p.line)
+        for f in self.fixups:
+            try:
+                data = self.packed(f.pack, f.node, self.evaluate(f.node, f.here))
+                self.rodata[f.here.offset : f.here.offset + f.size] = data
+            except Mistake as e:
+                self.errors.add(e, f.here.line)
+        return Program(
+            text=b"".join([w.to_bytes(INSTRUCTION_BYTES, "little") for w in self.words]),
+            rodata=bytes(self.rodata),
+            symbols=self.symbols(kernels),
+            kernels=kernels,
+            lines=self.lines if self.has_locations else self.own_lines,
+            name=self.filename,
+        )
+
+    def scope_at(self, pc: int) -> KernelScope | None:
+        """The kernel whose code holds `pc`."""
+        i = bisect_right(self.scopes, pc, key=lambda s: s[0].entry) - 1
+        return self.scopes[i][0] if i >= 0 and pc < self.scopes[i][1] else None
+
+    def lay_out_tiles(self) -> dict[str, Kernel]:
+        """Append the tiles' descriptors to .rodata and point the prologues at them."""
+        kernels: dict[str, Kernel] = {}
+        if any(scope.tiles for scope, _ in self.scopes):
+            self.rodata += bytes(-len(self.rodata) % TILE_BYTES)
+        for scope, end in self.scopes:
+            symbols = []
+            for name, reg, tile in scope.tiles:
+                symbols.append(TileSymbol(name, reg, tile, self.rodata_address + len(self.rodata)))
+                self.rodata += tile.pack()
+            params: list[Param] = scope.params
+            if scope.implicit_prologue:
+                instructions = prologue(params, [(t.reg, t.address) for t in symbols])
+                for i, (row, values) in enumerate(instructions, scope.entry // INSTRUCTION_BYTES):
+                    self.words[i] = encode(Inst(row, values))
+            sems = {d.name: d.reg or 0 for d in scope.declared.values() if d.file == "s"}
+            kernels[scope.name] = Kernel(
+                scope.name, scope.entry, end, tuple(params), tuple(symbols), scope.bounds, sems
+            )
+        return kernels
+
+    def fill(self, p: Pending, pool: list[int]) -> int:
+        """The word of an instruction whose operands waited; raises Mistake."""
+        pc = p.index * INSTRUCTION_BYTES
+        here = Place("text", pc, p.line)
+        for i, v in enumerate(p.values):
+            if isinstance(v, Pooled):
+                p.values[i] = pool[v.index]
+            elif isinstance(v, Deferred):
+                value = self.evaluate(v.node, here)
+                if isinstance(value, float) and v.meaning != "float":
+                    raise Mistake(
+                        "A013", f"operand {v.text}: expected an integer, found {value}", v.node.span
+                    )
+                if v.meaning == "label":
+                    self.check_target(v)
+                    value -= pc
+                p.values[i] = value
+        return self.encode(p.row, p.values, p.sync, p.statement)
+
+    def check_target(self, v: Deferred) -> None:
+        """Raises Mistake for a jump to a label in .rodata."""
+        if isinstance(v.node, Ref) and (place := self.labels.get(v.node.name)) and place.section == "rodata":
+            raise Mistake("A013", f"operand {v.text}: {v.node.name!r} is data, no code", v.node.span)
+
+    def symbols(self, kernels: dict[str, Kernel]) -> dict[str, Symbol]:
+        """The symbol table."""
+        table = {}
+        for name, place in self.labels.items():
+            if is_local(name):
+                continue
+            address = place.offset + (self.rodata_address if place.section == "rodata" else 0)
+            kernel = kernels.get(name)
+            size = kernel.end - kernel.entry if kernel else 0
+            table[name] = Symbol(
+                name, address, place.section, size, kernel is not None or name in self.globals
+            )
+        return table

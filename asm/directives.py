@@ -1,0 +1,479 @@
+"""Directives: one function each. Its docstring says first how it is written, then what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from sohu.asm.diagnostics import Mistake, nearest
+from sohu.asm.kernels import DeclaredParam, DeclaredTile, KernelScope
+from sohu.asm.names import REGISTERS, RegisterFile, is_name
+from sohu.asm.numbers import BITS, pack_integer, pack_number
+from sohu.asm.syntax import (
+    Argument,
+    Bounded,
+    Const,
+    Expression,
+    List,
+    LocalRef,
+    Operation,
+    Pair,
+    Ref,
+    Statement,
+    Text,
+)
+from sohu.isa import DTYPES, INSTRUCTION_BYTES, Space
+from sohu.isa.machine import MAX_RANK
+
+if TYPE_CHECKING:
+    from sohu.asm.assembler import Assembler
+
+Directive = Callable[["Assembler", Statement], None]
+DIRECTIVES: dict[str, Directive] = {}
+
+_MAX_SIZE = (1 << 32) - 1  # of a tile's dimension
+_EXPRESSION = (Const, Ref, LocalRef, Operation)
+
+
+def directive(*names: str) -> Callable[[Directive], Directive]:
+    """Register a directive under its names."""
+
+    def register(function: Directive) -> Directive:
+        for name in names:
+            DIRECTIVES[name] = function
+        return function
+
+    return register
+
+
+def usage(name: str) -> str:
+    """How a directive is written."""
+    return (DIRECTIVES[name].__doc__ or "").split("\n")[0].replace("DIRECTIVE", name)
+
+
+class Arguments:
+    """The arguments of one directive, taken one by one; whatever is wrong with them is a Mistake."""
+
+    def __init__(self, asm: Assembler, st: Statement) -> None:
+        assert st.op is not None
+        self.asm = asm
+        self.op = st.op
+        self.end = st.end
+        self.rest = [a for a in st.args if not isinstance(a, Pair)]
+        self.pairs = [a for a in st.args if isinstance(a, Pair)]
+
+    def bad(self, message: str, span: tuple[int, int], code: str = "A041") -> Mistake:
+        """A Mistake that shows how the directive is written."""
+        return Mistake(code, f"{self.op.name}: {message}", span, help=f"write: {usage(self.op.name)}")
+
+    def next(self, what: str) -> Any:
+        """The next argument; `what` it is, for the message when there is none."""
+        if not self.rest:
+            raise self.bad(f"{what} is missing", (self.end, self.end + 1))
+        return self.rest.pop(0)
+
+    def name(self, what: str) -> Ref:
+        """A name of the program's own."""
+        node = self.next(what)
+        if not isinstance(node, Ref):
+            raise self.bad(f"expected {what}", node.span)
+        if not is_name(node.name):
+            raise Mistake("A022", f"{node.name!r} is a word of the language and can't be {what}", node.span)
+        return node
+
+    def choice(self, what: str, among: Iterable[str], code: str = "A032") -> str:
+        """One word out of several."""
+        node = self.next(what)
+        names = list(among)
+        if isinstance(node, Ref) and node.name in names:
+            return node.name
+        found = node.name if isinstance(node, Ref) else ""
+        hint = nearest(found, names) or f"there are: {', '.join(names)}"
+        raise Mistake(
+            code,
+            f"{self.op.name}: expected {what}" + (f", found {found!r}" if found else ""),
+            node.span,
+            help=hint,
+        )
+
+    def integer(self, what: str, low: int, high: int) -> int:
+        """A constant within bounds."""
+        return self.whole(self.next(what), what, low, high)
+
+    def whole(self, node: Argument | Bounded, what: str, low: int, high: int) -> int:
+        """The constant that `node` is, within bounds."""
+        if not isinstance(node, _EXPRESSION):
+            raise self.bad(f"expected {what}", node.span)
+        value = self.asm.constant(node)
+        if not isinstance(value, int):
+            raise self.bad(f"{what} is an integer", node.span)
+        if not low <= value <= high:
+            raise self.bad(f"{what} must be {low}..{high}, not {value}", node.span, "A014")
+        return value
+
+    def list(self, what: str) -> List:
+        """A list in brackets."""
+        node = self.next(what)
+        if not isinstance(node, List):
+            raise self.bad(f"expected {what} in brackets", node.span)
+        return node
+
+    def option(self, name: str) -> Any:
+        """The value of `name=...`, or None."""
+        found = [p for p in self.pairs if p.name.name == name]
+        if len(found) > 1:
+            raise Mistake("A015", f"{self.op.name}: {name} is given twice", found[1].name.span)
+        self.pairs = [p for p in self.pairs if p not in found]
+        return found[0].value if found else None
+
+    def register(self, file: RegisterFile) -> int | None:
+        """`reg=`, or None."""
+        node = self.option("reg")
+        if node is None:
+            return None
+        found = REGISTERS.get(node.name) if isinstance(node, Ref) else None
+        if found is None or found[0] != file:
+            raise self.bad(f"reg= takes a register {file}0, {file}1, ...", node.span)
+        if file == "x" and found[1] == 0:
+            raise self.bad("x0 can hold nothing", node.span)
+        return found[1]
+
+    def done(self) -> None:
+        """No argument is left."""
+        if self.pairs:
+            pair = self.pairs[0]
+            raise Mistake(
+                "A015",
+                f"{self.op.name} takes no {pair.name.name}=",
+                pair.name.span,
+                help=f"write: {usage(self.op.name)}",
+            )
+        if self.rest:
+            raise self.bad("this is too much", self.rest[0].span)
+
+
+# -- sections and symbols ------------------------------------------------------------------------
+
+
+@directive(".text", ".rodata")
+def section(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE
+
+    What follows is code (.text) or constant data (.rodata).
+    """
+    args = Arguments(asm, st)
+    args.done()
+    asm.section = "text" if args.op.name == ".text" else "rodata"
+
+
+@directive(".section")
+def named_section(asm: Assembler, st: Statement) -> None:
+    """.section .text|.rodata
+
+    The same as .text or .rodata.
+    """
+    args = Arguments(asm, st)
+    name = args.choice("a section", (".text", ".rodata"), "A041")
+    args.done()
+    asm.section = "text" if name == ".text" else "rodata"
+
+
+@directive(".globl", ".global")
+def globl(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE NAME, ...
+
+    Make labels visible to other files. Kernels always are.
+    """
+    args = Arguments(asm, st)
+    while True:
+        asm.make_global(args.name("a label"))
+        if not args.rest:
+            break
+    args.done()
+
+
+@directive(".equ", ".set")
+def equ(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE NAME, EXPRESSION
+
+    Give an expression a name. It can use labels, also later ones.
+    """
+    args = Arguments(asm, st)
+    name = args.name("a name")
+    value = args.next("an expression")
+    args.done()
+    if not isinstance(value, _EXPRESSION):
+        raise args.bad("expected an expression", value.span)
+    asm.define_constant(name, value)
+
+
+@directive(".align", ".balign")
+def align(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE BYTES
+
+    Fill .rodata with zeros up to a multiple of BYTES, a power of two. Code is aligned to 16 by itself.
+    """
+    args = Arguments(asm, st)
+    node = args.rest[0] if args.rest else None
+    value = args.integer("the alignment", 1, 4096)
+    args.done()
+    assert node is not None
+    if value & (value - 1):
+        raise args.bad(f"{value} is no power of two", node.span)
+    if asm.section == "rodata":
+        asm.data(bytes(-len(asm.rodata) % value), node.span)
+    elif value > INSTRUCTION_BYTES:
+        raise args.bad(f"code is aligned to {INSTRUCTION_BYTES} bytes, and no further", node.span, "A040")
+
+
+# -- data ----------------------------------------------------------------------------------------
+
+
+@directive(*(f".{name}" for name in DTYPES), ".byte", ".i64", ".quad")
+def numbers(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE NUMBER, ...
+
+    Data, little-endian. Floats are rounded to nearest even. .byte takes 8 bits, .i64 and .quad 64. Numbers can
+    be expressions with labels.
+    """
+    args = Arguments(asm, st)
+    name = args.op.name[1:]
+    bits = {"byte": 8, "i64": 64, "quad": 64}.get(name)
+    while True:
+        node = args.next("a number")
+        if not isinstance(node, _EXPRESSION):
+            raise args.bad("expected a number", node.span)
+
+        def pack(value: int | float) -> bytes:
+            return pack_integer(value, bits) if bits else pack_number(value, DTYPES[name])
+
+        asm.number(node, pack, (bits or DTYPES[name].itemsize * 8) // 8)
+        if not args.rest:
+            break
+    args.done()
+
+
+@directive(".ascii", ".asciz", ".string")
+def text(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE "TEXT", ...
+
+    Bytes of text, UTF-8; .asciz and .string end each with a zero.
+    """
+    args = Arguments(asm, st)
+    while True:
+        node = args.next("a string")
+        if not isinstance(node, Text):
+            raise args.bad("expected a string", node.span)
+        asm.data(node.value + bytes(args.op.name != ".ascii"), node.span)
+        if not args.rest:
+            break
+    args.done()
+
+
+@directive(".zero", ".skip")
+def zero(asm: Assembler, st: Statement) -> None:
+    """DIRECTIVE BYTES
+
+    Zeros.
+    """
+    args = Arguments(asm, st)
+    count = args.integer("the number of bytes", 0, 1 << 31)
+    args.done()
+    asm.zeros(count, args.op.span)
+
+
+@directive(".inst")
+def inst(asm: Assembler, st: Statement) -> None:
+    """.inst WORD
+
+    The 128 bits of an instruction as a number, whatever they mean.
+    """
+    args = Arguments(asm, st)
+    word = args.integer("the instruction word", 0, (1 << BITS) - 1)
+    args.done()
+    asm.raw(word, st)
+
+
+# -- source places -------------------------------------------------------------------------------
+
+
+@directive(".file")
+def file(asm: Assembler, st: Statement) -> None:
+    """.file NUMBER "PATH"
+
+    Number a source file, for .loc.
+    """
+    number, path = st.args
+    assert isinstance(number, Const) and isinstance(number.value, int) and isinstance(path, Text)
+    try:
+        name = path.value.decode()
+    except UnicodeDecodeError:
+        raise Mistake("A041", ".file: the path is no UTF-8", path.span) from None
+    if not name or "\0" in name:
+        raise Mistake("A041", ".file: this is no path", path.span)
+    asm.files[number.value] = name
+
+
+@directive(".loc")
+def loc(asm: Assembler, st: Statement) -> None:
+    """.loc FILE LINE [COLUMN]
+
+    The instructions that follow come from there.
+    """
+    values = [a.value for a in st.args if isinstance(a, Const) and isinstance(a.value, int)]
+    number, line, column = (*values, 0)[:3]
+    if number not in asm.files:
+        raise Mistake("A041", f".loc: no .file has the number {number}", st.args[0].span)
+    if not 1 <= line < 1 << 31 or not 0 <= column < 1 << 31:
+        raise Mistake("A041", ".loc: lines count from 1, and stay below 2^31", st.args[1].span)
+    asm.location = (asm.files[number], line, column)
+    asm.has_locations = True
+
+
+# -- kernels -------------------------------------------------------------------------------------
+
+
+@directive(".kernel")
+def kernel(asm: Assembler, st: Statement) -> None:
+    """.kernel NAME [, noprologue]
+
+    A kernel begins here; up to .endkernel, the next .kernel or the end of the file. Its declarations come
+    before its first instruction; there the prologue is put, which loads what was declared into registers.
+    """
+    args = Arguments(asm, st)
+    name = args.name("the kernel's name")
+    implicit = not (args.rest and args.choice("noprologue", ("noprologue",), "A041"))
+    args.done()
+    asm.begin_kernel(name, implicit)
+
+
+@directive(".endkernel")
+def endkernel(asm: Assembler, st: Statement) -> None:
+    """.endkernel
+
+    The kernel's code ends here.
+    """
+    args = Arguments(asm, st)
+    args.done()
+    asm.kernel_of(args.op)
+    asm.end_kernel()
+
+
+@directive(".prologue")
+def prologue(asm: Assembler, st: Statement) -> None:
+    """.prologue
+
+    End the declarations and put the prologue here, so that a .loc that follows is not its place.
+    """
+    args = Arguments(asm, st)
+    args.done()
+    _declaring(asm, args)
+    asm.begin_body()
+
+
+def _declaring(asm: Assembler, args: Arguments) -> KernelScope:
+    scope = asm.kernel_of(args.op)
+    if not scope.open:
+        why = f"{args.op.name} comes before the kernel's first instruction"
+        raise Mistake("A031", why, args.op.span)
+    return scope
+
+
+@directive(".param")
+def param(asm: Assembler, st: Statement) -> None:
+    """.param NAME, in|out|inout, DTYPE, [DIM, ...] [, reg=tN]   or   .param NAME, i64|f32 [, reg=xN]
+
+    The kernel's next parameter: a tensor in HBM, whose dimensions are names or sizes, or a scalar.
+    """
+    args = Arguments(asm, st)
+    scope = _declaring(asm, args)
+    name = args.name("the parameter's name")
+    direction: Any = args.choice("a direction or scalar type", ("in", "out", "inout", "i64", "f32"))
+    tensor = direction in ("in", "out", "inout")
+    file: RegisterFile = "t" if tensor else "x"
+    declared = DeclaredParam(name.name, file, asm.line, name.span, None, direction)
+    if tensor:
+        declared.dtype = DTYPES[args.choice("a dtype", DTYPES)]
+        dims = args.list("dimensions")
+        if not 1 <= len(dims.items) <= MAX_RANK:
+            raise args.bad(f"a tensor has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
+        declared.dims = tuple(_dimension(asm, args, d) for d in dims.items)
+    declared.reg = args.register(file)
+    args.done()
+    scope.declare(declared)
+
+
+def _dimension(asm: Assembler, args: Arguments, node: Expression | Bounded) -> str | int:
+    if isinstance(node, Ref) and not asm.is_defined(node.name):
+        if is_name(node.name):
+            return node.name
+        raise Mistake(
+            "A022", f"{node.name!r} is a word of the language and can't name a dimension", node.span
+        )
+    return args.whole(node, "a dimension", 0, _MAX_SIZE)
+
+
+@directive(".bound")
+def bound(asm: Assembler, st: Statement) -> None:
+    """.bound DIM, SIZE
+
+    The kernel was built for no larger size of that dimension.
+    """
+    args = Arguments(asm, st)
+    scope = _declaring(asm, args)
+    dim = args.name("a dimension")
+    size = args.integer("the size", 0, _MAX_SIZE)
+    args.done()
+    if dim.name not in scope.dimensions():
+        hint = nearest(dim.name, scope.dimensions())
+        raise Mistake("A020", f"no parameter above has a dimension {dim.name!r}", dim.span, help=hint)
+    scope.bounds[dim.name] = size
+
+
+@directive(".sem")
+def sem(asm: Assembler, st: Statement) -> None:
+    """.sem NAME [, reg=sN]
+
+    A name for a semaphore of this kernel; the next free one, from s0, unless one is given.
+    """
+    from sohu.asm.kernels import Declared
+
+    args = Arguments(asm, st)
+    scope = _declaring(asm, args)
+    name = args.name("the semaphore's name")
+    reg = args.register("s")
+    args.done()
+    scope.declare(Declared(name.name, "s", asm.line, name.span, reg))
+
+
+@directive(".tile")
+def tile(asm: Assembler, st: Statement) -> None:
+    """.tile NAME, sram|acc|hbm, DTYPE, [DIM, ...] [, at=ADDRESS] [, reg=tN] [, strides=[STRIDE, ...]]
+
+    A tile of this kernel. A dimension is a size, or a scalar register with the largest size, as in x7<=4096.
+    Strides are in elements, row-major if not given. Without at=, it is placed after the highest tile of its
+    memory, at a multiple of 64.
+    """
+    args = Arguments(asm, st)
+    scope = _declaring(asm, args)
+    name = args.name("the tile's name")
+    space = Space[args.choice("a memory", ("sram", "acc", "hbm")).upper()]
+    declared = DeclaredTile(name.name, "t", asm.line, name.span, None, space)
+    declared.dtype = DTYPES[args.choice("a dtype", DTYPES)]
+    dims = args.list("dimensions")
+    if not 1 <= len(dims.items) <= MAX_RANK:
+        raise args.bad(f"a tile has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
+    declared.dims = dims.items
+    at = args.option("at")
+    if at is not None:
+        declared.at = args.whole(at, "the address", 0, (1 << 64) - 1)
+    elif space is Space.HBM:
+        raise Mistake("A035", f"tile {name.name!r}: a kernel owns no HBM, so at= is needed", args.op.span)
+    strides = args.option("strides")
+    if strides is not None:
+        if not isinstance(strides, List) or len(strides.items) != len(dims.items):
+            raise args.bad(f"strides= takes {len(dims.items)} strides in brackets", strides.span, "A033")
+        declared.strides = [args.whole(s, "a stride", -(1 << 63), (1 << 63) - 1) for s in strides.items]
+    declared.reg = args.register("t")
+    args.done()
+    scope.declare(declared)

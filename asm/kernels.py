@@ -1,0 +1,177 @@
+"""Declarations of a kernel: parameters, tiles, semaphores; registers and places for them; the prologue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sohu.asm.diagnostics import Mistake
+from sohu.asm.names import FILES, SIZES, RegisterFile
+from sohu.asm.program import PARAM_BYTES, Direction, Param
+from sohu.asm.syntax import Bounded, Expression
+from sohu.isa import ROWS, DType, Row, Space, Tile
+from sohu.isa.machine import ARGS, GP
+
+FIRST_SCALAR = ARGS + 1  # scalar parameters are given registers from here on
+
+# The prologue is the one place where the assembler writes instructions of its own.
+_TLD, _LD = ROWS["tld"], ROWS["ld"]
+
+TILE_ALIGN = 64  # bytes, of tiles that the assembler places
+
+Instructions: TypeAlias = "list[tuple[Row, tuple[Any, ...]]]"
+# Reads one dimension: (the scalar register that holds it, 0) or (0, the size); raises Mistake.
+SizeReader: TypeAlias = "Callable[[Expression], tuple[int, int]]"
+
+
+def prologue(params: list[Param] | tuple[Param, ...], tiles: list[tuple[int, int]]) -> Instructions:
+    """Load what was declared into its registers. `tiles`: (register, address of the descriptor)."""
+    out: Instructions = []
+    for i, p in enumerate(params):
+        out.append((_TLD if p.is_tensor else _LD, (p.reg, ARGS, PARAM_BYTES * i)))
+    return out + [(_TLD, (reg, GP, address)) for reg, address in tiles]
+
+
+def bad_tile(tile: Tile) -> str:
+    """Why this descriptor can't be a declared tile, or ""."""
+    if tile.base % tile.dtype.itemsize:
+        return f"address {tile.base:#x} is no multiple of {tile.dtype.itemsize}, the size of {tile.dtype}"
+    low, high = tile.extent()
+    if low < 0 or high > 1 << 64:
+        return "it reaches outside the 64-bit address space"
+    return ""
+
+
+@dataclass
+class Declared:
+    """A name of the kernel that stands for a register."""
+
+    name: str
+    file: RegisterFile
+    line: int
+    span: tuple[int, int]
+    reg: int | None  # None: the next free one
+
+
+@dataclass
+class DeclaredParam(Declared):
+    """`.param`."""
+
+    direction: Direction = "in"
+    dtype: DType | None = None
+    dims: tuple[str | int, ...] = ()
+
+
+@dataclass
+class DeclaredTile(Declared):
+    """`.tile`; dimensions are still source, since they can name scalar parameters."""
+
+    space: Space = Space.SRAM
+    dtype: DType | None = None
+    dims: list[Expression | Bounded] = field(default_factory=list)
+    at: int | None = None
+    strides: list[int] | None = None
+    dims_span: tuple[int, int] = (0, 1)
+
+
+class KernelScope:
+    """One kernel while it is assembled."""
+
+    def __init__(self, name: str, line: int, entry: int, implicit_prologue: bool) -> None:
+        self.name = name
+        self.line = line
+        self.entry = entry
+        self.implicit_prologue = implicit_prologue
+        self.declared: dict[str, Declared] = {}
+        self.bounds: dict[str, int] = {}
+        self.open = True  # declarations can follow
+        self.tiles: list[tuple[str, int, Tile]] = []
+        self.params: list[Param] = []
+
+    def declare(self, d: Declared) -> None:
+        """Take a name and, if one was asked for, its register; raises Mistake."""
+        if (other := self.declared.get(d.name)) is not None:
+            note = f"{d.name!r} was declared on line {other.line}"
+            raise Mistake(
+                "A021", f"{d.name!r} is declared twice in kernel {self.name}", d.span, notes=(note,)
+            )
+        holder = None if d.reg is None else self.holder(d.file, d.reg)
+        self.declared[d.name] = d
+        if holder is not None:
+            why = f"{d.file}{d.reg} is taken by {holder.name!r}"
+            d.reg = None
+            raise Mistake("A034", why, d.span, notes=(f"{holder.name!r} was declared on line {holder.line}",))
+
+    def holder(self, file: RegisterFile, reg: int) -> Declared | None:
+        """Who holds a register by now."""
+        return next((d for d in self.declared.values() if d.file == file and d.reg == reg), None)
+
+    def dimensions(self) -> set[str]:
+        """Names of the parameters' dimensions."""
+        params = (d for d in self.declared.values() if isinstance(d, DeclaredParam))
+        return {dim for p in params for dim in p.dims if isinstance(dim, str)}
+
+    def close(self) -> Iterator[Mistake]:
+        """End the declarations: give registers and places to all that have none. Yields what is wrong."""
+        self.open = False
+        yield from self._registers()
+        for d in self.declared.values():
+            if isinstance(d, DeclaredParam):
+                self.params.append(Param(d.name, d.direction, d.dtype, d.dims, d.reg or 0))
+
+    def _registers(self) -> Iterator[Mistake]:
+        for file, size in SIZES.items():
+            taken = {d.reg for d in self.declared.values() if d.file == file}
+            free = (i for i in range(FIRST_SCALAR if file == "x" else 0, size) if i not in taken)
+            for d in self.declared.values():
+                if d.file == file and d.reg is None:
+                    d.reg = next(free, None)
+                    if d.reg is None:
+                        d.reg = 0
+                        why = f"no {FILES[file]} is left for {d.name!r}"
+                        yield Mistake("A034", why, d.span, line=d.line)
+
+    def place(self, size: SizeReader) -> Iterator[Mistake]:
+        """Make the descriptors: tiles with an address first, the others after the highest of their memory.
+
+        `size` reads one dimension. Yields what is wrong.
+        """
+        shaped: list[tuple[DeclaredTile, Tile]] = []
+        for d in self.declared.values():
+            if isinstance(d, DeclaredTile) and d.dtype is not None:
+                try:
+                    shaped.append((d, _shape(d, d.dtype, size)))
+                except Mistake as e:
+                    e.line = d.line
+                    yield e
+        top = dict.fromkeys(Space, 0)
+        for d, tile in shaped:
+            if d.at is not None:
+                top[tile.space] = max(top[tile.space], tile.extent()[1])
+        for d, tile in shaped:
+            if d.at is None:
+                low, _ = tile.extent()  # below 0 with a negative stride
+                tile = tile.with_base(-(-top[tile.space] // TILE_ALIGN) * TILE_ALIGN - low)
+                top[tile.space] = max(top[tile.space], tile.extent()[1])
+            if why := bad_tile(tile):
+                yield Mistake("A035", f"tile {d.name!r}: {why}", d.span, line=d.line)
+            self.tiles.append((d.name, d.reg or 0, tile))
+
+
+def _shape(d: DeclaredTile, dtype: DType, size: SizeReader) -> Tile:
+    """The tile of a declaration, at its address or at 0; raises Mistake."""
+    dims, regs = [], []
+    for i, node in enumerate(d.dims):
+        reg, value = size(node.size if isinstance(node, Bounded) else node)
+        if isinstance(node, Bounded):
+            none, value = size(node.bound)
+            if none or not reg:
+                why = "`<=` stands between a scalar register and the largest size it can hold"
+                raise Mistake("A033", why, node.span)
+        elif reg and (d.at is None or (i and d.strides is None)):
+            why = f"the size of dimension {i} comes from x{reg}: how much room does it need?"
+            raise Mistake("A035", why, node.span, help=f"give the largest size, as in x{reg}<=4096")
+        dims.append(value)
+        regs.append(reg)
+    return Tile(d.space, dtype, d.at or 0, dims, d.strides, regs)

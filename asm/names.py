@@ -1,0 +1,38 @@
+"""What names mean: registers, the declarations of a kernel, and which names nobody may take."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from sohu.isa import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES
+from sohu.isa.machine import SCALAR_ALIASES
+
+RegisterFile = Literal["x", "t", "s"]
+
+# What a register file's members are called in messages.
+FILES: dict[RegisterFile, str] = {"x": "scalar register", "t": "tile", "s": "semaphore"}
+SIZES: dict[RegisterFile, int] = {"x": NUM_SCALARS, "t": NUM_TILES, "s": NUM_SEMAPHORES}
+
+REGISTERS: dict[str, tuple[RegisterFile, int]] = {
+    f"{file}{i}": (file, i) for file, size in SIZES.items() for i in range(size)
+} | {alias: ("x", i) for alias, i in SCALAR_ALIASES.items()}
+
+_WORDS = {"wait", "signal", "inf", "nan"}
+_REGISTER_LIKE = re.compile(r"[xts][0-9]+")
+_NAME = re.compile(r"\.?[^\W\d][\w.]*")  # as in grammar.lark
+
+
+def reserved(name: str) -> bool:
+    """True for what reads as a register or a word of the language, whether or not the machine has it."""
+    return name in REGISTERS or name in _WORDS or _REGISTER_LIKE.fullmatch(name) is not None
+
+
+def is_name(name: str) -> bool:
+    """True when a program can define `name`: the assembler reads it as a name, and it is not reserved."""
+    return _NAME.fullmatch(name) is not None and not reserved(name)
+
+
+def is_local(name: str) -> bool:
+    """True for labels that stay out of the symbol table, as GNU tools have it: those that begin with `.L`."""
+    return name.startswith(".L")
