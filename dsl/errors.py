@@ -1,0 +1,58 @@
+"""What the compiler says to people: a code, the place in the Python source with a caret, what to do."""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+
+from sohu.isa import SohuError
+
+
+@dataclass(frozen=True)
+class Loc:
+    """A span of Python source; lines and columns from 1. `caller` is where an inlined function was called."""
+
+    file: str
+    line: int
+    column: int = 1
+    end_line: int = 0
+    end_column: int = 0
+    caller: Loc | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class CompileError(SohuError):
+    """A kernel that cannot be compiled. `code` is stable (K001...), `loc` the guilty expression."""
+
+    def __init__(self, code: str, message: str, loc: Loc | None, *, help: str = "") -> None:
+        super().__init__(message, help=help, where=str(loc) if loc else "")
+        self.code = code
+        self.loc = loc
+
+    def __str__(self) -> str:
+        out = [f"error[{self.code}]: {self.message}"]
+        loc = self.loc
+        while loc is not None:
+            out += _excerpt(loc, "-->" if loc is self.loc else "inlined at")
+            loc = loc.caller
+        if self.help:
+            out.append(f"   = help: {self.help}")
+        return "\n".join(out)
+
+
+def _excerpt(loc: Loc, arrow: str) -> list[str]:
+    lines = [f"  {arrow} {loc}"]
+    text = linecache.getline(loc.file, loc.line).rstrip("\n")
+    if text:
+        same_line = loc.end_line in (0, loc.line)
+        end = loc.end_column if same_line and loc.end_column > loc.column else len(text) + 1
+        width = max(1, min(end, len(text) + 1) - loc.column)
+        number = f"{loc.line:>4}"
+        lines += [
+            f"{' ' * len(number)} |",
+            f"{number} | {text}",
+            f"{' ' * len(number)} | {' ' * (loc.column - 1)}{'^' * width}",
+        ]
+    return lines

@@ -1,0 +1,258 @@
+"""The SSA IR between Python and assembly.
+
+A kernel is one block of ops; `for` ops hold a block each. Types are dependent: a dimension's size may be
+an SSA value, so that two shapes are equal when their sizes are the same value, and the tail of a loop is
+a size like any other. A dimension also has a capacity, the most it can be, by which memory is given out.
+
+Ops: scalar arithmetic and the descriptor instructions under their ISA names (`add`, `tslice`, ...),
+every tile instruction under its own (`vexp`, `mm`, `dma.load`, ...), `const`, `for`, `yield`. An
+instruction's Out operands in SRAM/ACC are results; Out operands in HBM are operands that it writes.
+InOut operands in SRAM/ACC are both: consumed, and a result in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sohu.dsl.errors import Loc
+from sohu.isa import ROWS, Data, DType, Row, Space
+from sohu.isa.operands import XF, XFI, XI, Kind, T, TOut, X, XOut
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A dimension: its size, and the most it can be (None: not known, so that it cannot lie in SRAM)."""
+
+    size: int | Value
+    cap: int | None
+
+    def same(self, other: Dim) -> bool:
+        """Provably the same size."""
+        return self.size is other.size or (isinstance(self.size, int) and self.size == other.size)
+
+
+@dataclass(frozen=True)
+class ScalarType:
+    """A 64-bit scalar register's content: `index`, or `f32` bits."""
+
+    name: str
+
+
+INDEX, FLOAT = ScalarType("index"), ScalarType("f32")
+
+
+@dataclass(frozen=True)
+class MemType:
+    """A tensor in HBM, or a strided view of one."""
+
+    dtype: DType
+    dims: tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class TileType:
+    """A tile in SRAM or ACC (space None: not decided yet), or a strided view of one."""
+
+    dtype: DType
+    dims: tuple[Dim, ...]
+    space: Space | None = None
+
+    def same_shape(self, other: TileType) -> bool:
+        """Same dtype and provably the same dimensions."""
+        return (
+            self.dtype == other.dtype
+            and len(self.dims) == len(other.dims)
+            and all(a.same(b) and a.cap == b.cap for a, b in zip(self.dims, other.dims, strict=True))
+        )
+
+
+Type = ScalarType | MemType | TileType
+
+
+@dataclass(eq=False)
+class Value:
+    """An SSA value. `hint` is the Python name it was bound to, for people."""
+
+    type: Type
+    op: Op | None = None  # None: a block argument
+    hint: str = ""
+
+    @property
+    def tile(self) -> TileType:
+        """The type of a value known to be a tile."""
+        assert isinstance(self.type, TileType)
+        return self.type
+
+
+@dataclass(eq=False)
+class Block:
+    """Ops in order, and what the block takes."""
+
+    args: list[Value] = field(default_factory=list)
+    ops: list[Op] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation. attrs: numbers only. body: for loops."""
+
+    name: str
+    operands: list[Value]
+    attrs: dict[str, int | float] = field(default_factory=dict)
+    results: list[Value] = field(default_factory=list)
+    body: Block | None = None
+    loc: Loc | None = None
+
+    @property
+    def row(self) -> Row | None:
+        """The instruction of that name, if there is one."""
+        return ROWS.by_mnemonic.get(self.name)
+
+    @property
+    def result(self) -> Value:
+        """The only result."""
+        (value,) = self.results
+        return value
+
+
+@dataclass(eq=False)
+class Param:
+    """A kernel parameter: direction in, out, inout; or i64, f32 for scalars. dims: names or sizes."""
+
+    name: str
+    direction: str
+    value: Value
+    dims: tuple[str | int, ...] = ()
+
+
+@dataclass(eq=False)
+class Function:
+    """A kernel. `dims` are the named dimensions of its parameters, each an index value."""
+
+    name: str
+    dims: dict[str, Value]
+    params: list[Param]
+    body: Block
+    bounds: dict[str, int] = field(default_factory=dict)
+    loc: Loc | None = None
+
+    def __str__(self) -> str:
+        from sohu.dsl.ir_text import print_function
+
+        return print_function(self)
+
+
+VIEW_OPS = frozenset({"tslice", "tswap", "tinsert", "tdrop"})  # the same bytes seen otherwise
+SCALAR_OPS = frozenset({"add", "sub", "mul", "div", "rem", "min", "max"})
+
+
+def walk(block: Block) -> Iterator[Op]:
+    """Every op, a loop before its body."""
+    for op in block.ops:
+        yield op
+        if op.body is not None:
+            yield from walk(op.body)
+
+
+def type_values(t: Type) -> Iterator[Value]:
+    """Values that a type depends on."""
+    if not isinstance(t, ScalarType):
+        for d in t.dims:
+            if isinstance(d.size, Value):
+                yield d.size
+
+
+def uses(op: Op) -> Iterator[Value]:
+    """Values an op depends on: its operands and the sizes in its results' types."""
+    yield from op.operands
+    for r in op.results:
+        yield from type_values(r.type)
+    for a in op.body.args if op.body else ():
+        yield from type_values(a.type)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """How one operand of a row appears in the IR."""
+
+    kind: Kind
+    name: str
+    operand: int | None  # position among the op's operands
+    result: int | None  # position among its results
+    attr: str | None  # or an attribute (immediates, queues)
+
+
+def slots(row: Row) -> list[Slot]:
+    """The row's operands as the IR has them: what is an operand, what a result, what an attribute."""
+    out: list[Slot] = []
+    operand = result = 0
+    for o in row.operands:
+        k = o.kind
+        in_hbm = isinstance(k, Data) and row.spaces(k) == frozenset({Space.HBM})
+        takes = (isinstance(k, Data) and (k.reads_data or in_hbm)) or type(k) in (X, XF, XI, XFI, T)
+        gives = (isinstance(k, Data) and k.writes_data and not in_hbm) or type(k) in (XOut, TOut)
+        out.append(
+            Slot(
+                k,
+                o.name,
+                operand if takes else None,
+                result if gives else None,
+                None if takes or gives else o.name,
+            )
+        )
+        operand += takes
+        result += gives
+    return out
+
+
+def tied(op: Op) -> list[tuple[int, int]]:
+    """(operand, result) pairs that share a place: the row's InOut tiles."""
+    if op.row is None:
+        return []
+    return [(s.operand, s.result) for s in slots(op.row) if s.operand is not None and s.result is not None]
+
+
+def writes_memory(op: Op) -> bool:
+    """True when the op writes HBM (or anything else that outlives it)."""
+    row = op.row
+    if row is None:
+        return False
+    if row.engine.name in ("DEBUG", "CCE"):
+        return True
+    return any(isinstance(s.kind, Data) and s.kind.writes_data and s.result is None for s in slots(row))
+
+
+def replace_uses(block: Block, mapping: dict[Value, Value]) -> None:
+    """Replace values throughout a block, in operands and in types."""
+    if not mapping:
+        return
+
+    def of(v: Value) -> Value:
+        while v in mapping:
+            v = mapping[v]
+        return v
+
+    for op in walk(block):
+        op.operands = [of(v) for v in op.operands]
+        for r in (*op.results, *(op.body.args if op.body else ())):
+            r.type = retype(r.type, of)
+
+
+def retype(t: Type, of: Any) -> Type:
+    """The type with the values in its sizes mapped by `of`."""
+    if isinstance(t, ScalarType) or not any(True for _ in type_values(t)):
+        return t
+    dims = tuple(Dim(of(d.size), d.cap) if isinstance(d.size, Value) else d for d in t.dims)
+    return MemType(t.dtype, dims) if isinstance(t, MemType) else TileType(t.dtype, dims, t.space)
+
+
+def caps(dims: Sequence[Dim]) -> tuple[int, ...] | None:
+    """Capacities, or None when one is unknown."""
+    out = []
+    for d in dims:
+        if d.cap is None:
+            return None
+        out.append(d.cap)
+    return tuple(out)

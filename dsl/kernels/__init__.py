@@ -1,0 +1,1 @@
+"""The kernel library. Every module holds kernels, each beside its plain NumPy reference."""

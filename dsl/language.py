@@ -1,0 +1,374 @@
+"""The words of the kernel language: parameter annotations and the functions that kernels call.
+
+A function here is one declaration: its name, its documentation, and how it is built from instructions.
+Any instruction of the table can also be called as it is: `sohu.isa_op("vtanh", t)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sohu.dsl.builder import Builder, constant, describe
+from sohu.dsl.ir import FLOAT, INDEX, Dim, TileType, Value
+from sohu.isa import DType, SohuError, f32, i32
+
+# -- annotations ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DTypeVar:
+    """A dtype that the arguments of a call decide; inside the kernel it is that dtype."""
+
+    name: str
+    choices: tuple[DType, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What In, Out and InOut annotations say of a parameter."""
+
+    direction: str
+    dtype: DType | DTypeVar
+    dims: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class ScalarSpec:
+    """A run-time scalar parameter: i64 or f32."""
+
+    direction: str
+
+
+class _Tensor:
+    direction = ""
+
+    def __class_getitem__(cls, item: tuple[DType | DTypeVar, str]) -> TensorSpec:
+        dtype, dims = item
+        words = tuple(int(w) if w.isdigit() else w for w in dims.split())
+        for w in words:
+            if isinstance(w, str) and not w.isidentifier():
+                raise SohuError(f"dimension {w!r} of a tensor annotation is neither a name nor a number")
+            if w in ("T", "mT", "shape", "dtype"):
+                raise SohuError(f"a dimension cannot be called {w!r}: x.{w} means something else")
+        if not 1 <= len(words) <= 4:
+            raise SohuError(f"tensors have 1 to 4 dimensions, not {len(words)}: {dims!r}")
+        return TensorSpec(cls.direction, dtype, words)
+
+
+if TYPE_CHECKING:
+    from typing import Annotated as In
+    from typing import Annotated as InOut
+    from typing import Annotated as Out
+    from typing import TypeAlias
+
+    Index: TypeAlias = int
+    Scalar: TypeAlias = float
+else:
+
+    class In(_Tensor):
+        """A tensor that the kernel reads: `x: In[bf16, "R C"]`."""
+
+        direction = "in"
+
+    class Out(_Tensor):
+        """A tensor that the kernel writes, all of it; made by the call when not given."""
+
+        direction = "out"
+
+    class InOut(_Tensor):
+        """A tensor that the kernel reads and writes in place."""
+
+        direction = "inout"
+
+    Index = ScalarSpec("i64")
+    Scalar = ScalarSpec("f32")
+
+# -- functions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Intrinsic:
+    """A function of the language: `build` makes the ops, inside a kernel; outside it says what it is."""
+
+    name: str
+    build: Callable[..., Any]
+    doc: str
+
+    def __call__(self, *_args: Any, **_kw: Any) -> Any:
+        raise SohuError(
+            f"sohu.{self.name} belongs inside a @sohu.kernel function",
+            help="call the kernel with NumPy arrays; it runs on the emulated chip",
+        )
+
+
+INTRINSICS: dict[str, Intrinsic] = {}
+
+
+def intrinsic(build: Callable[..., Any]) -> Any:
+    """Declare a function of the language; the first parameter of `build` is the Builder."""
+    name = build.__name__.rstrip("_")
+    fn = Intrinsic(name, build, build.__doc__ or "")
+    INTRINSICS[name] = fn
+    return fn
+
+
+def is_tile(v: Any) -> bool:
+    """Whether a frontend value is a tile."""
+    return isinstance(v, Value) and isinstance(v.type, TileType)
+
+
+def _dims(b: Builder, shape: Any) -> tuple[Dim, ...]:
+    sizes = shape if isinstance(shape, tuple) else (shape,)
+    return tuple(b.dim(s) for s in sizes)
+
+
+def binary(b: Builder, op: str, x: Any, y: Any) -> Any:
+    """Elementwise arithmetic of tiles and numbers: op is add, sub, mul, div, max, min, lt, le, eq."""
+    if is_tile(x) and is_tile(y):
+        return b.one(f"v{op}", x, y)
+    flip = not is_tile(x)
+    tile, number = (y, x) if flip else (x, y)
+    if isinstance(number, Value) and number.type == INDEX:
+        raise b.error("K035", "a run-time index cannot enter tile arithmetic", help="use sohu.arange(shape, start)")
+    if not isinstance(number, (int, float)) and not (isinstance(number, Value) and number.type == FLOAT):
+        raise b.error("K036", f"cannot {op} {describe(x)} and {describe(y)}")
+    if tile.type.dtype == i32 and (not isinstance(number, int) or abs(number) > 1 << 24):
+        raise b.error("K037", f"an i32 tile takes whole numbers up to 2**24 here, not {describe(number)}")
+    known = isinstance(number, (int, float))
+    match op:
+        case "add" | "mul" | "max" | "min":
+            return b.one(f"v{op}s", tile, number)
+        case "sub" if flip:
+            return b.one("vrsubs", tile, number)
+        case "sub" if known:
+            return b.one("vadds", tile, -number)
+        case "div":
+            return b.one("vrdivs" if flip else "vdivs", tile, number)
+    like = b.one("vfill", number, shape=(Dim(1, 1),) * len(tile.type.dims), dtype=tile.type.dtype)
+    return b.one(f"v{op}", *((like, tile) if flip else (tile, like)))
+
+
+def reduce(b: Builder, op: str, x: Value, axis: int | None, keepdims: bool) -> Value:
+    """A reduction over the last axis or the one before it: op is sum, max, min, argmax."""
+    rank = len(x.tile.dims)
+    at = -1 if axis is None and rank == 1 else axis
+    if at is None:
+        raise b.error("K040", f"{op} of a tile of rank {rank} needs an axis", help=f"say .{op}(axis=-1)")
+    at = at + rank if at < 0 else at
+    if rank == 1:
+        x = b.insert(x, 0)
+    if at not in (rank - 1, rank - 2) or (op == "argmax" and at != rank - 1):
+        raise b.error("K041", f"{op} over axis {axis} of rank {rank}: only the last two axes reduce")
+    row = at == rank - 1
+    out = b.one(f"v{op}.{'row' if row else 'col'}", x)
+    if rank == 1:
+        return b.drop(out, 0)
+    return out if keepdims else b.drop(out, at)
+
+
+def matmul(b: Builder, x: Any, y: Any) -> Value:
+    """x @ y: float32 in the accumulators."""
+    if not is_tile(x) or not is_tile(y):
+        raise b.error("K036", f"cannot multiply {describe(x)} and {describe(y)} as matrices")
+    k, k2 = x.type.dims[-1], y.type.dims[-2] if len(y.type.dims) > 1 else None
+    if k2 is None or len(x.type.dims) < 2:
+        raise b.error(
+            "K017",
+            "a matrix product takes tiles of rank 2 or more",
+            help="t[None, :] makes a row of a vector",
+        )
+    if isinstance(k.size, int) and isinstance(k2.size, int) and k.size != k2.size:
+        fits = isinstance(y.type.dims[-1].size, int) and y.type.dims[-1].size == k.size
+        raise b.error(
+            "K014",
+            f"inner dimensions differ: {_show(x.type)} @ {_show(y.type)}",
+            help="did you mean the transposed right side (.T)?" if fits else "",
+        )
+    if x.type.dtype != y.type.dtype:
+        raise b.error(
+            "K034",
+            f"a matrix product of {x.type.dtype} and {y.type.dtype}",
+            help=f"convert one side: .to({x.type.dtype})",
+        )
+    return b.one("mm", x, y)
+
+
+def _show(t: TileType) -> str:
+    return "[" + ", ".join(str(d.size) if isinstance(d.size, int) else (d.size.hint or "?") for d in t.dims) + "]"
+
+
+def convert(b: Builder, x: Value, dtype: Any) -> Value:
+    """x in another dtype, rounded to nearest even."""
+    if not isinstance(dtype, DType):
+        raise b.error("K038", f"{describe(dtype)} is no dtype")
+    return x if x.tile.dtype == dtype else b.one("vmov", x, dtype=dtype)
+
+
+def _unary(name: str, mnemonic: str, doc: str) -> Any:
+    def build(b: Builder, x: Any) -> Value:
+        return b.one(mnemonic, _tile(b, x))
+
+    fn = Intrinsic(name, build, doc)
+    INTRINSICS[name] = fn
+    return fn
+
+
+def _tile(b: Builder, x: Any) -> Value:
+    if not is_tile(x):
+        raise b.error("K036", f"a tile is wanted here, not {describe(x)}")
+    assert isinstance(x, Value)
+    return x
+
+
+exp = _unary("exp", "vexp", "e ** x, elementwise.")
+log = _unary("log", "vlog", "Natural logarithm, elementwise.")
+sqrt = _unary("sqrt", "vsqrt", "Square root, elementwise.")
+rsqrt = _unary("rsqrt", "vrsqrt", "1 / sqrt(x), elementwise.")
+tanh = _unary("tanh", "vtanh", "Hyperbolic tangent, elementwise.")
+sigmoid = _unary("sigmoid", "vsigmoid", "1 / (1 + e ** -x), elementwise.")
+
+
+@intrinsic
+def maximum(b: Builder, x: Any, y: Any) -> Any:
+    """The larger of each pair of elements (or of two run-time indices)."""
+    return b.scalar("max", x, y) if not is_tile(x) and not is_tile(y) else binary(b, "max", x, y)
+
+
+@intrinsic
+def minimum(b: Builder, x: Any, y: Any) -> Any:
+    """The smaller of each pair of elements (or of two run-time indices)."""
+    return b.scalar("min", x, y) if not is_tile(x) and not is_tile(y) else binary(b, "min", x, y)
+
+
+@intrinsic
+def cdiv(b: Builder, x: Any, y: Any) -> Any:
+    """ceil(x / y) of indices."""
+    return b.scalar("div", b.scalar("add", x, b.scalar("sub", y, 1)), y)
+
+
+@intrinsic
+def where(b: Builder, cond: Any, x: Any, y: Any) -> Value:
+    """x where cond is not zero, else y; a number stands for a tile full of it."""
+    cond = _tile(b, cond)
+
+    def wide(v: Any) -> Value:
+        if is_tile(v):
+            return v  # type: ignore[no-any-return]
+        dtype = next((t.type.dtype for t in (x, y) if is_tile(t)), cond.tile.dtype)
+        return b.one("vfill", float(v), shape=(Dim(1, 1),) * len(cond.tile.dims), dtype=dtype)
+
+    return b.one("vsel", cond, wide(x), wide(y))
+
+
+@intrinsic
+def full(b: Builder, shape: Any, value: float, dtype: DType = f32) -> Value:
+    """A tile of one number."""
+    return b.one("vfill", value if isinstance(value, Value) else float(value), shape=_dims(b, shape), dtype=dtype)
+
+
+@intrinsic
+def zeros(b: Builder, shape: Any, dtype: DType = f32) -> Value:
+    """A tile of zeros: where `acc += a @ b` starts."""
+    return b.one("vfill", 0.0, shape=_dims(b, shape), dtype=dtype)
+
+
+@intrinsic
+def zeros_like(b: Builder, x: Any, dtype: DType | None = None) -> Value:
+    """Zeros in the shape of another tile."""
+    t = _tile(b, x).tile
+    return b.one("vfill", 0.0, shape=t.dims, dtype=dtype or t.dtype)
+
+
+@intrinsic
+def arange(b: Builder, shape: Any, start: Any = 0, dtype: DType = i32) -> Value:
+    """start, start + 1, ... along the last axis of a tile of that shape."""
+    return b.one("viota", start, shape=_dims(b, shape), dtype=dtype)
+
+
+@intrinsic
+def argmax(b: Builder, x: Any, axis: int = -1, keepdims: bool = False) -> Value:
+    """Position (i32) of the largest element along the last axis; the first of equals."""
+    return reduce(b, "argmax", _tile(b, x), axis, keepdims)
+
+
+@intrinsic
+def rms_norm(b: Builder, x: Any, weight: Any, eps: float = 1e-5, dtype: DType | None = None) -> Value:
+    """x / sqrt(mean(x ** 2) + eps) * weight along the last axis: one instruction (vrms)."""
+    return b.one("vrms", _tile(b, x), _tile(b, weight), eps, dtype=dtype or x.type.dtype)
+
+
+@intrinsic
+def rope(b: Builder, x: Any, cos: Any, sin: Any, interleaved: bool = False) -> Value:
+    """Rotary embedding of the last axis of x [..., T, D] by tables [T, D/2]: one instruction (vrope)."""
+    x = _tile(b, x)
+    return b.one("vrope", x, _tile(b, cos), _tile(b, sin), dtype=x.type.dtype, interleaved=int(interleaved))
+
+
+@intrinsic
+def swiglu(b: Builder, gate: Any, up: Any, dtype: DType | None = None) -> Value:
+    """silu(gate) * up: one instruction (vswiglu)."""
+    return b.one("vswiglu", _tile(b, gate), _tile(b, up), dtype=dtype)
+
+
+@intrinsic
+def online_softmax(
+    b: Builder,
+    s: Any,
+    m: Any,
+    l: Any,  # noqa: E741
+    o: Any,
+    *,
+    scale: float = 1.0,
+    causal: bool = False,
+    qpos: Any = 0,
+    kpos: Any = 0,
+    dtype: DType = f32,
+) -> tuple[Value, ...]:
+    """One step of the online softmax (vosm): scores in, (weights in `dtype`, m, l, o) out.
+
+    With causal, column c of s is masked for row r when kpos + c > qpos + r.
+    """
+    tiles = [_tile(b, v) for v in (s, m, l, o)]
+    return tuple(b.inst("vosm", *tiles, b.float(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
+
+
+@intrinsic
+def isa_op(b: Builder, mnemonic: str, *operands: Any, **kw: Any) -> Any:
+    """Any instruction by its mnemonic; operands in its order, without its pure results."""
+    from sohu.isa import ROWS
+
+    if mnemonic not in ROWS:
+        import difflib
+
+        near = difflib.get_close_matches(mnemonic, ROWS.by_mnemonic, 1)
+        raise b.error("K039", f"no instruction {mnemonic!r}", help=f"did you mean {near[0]!r}?" if near else "")
+    if "shape" in kw:
+        kw["shape"] = _dims(b, kw["shape"])
+    results = b.inst(mnemonic, *operands, **kw)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+@intrinsic
+def range_(b: Builder, *args: Any) -> Any:
+    """A loop on the chip: range(stop), range(start, stop), range(start, stop, step); step > 0 is constant."""
+    if not 1 <= len(args) <= 3:
+        raise b.error("K021", "range takes 1 to 3 arguments")
+    lo, hi, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
+    c = constant(step)
+    if c is None or not isinstance(c, int) or c <= 0:
+        raise b.error("K022", "the step of a loop is a positive constant")
+    for v in (lo, hi):
+        if not isinstance(v, int) and not (isinstance(v, Value) and v.type == INDEX):
+            raise b.error("K021", f"a loop runs over indices, not {describe(v)}")
+    return Loop(lo, hi, c)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What sohu.range gives inside a kernel."""
+
+    lo: int | Value
+    hi: int | Value
+    step: int

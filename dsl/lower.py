@@ -1,0 +1,346 @@
+"""IR to machine IR: every op is one instruction, give or take constants, sizes and loop counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sohu.dsl.errors import CompileError, Loc
+from sohu.dsl.ir import (
+    INDEX,
+    VIEW_OPS,
+    Block,
+    Function,
+    MemType,
+    Op,
+    ScalarType,
+    TileType,
+    Value,
+    caps,
+    slots,
+    tied,
+)
+from sohu.dsl.mir import Buffer, Liveness, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
+from sohu.dsl.passes import Places
+from sohu.isa import ROWS, Data, Space
+from sohu.isa.operands import XF, XFI, XI, T, TOut, X, XOut
+
+RESERVED_NAMES = {
+    "zero",
+    "ra",
+    "sp",
+    "gp",
+    "args",
+    "wait",
+    "signal",
+    "in",
+    "out",
+    "inout",
+    "sram",
+    "acc",
+    "hbm",
+}
+
+
+def lower(f: Function) -> MKernel:
+    """Lower a verified kernel whose tiles have their memories."""
+    return _Lowering(f).run()
+
+
+class _Lowering:
+    def __init__(self, f: Function) -> None:
+        self.f = f
+        self.places = Places(f)
+        self.nodes: list[MNode] = []
+        self.regs: dict[Value, VReg] = {}
+        self.buffers: dict[Value, Buffer] = {}
+        self.tensors: dict[Value, Tensor] = {}
+        self.taken = set(RESERVED_NAMES)
+        self.loc: Loc | None = None
+        self.entry_dims = set(f.dims.values())
+
+    def run(self) -> MKernel:
+        params = {}
+        for p in self.f.params:
+            self.taken.add(p.name)
+            is_tensor = isinstance(p.value.type, MemType)
+            reg = VReg("t" if is_tensor else "x", p.name, pinned=is_tensor)
+            params[p.name] = self.regs[p.value] = reg
+            if is_tensor:
+                self.tensors[p.value] = Tensor(p.name)
+        self.loc = self.f.loc
+        for name, v in self.f.dims.items():
+            p = next(p for p in self.f.params if name in p.dims)
+            self.put("tget", [self.reg(v), self.regs[p.value], p.dims.index(name)])
+        head = self.nodes
+        self.nodes = []
+        self.block(self.f.body)
+        body = self.nodes
+        self.nodes = head
+        self.loc = self.f.loc
+        for place, buffer in self.buffers.items():
+            for axis, d in enumerate(place.tile.dims):
+                if isinstance(d.size, Value) and d.size in self.entry_dims:
+                    self.put("tset", [buffer.reg, buffer.reg, axis, self.reg(d.size)])
+        self.nodes += body
+        self.put("drain", [])
+        self.put("halt", [])
+        _drop_unused(self.nodes)
+        return MKernel(self.f.name, self.nodes, params, list(self.buffers.values()))
+
+    # -- pieces ---------------------------------------------------------------------------------
+
+    def put(self, mnemonic: str, operands: list[Operand], **kw: Any) -> MInst:
+        inst = MInst(ROWS[mnemonic], operands, self.loc, **kw)
+        self.nodes.append(inst)
+        return inst
+
+    def reg(self, v: Value) -> VReg:
+        if v not in self.regs:
+            self.regs[v] = VReg("x" if isinstance(v.type, ScalarType) else "t", v.hint)
+        return self.regs[v]
+
+    def name(self, hint: str) -> str:
+        base = hint or "tmp"
+        n, name = 1, base
+        while name in self.taken or name[1:].isdigit():
+            n += 1
+            name = f"{base}_{n}"
+        self.taken.add(name)
+        return name
+
+    def buffer(self, v: Value) -> Buffer:
+        place = self.places.find(v)
+        if place not in self.buffers:
+            t = place.tile
+            size = caps(t.dims)
+            assert size is not None and t.space is not None
+            hint = place.hint or v.hint
+            name = self.name(hint)
+            self.buffers[place] = Buffer(name, t.space, t.dtype, size, VReg("t", name, pinned=True))
+        return self.buffers[place]
+
+    def place(self, v: Value) -> Place:
+        """The memory behind a tile, a tensor, or a view of either."""
+        while v.op is not None and v.op.name in VIEW_OPS:
+            v = v.op.operands[0]
+        return self.tensors[v] if isinstance(v.type, MemType) else self.buffer(v)
+
+    def tile(self, v: Value) -> VReg:
+        """The tile register with a value's descriptor."""
+        if isinstance(v.type, MemType) or (v.op is not None and v.op.name in VIEW_OPS):
+            return self.reg(v)
+        return self.buffer(v).reg
+
+    def scalar(self, v: Value) -> VReg | int:
+        """A scalar in a register (0: x0)."""
+        if v.op is None or v.op.name != "const":
+            return self.reg(v)
+        value = v.op.attrs["value"]
+        if value == 0 and str(value)[0] != "-":
+            return VReg("x", "zero", fixed=0)
+        temp = VReg("x", v.hint)
+        self.put("li" if v.type == INDEX else "lf", [temp, value])
+        return temp
+
+    def scalar_or_constant(self, v: Value) -> Operand:
+        if v.op is not None and v.op.name == "const":
+            value = v.op.attrs["value"]
+            if v.type != INDEX or -(1 << 31) <= value < 1 << 31:
+                return value
+        return self.scalar(v)
+
+    # -- ops ------------------------------------------------------------------------------------
+
+    def block(self, b: Block) -> None:
+        for op in b.ops:
+            self.loc = op.loc
+            if op.name == "for":
+                self.loop(op)
+            elif op.name not in ("const", "yield"):
+                self.op(op)
+
+    def op(self, op: Op) -> None:
+        row = op.row
+        assert row is not None
+        tied_results = {r for _, r in tied(op)}
+        for i, r in enumerate(op.results):
+            if isinstance(r.type, TileType) and op.name not in VIEW_OPS and i not in tied_results:
+                self.set_sizes(r)
+        operands: list[Operand] = []
+        reads: list[Place] = []
+        writes: list[Place] = []
+        for s in slots(row):
+            value = op.operands[s.operand] if s.operand is not None else None
+            result = op.results[s.result] if s.result is not None else None
+            kind = s.kind
+            if isinstance(kind, Data):
+                v = value if value is not None else result
+                assert v is not None
+                operands.append(self.tile(v))
+                if kind.reads_data:
+                    reads.append(self.place(v))
+                if kind.writes_data:
+                    writes.append(self.place(v))
+            elif type(kind) in (T, TOut):
+                v = value if value is not None else result
+                assert v is not None
+                operands.append(self.tile(v))
+            elif type(kind) is XOut:
+                assert result is not None
+                operands.append(self.reg(result))
+            elif type(kind) in (X, XF):
+                assert value is not None
+                operands.append(self.scalar(value))
+            elif type(kind) in (XI, XFI):
+                assert value is not None
+                operands.append(self.scalar_or_constant(value))
+            else:
+                default = next(o.default for o in row.operands if o.name == s.name)
+                operands.append(op.attrs.get(s.name, default))
+        engine = None
+        if row.engine.is_async:
+            q = row.queue_operand
+            engine = (row.engine.name, int(operands[q]) if q is not None else 0)  # type: ignore[arg-type]
+        self.put(op.name, operands, engine=engine, reads=reads, writes=writes)
+
+    def set_sizes(self, v: Value) -> None:
+        """Before a tile is made: its run-time sizes into its descriptor (the parameters' own are set once, at entry)."""
+        for axis, d in enumerate(v.tile.dims):
+            if isinstance(d.size, Value) and d.size not in self.entry_dims:
+                reg = self.buffer(v).reg
+                self.put("tset", [reg, reg, axis, self.scalar_or_constant(d.size)])
+
+    def loop(self, op: Op) -> None:
+        assert op.body is not None
+        lo, hi, step, *inits = op.operands
+        iv, *args = op.body.args
+        carried = [
+            (VReg("x", a.hint), i, a, y, r)
+            for i, a, y, r in zip(inits, args, op.body.ops[-1].operands, op.results, strict=True)
+            if isinstance(a.type, ScalarType)
+        ]
+        index = self.regs[iv] = VReg("x", iv.hint)
+        count = self.trip_count(lo, hi, step)
+        self.move(index, lo)
+        for place, init, arg, _, result in carried:
+            self.move(place, init)
+            self.regs[arg] = self.regs[result] = place
+        outer, self.nodes = self.nodes, []
+        self.block(op.body)
+        self.loc = op.loc
+        ends = [(place, y) for place, _, _, y, _ in carried]
+        if len(ends) > 1:  # all read before any is written
+            temps = [VReg("x") for _ in ends]
+            for t, (_, y) in zip(temps, ends, strict=True):
+                self.move(t, y)
+            for t, (place, _) in zip(temps, ends, strict=True):
+                self.put("mv", [place, t])
+        else:
+            for place, y in ends:
+                self.move(place, y)
+        self.put("add", [index, index, self.scalar_or_constant(step)])
+        body, self.nodes = self.nodes, outer
+        self.nodes.append(MLoop(count, body, op.loc))
+
+    def move(self, to: VReg, v: Value) -> None:
+        if v.op is not None and v.op.name == "const":
+            self.put("li" if v.type == INDEX else "lf", [to, v.op.attrs["value"]])
+        else:
+            self.put("mv", [to, self.scalar(v)])
+
+    def trip_count(self, lo: Value, hi: Value, step: Value) -> Operand:
+        """ceil((hi - lo) / step); a negative count skips the loop."""
+        start, stop, by = (v.op.attrs["value"] if v.op and v.op.name == "const" else None for v in (lo, hi, step))
+        assert by is not None
+        by = int(by)
+        if start is not None and stop is not None:
+            return max(0, -(-(int(stop) - int(start)) // by))
+        count = VReg("x", "trips")
+        if stop is not None:
+            self.put("sub", [count, self.scalar(hi), self.scalar(lo)])
+            if by > 1:
+                self.put("add", [count, count, by - 1])
+        else:
+            offset = by - 1 - int(start) if start is not None else by - 1
+            if offset == 0 and start is not None:
+                self.put("mv", [count, self.scalar(hi)])
+            else:
+                self.put("add", [count, self.scalar(hi), offset])
+            if start is None:
+                self.put("sub", [count, count, self.scalar(lo)])
+        if by > 1:
+            self.put("div", [count, count, by])
+        return count
+
+
+_PURE = {"li", "lf", "mv", "tget", "add", "sub", "mul", "min", "max", "tslice", "tswap", "tinsert", "tdrop"}
+
+
+def _drop_unused(nodes: list[MNode]) -> None:
+    """Remove scalar and descriptor instructions whose result nobody reads."""
+    while True:
+        used: set[VReg] = set()
+
+        def gather(block: list[MNode], used: set[VReg] = used) -> None:
+            for n in block:
+                if isinstance(n, MLoop):
+                    if isinstance(n.count, VReg):
+                        used.add(n.count)
+                    gather(n.body)
+                else:
+                    own = n.defines
+                    used.update(u for u in n.uses() if u is not own)
+
+        gather(nodes)
+        if not _sweep(nodes, used):
+            return
+
+
+def _sweep(block: list[MNode], used: set[VReg]) -> bool:
+    changed = False
+    for n in list(block):
+        if isinstance(n, MLoop):
+            changed |= _sweep(n.body, used)
+        elif n.row.mnemonic in _PURE and n.defines is not None and n.defines not in used:
+            block.remove(n)
+            changed = True
+    return changed
+
+
+def place_buffers(kernel: MKernel, sram: int, acc: int) -> None:
+    """Give every buffer its address: apart where there is room (nothing then waits for memory), else by live spans.
+
+    Raises CompileError (K060) when the tiles that are live at once do not fit.
+    """
+    spans = Liveness(kernel.nodes).spans(Buffer)
+    kernel.buffers = [b for b in kernel.buffers if b in spans]
+    for space, capacity in ((Space.SRAM, sram), (Space.ACC, acc)):
+        mine = [b for b in kernel.buffers if b.space is space]
+        if sum(_aligned(b) for b in mine) <= capacity:
+            at = 0
+            for b in mine:
+                b.address = at
+                at += _aligned(b)
+            continue
+        placed: list[Buffer] = []
+        for b in sorted(mine, key=_aligned, reverse=True):
+            s = spans[b]
+            rivals = [p for p in placed if spans[p].start <= s.end and s.start <= spans[p].end]
+            b.address = 0
+            for p in sorted(rivals, key=lambda p: p.address):
+                if p.address < b.address + _aligned(b) and b.address < p.address + _aligned(p):
+                    b.address = p.address + _aligned(p)
+            placed.append(b)
+            if b.address + _aligned(b) > capacity:
+                big = sorted(mine, key=_aligned, reverse=True)[:4]
+                sizes = ", ".join(f"{x.name} {x.dtype}{list(x.caps)} {x.nbytes:,} B" for x in big)
+                raise CompileError(
+                    "K060",
+                    f"the tiles of {kernel.name} do not fit {space}: {capacity:,} bytes; largest: {sizes}",
+                    None,
+                    help="make the blocks smaller (compile-time parameters), or compile for a chip with more",
+                )
+
+
+def _aligned(b: Buffer) -> int:
+    return -(-b.nbytes // 64) * 64

@@ -1,0 +1,137 @@
+"""Registers: linear scan over live spans. Scalars that find none live on the stack; tiles must fit."""
+
+from __future__ import annotations
+
+from sohu.dsl.errors import CompileError
+from sohu.dsl.mir import Liveness, MInst, MKernel, MLoop, MNode, MWait, Operand, Span, VReg
+from sohu.isa import NUM_TILES, ROWS
+from sohu.isa.machine import ARGS, GP, RA, SP
+
+SPILL_TEMPS = (28, 29, 30)  # an instruction reads at most three scalars (vosm)
+SCALARS = tuple(r for r in range(1, 32) if r not in (RA, SP, GP, ARGS, *SPILL_TEMPS))
+
+
+def allocate(kernel: MKernel) -> dict[VReg, int]:
+    """Registers of all virtual registers; rewrites the kernel where scalars are spilled.
+
+    Raises CompileError (K061) when tiles, (K062) when scalars that cannot be spilled, exceed the register file.
+    """
+    loaded = [*kernel.params.values(), *(b.reg for b in kernel.buffers)]  # by the prologue
+    spans = {v: s for v, s in Liveness(kernel.nodes, loaded).spans(VReg).items() if isinstance(v, VReg)}
+    registers: dict[VReg, int] = {v: v.fixed for v in spans if v.fixed is not None}
+    _tiles(kernel, spans, registers)
+    spilled = _scalars({v: s for v, s in spans.items() if v.bank == "x" and v.fixed is None}, registers)
+    if spilled:
+        kernel.nodes = _Spiller(spilled, registers).rewrite(kernel.nodes)
+        for name, reg in kernel.params.items():
+            if reg in spilled:
+                raise CompileError("K062", f"no register is left for parameter {name}", None)
+    return registers
+
+
+def _tiles(kernel: MKernel, spans: dict[VReg, Span], registers: dict[VReg, int]) -> None:
+    pinned = [r for r in kernel.params.values() if r.bank == "t"] + [b.reg for b in kernel.buffers]
+    if len(pinned) > NUM_TILES:
+        raise CompileError(
+            "K061",
+            f"{kernel.name} has {len(pinned)} tensors and tiles, the chip {NUM_TILES} tile registers",
+            None,
+            help="split the kernel",
+        )
+    for i, v in enumerate(pinned):
+        registers[v] = i
+    free = list(range(len(pinned), NUM_TILES))
+    rest = sorted((v for v in spans if v.bank == "t" and v not in registers), key=lambda v: spans[v].start)
+    active: list[VReg] = []
+    for v in rest:
+        for old in [a for a in active if spans[a].end <= spans[v].start]:
+            active.remove(old)
+            free.append(registers[old])
+        if not free:
+            raise CompileError(
+                "K061",
+                f"{kernel.name} needs more than {NUM_TILES} tile registers",
+                None,
+                help="split the kernel",
+            )
+        free.sort()
+        registers[v] = free.pop(0)
+        active.append(v)
+
+
+def _scalars(spans: dict[VReg, Span], registers: dict[VReg, int]) -> dict[VReg, int]:
+    """Assign scalar registers; returns the stack slots of those that found none."""
+    free = list(SCALARS)
+    active: list[VReg] = []
+    spilled: dict[VReg, int] = {}
+    for v in sorted(spans, key=lambda v: (spans[v].start, not v.pinned)):
+        for old in [a for a in active if spans[a].end <= spans[v].start]:
+            active.remove(old)
+            free.append(registers[old])
+        if not free:
+            victims = [a for a in (*active, v) if not a.pinned]
+            if not victims:
+                raise CompileError("K062", "more loop counters than scalar registers", None)
+            victim = max(victims, key=lambda a: spans[a].end)
+            spilled[victim] = len(spilled) + 1
+            if victim is v:
+                continue
+            active.remove(victim)
+            free.append(registers.pop(victim))
+        free.sort()
+        registers[v] = free.pop(0)
+        active.append(v)
+    return spilled
+
+
+class _Spiller:
+    def __init__(self, slots: dict[VReg, int], registers: dict[VReg, int]) -> None:
+        self.slots = slots
+        self.registers = registers
+
+    def rewrite(self, nodes: list[MNode]) -> list[MNode]:
+        out: list[MNode] = []
+        for n in nodes:
+            if isinstance(n, MLoop):
+                count = self.reload(n.count, out, n, {}) if isinstance(n.count, VReg) else n.count
+                out.append(MLoop(count, self.rewrite(n.body), n.loc))
+            else:
+                out += self.instruction(n)
+        return out
+
+    def temp(self, number: int) -> VReg:
+        v = VReg("x", "spill")
+        self.registers[v] = SPILL_TEMPS[number]
+        return v
+
+    def reload(self, v: Operand, out: list[MNode], n: MInst | MLoop, temps: dict[VReg, VReg]) -> Operand:
+        if not isinstance(v, VReg) or v not in self.slots:
+            return v
+        if v not in temps:
+            temps[v] = self.temp(len(temps))
+            sp = VReg("x", "sp", fixed=SP)
+            self.registers[sp] = SP
+            out.append(MInst(ROWS["ld"], [temps[v], sp, -8 * self.slots[v]], n.loc))
+        return temps[v]
+
+    def instruction(self, n: MInst) -> list[MNode]:
+        out: list[MNode] = []
+        temps: dict[VReg, VReg] = {}
+        operands: list[Operand] = []
+        for o, v in zip(n.row.operands, n.operands, strict=True):
+            operands.append(v if o.kind.writes else self.reload(v, out, n, temps))
+        wait = n.wait
+        if wait is not None and wait.reg is not None and wait.reg in self.slots:
+            reg = self.reload(wait.reg, out, n, temps)
+            assert isinstance(reg, VReg)
+            wait = MWait(wait.sem, reg, wait.imm)
+        target = n.defines
+        if target is not None and target in self.slots:
+            temp = self.temp(0)
+            operands = [temp if o.kind.writes else v for o, v in zip(n.row.operands, operands, strict=True)]
+        out.append(MInst(n.row, operands, n.loc, n.engine, n.reads, n.writes, wait, n.signal))
+        if target is not None and target in self.slots:
+            sp = VReg("x", "sp", fixed=SP)
+            self.registers[sp] = SP
+            out.append(MInst(ROWS["sd"], [temp, sp, -8 * self.slots[target]], n.loc))
+        return out

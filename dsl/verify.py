@@ -1,0 +1,181 @@
+"""The IR's verifier: one small rule per function, run after the frontend and after every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sohu.dsl.errors import CompileError
+from sohu.dsl.ir import (
+    FLOAT,
+    INDEX,
+    SCALAR_OPS,
+    VIEW_OPS,
+    Block,
+    Function,
+    MemType,
+    Op,
+    ScalarType,
+    TileType,
+    Value,
+    slots,
+    type_values,
+    uses,
+)
+from sohu.isa import Data, Fault, Space
+from sohu.isa.operands import XF, XFI, XI, X, XOut
+from sohu.isa.shapes import match
+
+Rule = Callable[[Op], Iterator[str]]
+RULES: list[Rule] = []
+
+
+def rule(f: Rule) -> Rule:
+    """Register a rule: yields a sentence for each thing wrong with an op."""
+    RULES.append(f)
+    return f
+
+
+def verify(f: Function, stage: str) -> None:
+    """Raises CompileError (K099, an error of the compiler itself) naming the stage that broke the IR."""
+    visible: set[Value] = {*f.dims.values(), *(p.value for p in f.params)}
+    _block(f.body, visible, stage, is_loop=False)
+
+
+def _fail(op: Op, stage: str, why: str) -> CompileError:
+    return CompileError("K099", f"internal: after {stage}, {op.name}: {why}", op.loc)
+
+
+def _block(block: Block, visible: set[Value], stage: str, is_loop: bool) -> None:
+    visible = visible | set(block.args)
+    for i, op in enumerate(block.ops):
+        for v in op.operands:
+            if v not in visible:
+                raise _fail(op, stage, f"operand %{v.hint or '?'} is not defined before its use")
+        for v in uses(op):
+            if v not in visible and v not in op.results:
+                raise _fail(op, stage, f"a size %{v.hint or '?'} in its type is not defined before its use")
+        for r in RULES:
+            for why in r(op):
+                raise _fail(op, stage, why)
+        if op.name == "yield" and (not is_loop or i != len(block.ops) - 1):
+            raise _fail(op, stage, "only a loop's last op yields")
+        if op.body is not None:
+            _block(op.body, visible, stage, is_loop=True)
+        visible |= set(op.results)
+    if is_loop and (not block.ops or block.ops[-1].name != "yield"):
+        raise CompileError("K099", f"internal: after {stage}, a loop does not yield", None)
+
+
+@rule
+def known(op: Op) -> Iterator[str]:
+    """Every op is one of ours or an instruction."""
+    if op.row is None and op.name not in ("const", "for", "yield"):
+        yield "is no op and no instruction"
+
+
+@rule
+def constants(op: Op) -> Iterator[str]:
+    """A constant has a number of its type."""
+    if op.name == "const":
+        value = op.attrs.get("value")
+        if op.operands or len(op.results) != 1 or value is None:
+            yield "needs a value and one result"
+        elif op.result.type not in (INDEX, FLOAT) or (op.result.type == INDEX) != isinstance(value, int):
+            yield "value and type do not go together"
+
+
+@rule
+def scalars(op: Op) -> Iterator[str]:
+    """Scalar arithmetic is over indices."""
+    if op.name in SCALAR_OPS and [v.type for v in (*op.operands, *op.results)] != [INDEX] * 3:
+        yield "takes two indices and gives one"
+
+
+@rule
+def loops(op: Op) -> Iterator[str]:
+    """A loop carries the same values in, around and out."""
+    if op.name != "for":
+        return
+    if op.body is None or len(op.operands) < 3 or any(v.type != INDEX for v in op.operands[:3]):
+        yield "needs three indices and a body"
+        return
+    inits, args = op.operands[3:], op.body.args[1:]
+    last = op.body.ops[-1].operands if op.body.ops else []
+    if not len(inits) == len(args) == len(last) == len(op.results):
+        yield "carries different numbers of values in, around and out"
+        return
+    for group in zip(inits, args, last, op.results, strict=True):
+        types = [v.type for v in group]
+        for t in types[1:]:
+            a, b = types[0], t
+            if isinstance(a, TileType) and isinstance(b, TileType):
+                if not a.same_shape(b) or a.space != b.space:
+                    yield f"a carried tile changes its type: {a} and {b}"
+            elif a != b:
+                yield "a carried value changes its type"
+
+
+@rule
+def views(op: Op) -> Iterator[str]:
+    """A view keeps dtype and kind, and has the rank its op gives."""
+    if op.name not in VIEW_OPS:
+        return
+    source, out = op.operands[0].type, op.result.type
+    if isinstance(source, ScalarType) or type(source) is not type(out):
+        yield "gives a view of the same kind as its source"
+        return
+    assert not isinstance(out, ScalarType)
+    rank = len(source.dims) + {"tinsert": 1, "tdrop": -1}.get(op.name, 0)
+    if len(out.dims) != rank or out.dtype != source.dtype:
+        yield f"gives rank {len(out.dims)} {out.dtype} from rank {len(source.dims)} {source.dtype}"
+
+
+@rule
+def instructions(op: Op) -> Iterator[str]:
+    """An instruction gets what its row asks for: counts, dtypes, memories, shapes."""
+    row = op.row
+    if row is None or not row.engine.is_async:
+        return
+    places = slots(row)
+    n_operands = sum(s.operand is not None for s in places)
+    n_results = sum(s.result is not None for s in places)
+    if len(op.operands) != n_operands or len(op.results) != n_results:
+        yield f"takes {n_operands} operands and gives {n_results} results"
+        return
+    shapes = []
+    known = True
+    for s in places:
+        value = op.operands[s.operand] if s.operand is not None else None
+        if isinstance(s.kind, Data):
+            value = value if value is not None else op.results[s.result]  # type: ignore[index]
+            t = value.type
+            if isinstance(t, ScalarType):
+                yield f"{s.name} is a scalar"
+                return
+            if t.dtype not in s.kind.dtypes:
+                yield f"{s.name} is {t.dtype}"
+            space = Space.HBM if isinstance(t, MemType) else t.space
+            if space is not None and space not in row.spaces(s.kind):
+                yield f"{s.name} lies in {space}"
+            known &= all(isinstance(d.size, int) for d in t.dims)
+            shapes.append(tuple(d.size if isinstance(d.size, int) else 0 for d in t.dims))
+        elif value is not None:
+            want = FLOAT if type(s.kind) in (XF, XFI) else INDEX
+            if type(s.kind) in (X, XF, XI, XFI, XOut) and value.type != want:
+                yield f"{s.name} is {value.type}"
+    if known:  # sizes that only the run knows are checked by the machine
+        try:
+            match(row.patterns, shapes)
+        except Fault as e:
+            yield e.message
+
+
+@rule
+def sizes(op: Op) -> Iterator[str]:
+    """Sizes are indices, and tiles have capacities."""
+    for r in op.results:
+        for v in type_values(r.type):
+            if v.type != INDEX:
+                yield "a size is no index"
+        if isinstance(r.type, TileType) and any(d.cap is None for d in r.type.dims):
+            yield "a tile's dimension has no capacity"
