@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
 from sohu.isa import BY_CODE, DType, Fault, Inst, Row, Space, Tile, f32, i32
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
@@ -174,7 +173,7 @@ def _check_nests(tile: Tile, name: str) -> None:
 
 def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=_SHARE_WORK)
+        return np.shares_memory(a, b, max_work=_SHARE_WORK)  # type: ignore[arg-type]  # stubs: only -1, 0
     except np.exceptions.TooHardError:
         return True
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sohu.asm.program import Kernel, Program
 from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size
 from sohu.emulator.errors import ArgumentError

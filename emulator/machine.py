@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection
 from typing import NoReturn
 
 import numpy as np
-
 from sohu.asm.program import Program
 from sohu.emulator.bind import Bound
 from sohu.emulator.errors import MachineError
@@ -419,8 +418,9 @@ class Machine:
 
     def _finish(self) -> None:
         """After halt: what is still queued runs; the program has ended when all queues are empty."""
-        while self._execute_one():
-            pass
+        if self._parked:
+            while self._execute_one():
+                pass
         if self._parked:
             self.halted = False
             op = self._code.op(self._index)
@@ -449,7 +449,7 @@ class Machine:
         self._parked += 1
 
     def arrive(self, index: int) -> int:
-        """Where the sequencer goes on when it comes to `index`: back to the start of a loop that ends there."""
+        """Where the sequencer goes on when it comes to `index`: to the start of a loop that ends there."""
         loops = self.loops
         while loops and loops[-1].end == index:
             frame = loops[-1]

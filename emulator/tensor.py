@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sohu.emulator.memory import Allocation, Hbm
 from sohu.isa import DType, SohuError, Space, Tile
 

@@ -58,7 +58,7 @@ class _Queue:
 
 
 class Timer:
-    """Cycles of one launch. `now` is the sequencer's time; `places` names the queues, in the machine's order."""
+    """Cycles of one launch. `now` is the sequencer's time; `places` are the queues, in the machine's order."""
 
     def __init__(self, chip: Chip, places: Sequence[tuple[Engine, str]]) -> None:
         self.chip = chip

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from sohu.emulator.bind import Bound, Registers, binder, constant, scalar_reader
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -46,7 +45,7 @@ def wrap64(value: int) -> int:
     return value - _WRAP if value > _MAX else value
 
 
-class Halted(Exception):  # noqa: N818 (no error: how `halt` leaves the loop)
+class Halted(Exception):
     """The program has executed `halt`."""
 
 
@@ -488,7 +487,7 @@ class Translator:
         return self.dest[1]
 
     def _scalar_form(self) -> tuple[tuple[str, Any], ...] | None:
-        """The operands as ("reg", number of a scalar register) or ("const", value); None if any is neither."""
+        """Each operand as ("reg", scalar register) or ("const", value); None if any is neither."""
         if self.row.takes_machine or self.row.data:
             return None
         out: list[tuple[str, Any]] = []
