@@ -6,8 +6,8 @@ file needs the `models` extra (gguf, tokenizers, safetensors, jinja2); importing
 
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
-from sohu.models.fetch import MODELS, cache_folder, fetch, resolve
-from sohu.models.load import Pretrained, load
+from sohu.models.fetch import MODELS, cache_folder, resolve
+from sohu.models.pretrained import Pretrained, load
 from sohu.models.tokenizer import StreamDecoder, Tokenizer
 from sohu.models.weights import Checkpoint, LayerWeights
 
@@ -21,7 +21,6 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "cache_folder",
-    "fetch",
     "load",
     "resolve",
 ]

