@@ -200,10 +200,13 @@ def _show(t: TileType) -> str:
 
 
 def convert(b: Builder, x: Value, dtype: Any) -> Value:
-    """x in another dtype, rounded to nearest even."""
+    """x in another dtype: floats rounded to nearest even, to integers toward zero."""
     if not isinstance(dtype, DType):
         raise b.error("K038", f"{describe(dtype)} is no dtype")
-    return x if x.tile.dtype == dtype else b.one("vmov", x, dtype=dtype)
+    if x.tile.dtype == dtype:
+        return x
+    kinds = (x.tile.dtype.is_float, dtype.is_float)
+    return b.one({(True, False): "vf2i", (False, True): "vi2f"}.get(kinds, "vmov"), x, dtype=dtype)
 
 
 def _unary(name: str, mnemonic: str, doc: str) -> Any:

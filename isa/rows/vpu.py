@@ -15,7 +15,7 @@ CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
 
 @instruction("vmov", 0x300, VPU, cost=CHEAP)
 def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
-    """Copy, broadcast and convert: dst = src in dst's dtype (floats to integers truncate)."""
+    """Copy, broadcast and convert between floats: dst = src in dst's dtype."""
     dst[...] = src
 
 
@@ -77,6 +77,19 @@ def vtanh(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
 def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Logistic function: dst = 1 / (1 + e ** -src)."""
     np.divide(np.float32(1), np.float32(1) + np.exp(-src), out=dst)
+
+
+@instruction("vf2i", 0x30B, VPU, cost=CHEAP)
+def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
+    """Floats to integers: toward zero, saturating at the ends of i32, NaN to 0."""
+    whole = np.trunc(np.nan_to_num(src, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    dst[...] = np.clip(whole.astype(np.float64), -(2**31), 2**31 - 1)
+
+
+@instruction("vi2f", 0x30C, VPU, cost=CHEAP)
+def vi2f(dst: Out[Float, "..."], src: In[I32, "...?"]) -> None:
+    """Integers to floats, rounded to nearest even (by way of float32)."""
+    dst[...] = src
 
 
 @instruction("vadd", 0x310, VPU, cost=CHEAP)
