@@ -128,9 +128,7 @@ class Plan:
                 raise self._error(f"kernel {self.kernel.name} has no parameter {name!r}", hint)
             missing = [p.name for p in params if args.get(p.name) is None and p.direction != "out"]
             if missing:
-                raise self._error(
-                    f"kernel {self.kernel.name}: argument {missing[0]} is missing", self._signature()
-                )
+                raise self._error(f"kernel {self.kernel.name}: argument {missing[0]} is missing", self._signature())
             return args
         if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
             raise self._error(
@@ -171,9 +169,7 @@ class Plan:
         self, p: Param, tensor: Tensor, device: Device, dims: dict[str, int], who: dict[str, str]
     ) -> None:
         if tensor.dtype is not p.dtype and tensor.dtype != p.dtype:
-            raise self._mismatch(
-                p, f"dtype {tensor.dtype}", f"dtype {p.dtype}", "convert it before the launch"
-            )
+            raise self._mismatch(p, f"dtype {tensor.dtype}", f"dtype {p.dtype}", "convert it before the launch")
         if tensor.device is not device:
             raise self._mismatch(p, "a tensor of another device", "", "copy it with device.tensor(x.numpy())")
         if not tensor.live:
@@ -198,9 +194,7 @@ class Plan:
 
     def _bind(self, p: Param, shape: tuple[int, ...], dims: dict[str, int], who: dict[str, str]) -> None:
         if len(shape) != len(p.dims):
-            raise self._mismatch(
-                p, f"shape {list(shape)} of rank {len(shape)}", f"rank {len(p.dims)}: {_dims(p)}"
-            )
+            raise self._mismatch(p, f"shape {list(shape)} of rank {len(shape)}", f"rank {len(p.dims)}: {_dims(p)}")
         for d, size in zip(p.dims, shape, strict=True):
             if isinstance(d, int):
                 if size != d:
@@ -242,9 +236,7 @@ class Plan:
     # -- messages ----------------------------------------------------------------------------------
 
     def _mismatch(self, p: Param, given: str, wants: str = "", help: str = "") -> ArgumentError:
-        return self._error(
-            f"argument {p.name} of kernel {self.kernel.name}: {given}, wants {wants or _wants(p)}", help
-        )
+        return self._error(f"argument {p.name} of kernel {self.kernel.name}: {given}, wants {wants or _wants(p)}", help)
 
     @staticmethod
     def _error(message: str, help: str = "") -> ArgumentError:
@@ -278,6 +270,4 @@ def _convert_hint(name: str) -> str:
 def check_size(kernel: Kernel, limit: int) -> None:
     """Raise SohuError when a kernel has more parameters than the parameter block."""
     if len(kernel.params) * _SLOT > limit:
-        raise SohuError(
-            f"kernel {kernel.name} has {len(kernel.params)} parameters; {limit // _SLOT} are possible"
-        )
+        raise SohuError(f"kernel {kernel.name} has {len(kernel.params)} parameters; {limit // _SLOT} are possible")

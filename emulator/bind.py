@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
-from sohu.isa import BY_CODE, DType, Fault, Inst, Row, Space, Tile, f32, i32
+from sohu.isa import BY_CODE, Fault, Inst, Row, Tile, f32, i32
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
 from sohu.isa.shapes import Shape, match
 
 # Bounds of what is kept; beyond them, all of it is forgotten.
 _KEPT_BINDINGS = 1024  # per instruction
-_KEPT_SIZES = 256  # per descriptor with sizes from registers
+_KEPT_SIZES = 256  # per descriptor or binding with sizes from registers
 _KEPT_SHAPES = 8192  # in all
 
 _SHARE_WORK = 1 << 16  # candidates that NumPy may try when it decides whether two strided tiles overlap
@@ -44,9 +45,8 @@ class Bound:
         self.dims = dims
         self.cost: tuple[float, float] | None = None  # filled by the timer
 
-    def live(self) -> bool:
-        """True as long as no block of HBM that it touches has been freed."""
-        return all(b.live for b in self.blocks)
+
+_FOREVER = Allocation(0, 0, True, "")  # stands for the HBM of bindings that touch none
 
 
 class Registers(NamedTuple):
@@ -63,10 +63,10 @@ def resolve(tile: Tile, x: list[int]) -> Tile:
     """
     if tile.dimregs is None:
         return tile
-    known = tile.cache
-    if known is None:
-        known = tile.cache = {}
-    key = tuple([x[r] for r in tile.dimregs])
+    if tile.cache is None:
+        tile.cache = itemgetter(*tile.dimregs), {}
+    sizes, known = tile.cache
+    key = sizes(x)
     found = known.get(key)
     if found is None:
         if len(known) >= _KEPT_SIZES:
@@ -79,9 +79,7 @@ def read_tile(t: list[Tile | None], reg: int, x: list[int], operand: str) -> Til
     """The resolved descriptor in a tile register; raises Fault (operand)."""
     tile = t[reg]
     if tile is None:
-        raise Fault(
-            "operand", f"t{reg} holds no tile", operand=operand, help="load a descriptor with tld first"
-        )
+        raise Fault("operand", f"t{reg} holds no tile", operand=operand, help="load a descriptor with tld first")
     return resolve(tile, x)
 
 
@@ -151,9 +149,7 @@ def _bind_dims(row: Row, shapes: tuple[Shape, ...]) -> dict[str, int]:
 def _refused(row: Row, s: _Spec, tile: Tile) -> Fault:
     if tile.dtype not in s.data.dtypes:
         wants = ", ".join(sorted(d.name for d in s.data.dtypes))
-        return Fault(
-            "operand", f"{tile} has dtype {tile.dtype}, {row.mnemonic} takes {wants}", operand=s.name
-        )
+        return Fault("operand", f"{tile} has dtype {tile.dtype}, {row.mnemonic} takes {wants}", operand=s.name)
     wants = " or ".join(str(x) for x in sorted(row.spaces(s.data)))
     return Fault("operand", f"{tile} is in {tile.space}, {row.mnemonic} wants it in {wants}", operand=s.name)
 
@@ -196,9 +192,7 @@ def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: list[View]
                 continue
             if o.writes:
                 if j > i and _overlap(v.array, w.array):
-                    raise Fault(
-                        "operand", f"{tiles[j]} overlaps {s.name}, which is written too", operand=o.name
-                    )
+                    raise Fault("operand", f"{tiles[j]} overlaps {s.name}, which is written too", operand=o.name)
             elif tiles[j] is not tiles[i] and tiles[j] != tiles[i]:
                 copied.add(j)
     return copied
@@ -254,7 +248,7 @@ def bind(
     if len(numbers) > 1:
         what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.num)
         raise Fault(
-            "operand", f"{row.mnemonic} mixes integers and floats: {what}", help="convert one with vmov"
+            "operand", f"{row.mnemonic} mixes integers and floats: {what}", help="convert one with vf2i or vi2f"
         )
     copied = _copied(specs, tiles, views, row)
 
@@ -284,65 +278,96 @@ def bind(
     return Bound(invoke, tiles, blocks, dims)
 
 
+class _Family:
+    """The bindings of one combination of tile registers' contents: one, or one for each set of sizes."""
+
+    __slots__ = ("bounds", "only", "sizes", "tiles")
+
+    def __init__(self, tiles: tuple[Tile, ...]) -> None:
+        self.tiles = tiles  # kept alive, so that their identities stay theirs
+        self.only: Bound | None = None
+        regs = [r for t in tiles if t.dimregs is not None for r in t.dimregs if r]
+        self.sizes = itemgetter(*regs) if regs else None  # from the scalar registers, as a key
+        self.bounds: dict[Any, Bound] = {}
+
+
 def binder(
     inst: Inst, r: Registers, memories: Memories, machine: Any, fixed: Mapping[str, Any], scalars: bool
 ) -> Callable[[], Bound]:
     """A function that binds the instruction to the tiles its registers hold at that moment."""
     row = inst.row
     x, t = r
-    regs = [(inst.values[i], o.name) for i, o, _ in row.data]
-    kept: dict[tuple[int, ...], Bound] = {}
-    reaches_hbm = any(Space.HBM in row.spaces(k) for _, _, k in row.data)
+    regs = [inst.values[i] for i, _, _ in row.data]
+    names = [o.name for _, o, _ in row.data]
+    if not regs:
+        only = bind(row, (), fixed, machine, memories, scalars)
+        return lambda: only
+    families: dict[tuple[int, ...], _Family] = {}
+    contents: Callable[[Any], tuple[Any, ...]] = itemgetter(*regs) if len(regs) > 1 else lambda t: (t[regs[0]],)
 
-    def slow() -> Bound:
-        tiles = tuple([read_tile(t, reg, x, name) for reg, name in regs])
-        key = tuple([id(tile) for tile in tiles])  # stays valid: what is kept keeps its tiles alive
-        bound = kept.get(key)
-        if bound is None or not bound.live():
-            if len(kept) >= _KEPT_BINDINGS:
-                kept.clear()
-            bound = kept[key] = bind(row, tiles, fixed, machine, memories, scalars)
+    def fresh(family: _Family) -> Bound:
+        tiles = tuple([resolve(tile, x) for tile in family.tiles])
+        bound = bind(row, tiles, fixed, machine, memories, scalars)
+        if family.sizes is None:
+            family.only = bound
+        else:
+            if len(family.bounds) >= _KEPT_SIZES:
+                family.bounds.clear()
+            family.bounds[family.sizes(x)] = bound
         return bound
 
-    if not regs:
-        only = slow()
-        return lambda: only
-    if reaches_hbm or len(regs) > 3:
-        return slow
-    return _last_kept([reg for reg, _ in regs], t, slow)
+    def general() -> Bound:
+        raw = contents(t)
+        key = tuple(map(id, raw))
+        family = families.get(key)
+        if family is None:
+            for reg, name in zip(regs, names, strict=True):
+                read_tile(t, reg, x, name)
+            if len(families) >= _KEPT_BINDINGS:
+                families.clear()
+            family = families[key] = _Family(raw)
+        bound = family.only if family.sizes is None else family.bounds.get(family.sizes(x))
+        if bound is None:
+            return fresh(family)
+        for block in bound.blocks:
+            if not block.live:
+                return fresh(family)
+        return bound
+
+    return _last_kept(regs, t, general) if len(regs) <= 3 else general
 
 
-def _last_kept(regs: list[int], t: list[Tile | None], slow: Callable[[], Bound]) -> Callable[[], Bound]:
-    """`slow`, skipped when all registers hold the very tiles of the last time.
+def _last_kept(regs: list[int], t: list[Tile | None], general: Callable[[], Bound]) -> Callable[[], Bound]:
+    """`general`, skipped when the registers hold the very tiles of the last time.
 
-    A tile with sizes from registers never compares equal here: what is remembered is resolved.
+    What is remembered is resolved, so a tile with sizes from registers is never found here.
     """
-    last: Bound | None = None
-    none = object()
-    c0: object = none
-    c1: object = none
-    c2: object = none
+    last: Bound
+    nothing: Any = object()
+    c0 = c1 = c2 = nothing
+    block: Allocation = _FOREVER
 
     def remember() -> Bound:
-        nonlocal last, c0, c1, c2
-        last = slow()
-        c0, c1, c2 = (*last.tiles, none, none)[:3]
+        nonlocal last, c0, c1, c2, block
+        last = general()
+        c0, c1, c2 = (*last.tiles, nothing, nothing)[:3]
+        if len(last.blocks) == 1:
+            block = last.blocks[0]
+        elif last.blocks:
+            c0 = nothing  # two blocks to look at: left to `general`
+        else:
+            block = _FOREVER
         return last
 
     r0, r1, r2 = (*regs, 0, 0)[:3]
 
     def one() -> Bound:
-        return last if t[r0] is c0 else remember()  # type: ignore[return-value]  # c0 set: last is too
+        return last if t[r0] is c0 and block.live else remember()
 
     def two() -> Bound:
-        return last if t[r0] is c0 and t[r1] is c1 else remember()  # type: ignore[return-value]
+        return last if t[r0] is c0 and t[r1] is c1 and block.live else remember()
 
     def three() -> Bound:
-        return last if t[r0] is c0 and t[r1] is c1 and t[r2] is c2 else remember()  # type: ignore[return-value]
+        return last if t[r0] is c0 and t[r1] is c1 and t[r2] is c2 and block.live else remember()
 
     return (one, two, three)[len(regs) - 1]
-
-
-def cost_dtypes(bound: Bound) -> tuple[DType, ...]:
-    """Element types of the bound tiles, in the row's order."""
-    return tuple(t.dtype for t in bound.tiles)

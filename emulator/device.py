@@ -47,9 +47,7 @@ class Loaded:
             return self.plans[name]
         except KeyError:
             have = ", ".join(self.plans) or "none"
-            raise SohuError(
-                f"{self.program.name} has no kernel {name!r}", help=f"there are: {have}"
-            ) from None
+            raise SohuError(f"{self.program.name} has no kernel {name!r}", help=f"there are: {have}") from None
 
 
 @dataclass
@@ -97,9 +95,7 @@ class Device:
             max_instructions=max_instructions,
             output=output,
         )
-        self._parameters = self.hbm.allocate(
-            PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE
-        )
+        self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE)
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None

@@ -478,12 +478,8 @@ class Machine:
                 head = q.entries[0]
                 assert head.op.wait is not None
                 more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
-                lines.append(
-                    f"    {q.name} at {self._place(head.op)}: {self._unmet(head.op.wait, head.value)}{more}"
-                )
-        return Fault(
-            "deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped"
-        )
+                lines.append(f"    {q.name} at {self._place(head.op)}: {self._unmet(head.op.wait, head.value)}{more}")
+        return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
 
     def _unmet(self, wait: Wait, value: int) -> str:
         return f"waits for s{wait.sem} >= {value}, it is {self.sems[wait.sem]}"
@@ -532,9 +528,7 @@ class Machine:
     def reset_semaphore(self, sem: int) -> None:
         """Set a semaphore to zero; raises Fault (semaphore) unless every queue is empty."""
         if self._parked:
-            raise Fault(
-                "semaphore", f"s{sem} is reset while {self._parked} instructions are queued", help="drain"
-            )
+            raise Fault("semaphore", f"s{sem} is reset while {self._parked} instructions are queued", help="drain")
         self.sems[sem] = 0
         if self.timer is not None:
             self.timer.reset_semaphore(sem)

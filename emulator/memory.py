@@ -114,9 +114,7 @@ class Hbm:
                 break
         else:
             left = sum(end - start for start, end in self._free)
-            host = (
-                "" if self.size == self.wanted else f" (the host gave {self.size:,} of {self.wanted:,} bytes)"
-            )
+            host = "" if self.size == self.wanted else f" (the host gave {self.size:,} of {self.wanted:,} bytes)"
             raise SohuError(
                 f"HBM has no room for {size:,} bytes{': ' + name if name else ''}; {left:,} are free{host}",
                 help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",

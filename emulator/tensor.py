@@ -54,9 +54,7 @@ class Tensor:
 
     __slots__ = ("_storage", "_view", "descriptor", "device", "dtype", "name", "shape", "tile")
 
-    def __init__(
-        self, device: Device, storage: _Storage, shape: tuple[int, ...], dtype: DType, name: str = ""
-    ) -> None:
+    def __init__(self, device: Device, storage: _Storage, shape: tuple[int, ...], dtype: DType, name: str = "") -> None:
         self.device = device
         self._storage = storage
         self._view: NDArray[Any] | None = None
@@ -67,9 +65,7 @@ class Tensor:
         self.descriptor = self.tile.pack()
 
     @classmethod
-    def allocate(
-        cls, device: Device, hbm: Hbm, shape: tuple[int, ...], dtype: DType, name: str, zero: bool
-    ) -> Tensor:
+    def allocate(cls, device: Device, hbm: Hbm, shape: tuple[int, ...], dtype: DType, name: str, zero: bool) -> Tensor:
         """A new tensor; raises SohuError for shapes that no tile has and when HBM is full."""
         if not 1 <= len(shape) <= 4:
             raise SohuError(

@@ -113,9 +113,7 @@ class Timer:
         q = self._queues[place]
         self._advance(self.now)
         self._advance_until(lambda: len(q.entries) < self.chip.queue_depth)
-        q.entries.append(
-            _Entry(latency, transfer, -1 if wait is None else wait.sem, value or 0, signal, self.now)
-        )
+        q.entries.append(_Entry(latency, transfer, -1 if wait is None else wait.sem, value or 0, signal, self.now))
         self._start(place, self.now)
         self.now += 1.0
 

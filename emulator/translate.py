@@ -417,9 +417,7 @@ class Translator:
             found = known.get(key)
             if found is None:
                 got = iter(values)
-                tile = semantics(
-                    *[f if r is None else next(got) for r, f in zip(sources, fixed, strict=True)]
-                )
+                tile = semantics(*[f if r is None else next(got) for r, f in zip(sources, fixed, strict=True)])
                 if len(known) >= _KEPT_TILES:
                     known.clear()
                 found = known[key] = (tile, tuple(values))
