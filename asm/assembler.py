@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sohu.asm.diagnostics import Diagnostics, Mistake
@@ -14,7 +14,18 @@ from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
 from sohu.asm.numbers import Number, binary, unary
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
 from sohu.asm.program import RODATA_ALIGN, Kernel, Line, Param, Program, Symbol, TileSymbol
-from sohu.asm.syntax import Argument, Const, Expression, LocalRef, Pair, Ref, Statement, parse_line
+from sohu.asm.syntax import (
+    Argument,
+    Const,
+    Expression,
+    LocalRef,
+    Operation,
+    Pair,
+    Ref,
+    Statement,
+    leading_labels,
+    parse_line,
+)
 from sohu.isa import INSTRUCTION_BYTES, ROWS, TILE_BYTES, EncodingError, Inst, Operand, Row, encode
 
 MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
@@ -68,11 +79,11 @@ class Fixup:
 
 @dataclass(slots=True)
 class Plan:
-    """How the operands of a row are read."""
+    """How the operands of a row are read: (position, operand, reader, what messages call it)."""
 
-    positional: list[tuple[int, Operand, Reader]]
-    keywords: dict[str, tuple[int, Operand, Reader]]
-    defaults: list[Any] = field(default_factory=list)
+    positional: list[tuple[int, Operand, Reader, str]]
+    keywords: dict[str, tuple[int, Operand, Reader, str]]
+    defaults: list[Any]
 
 
 _PLANS: dict[Row, Plan] = {}
@@ -80,7 +91,7 @@ _PLANS: dict[Row, Plan] = {}
 
 def _plan(row: Row) -> Plan:
     if row not in _PLANS:
-        slots = [(i, o, reader(o.kind)) for i, o in enumerate(row.operands)]
+        slots = [(i, o, reader(o.kind), f"{row.mnemonic}: operand {o.name}") for i, o in enumerate(row.operands)]
         _PLANS[row] = Plan(
             [s for s in slots if not s[1].keyword],
             {s[1].name: s for s in slots if s[1].keyword},
@@ -123,12 +134,16 @@ class Assembler:
                 continue
             self.line = number
             try:
-                self.statement(parse_line(text))
+                statement = parse_line(text)
+            except Mistake as e:
+                self.errors.add(e, self.line)
+                statement = Statement(labels=leading_labels(text))  # so that what refers to them is no error
+            try:
+                self.statement(statement)
             except Mistake as e:
                 self.errors.add(e, self.line)
         self.end_kernel()
         self.check_globals()
-        self.errors.check()  # later errors could follow from these
         program = self.resolve()
         self.errors.check()
         return program
@@ -147,14 +162,10 @@ class Assembler:
             self.instruction(row, st)
         elif name in DIRECTIVES:
             if st.sync:
-                raise Mistake(
-                    "A016", f"{name} is no instruction and can't {st.sync[0].kind}", st.sync[0].span
-                )
+                raise Mistake("A016", f"{name} is no instruction and can't {st.sync[0].kind}", st.sync[0].span)
             DIRECTIVES[name](self, st)
         elif name.startswith("."):
-            raise Mistake(
-                "A011", f"unknown directive {name}", st.op.span, help=self.errors.nearest(name, DIRECTIVES)
-            )
+            raise Mistake("A011", f"unknown directive {name}", st.op.span, help=self.errors.nearest(name, DIRECTIVES))
         else:
             hint = self.errors.nearest(name, ROWS.by_mnemonic)
             raise Mistake("A010", f"unknown instruction {name!r}", st.op.span, help=hint)
@@ -183,10 +194,10 @@ class Assembler:
         if len(given) != len(plan.positional):
             self.wrong_count(row, plan, st, given)
         values = list(plan.defaults)
-        for (i, operand, read), node in zip(plan.positional, given, strict=True):
-            if isinstance(node, LocalRef):
+        for (i, operand, read, called), node in zip(plan.positional, given, strict=True):
+            if isinstance(node, (LocalRef, Operation)):
                 self.bind(node)
-            values[i] = read(self, node, operand.kind, operand.name)
+            values[i] = read(self, node, operand.kind, called)
         seen: set[str] = set()
         for pair in args:
             if isinstance(pair, Pair):
@@ -195,21 +206,19 @@ class Assembler:
                     how = "is given twice" if name in seen else f"is no operand of {row.mnemonic}"
                     raise Mistake("A015", f"{name!r} {how}", pair.name.span, help=f"write: {usage(row)}")
                 seen.add(name)
-                i, operand, read = plan.keywords[name]
-                values[i] = read(self, pair.value, operand.kind, operand.name)
+                i, operand, read, called = plan.keywords[name]
+                values[i] = read(self, pair.value, operand.kind, called)
         return values
 
-    def wrong_count(self, row: Row, plan: Plan, st: Statement, given: list[Argument]) -> None:
+    def wrong_count(self, row: Row, plan: Plan, st: Statement, given: Sequence[Argument]) -> None:
         """Raises the Mistake for missing or surplus operands."""
-        wanted = [o.name for _, o, _ in plan.positional]
+        wanted = [o.name for _, o, _, _ in plan.positional]
         if len(given) > len(wanted):
             span = (given[len(wanted)].span[0], given[-1].span[1])
             takes = ", ".join(wanted) or "no operands"
             raise Mistake("A012", f"{row.mnemonic} takes {takes}", span, help=f"write: {usage(row)}")
         missing = " and ".join(repr(n) for n in wanted[len(given) :])
-        raise Mistake(
-            "A012", f"{row.mnemonic}: {missing} missing", (st.end, st.end + 1), help=f"write: {usage(row)}"
-        )
+        raise Mistake("A012", f"{row.mnemonic}: {missing} missing", (st.end, st.end + 1), help=f"write: {usage(row)}")
 
     def encode(self, row: Row, values: list[Any], sync: tuple[Any, Any], st: Statement) -> int:
         """The word of an instruction; raises Mistake at the operand that does not fit."""
@@ -315,9 +324,7 @@ class Assembler:
             raise Mistake("A022", f"{name!r} is a word of the language and can't be a label", ref.span)
         line = self.defined_at(name)
         if line:
-            raise Mistake(
-                "A021", f"{name!r} is defined twice", ref.span, notes=(f"it was defined on line {line}",)
-            )
+            raise Mistake("A021", f"{name!r} is defined twice", ref.span, notes=(f"it was defined on line {line}",))
 
     def defined_at(self, name: str) -> int:
         """Line of a label or constant, or 0."""
@@ -377,8 +384,8 @@ class Assembler:
                 where = "after" if node.forward else "before"
                 raise Mistake("A023", f"there is no label {node.number}: {where} this line", node.span)
             return self.address(places[node.at], node, here)
-        values = [self.evaluate(o, here) for o in node.operands]
-        return (unary if len(values) == 1 else binary)(node.op, *values, node.span)  # type: ignore[operator]
+        first, *rest = [self.evaluate(o, here) for o in node.operands]
+        return binary(node.op, first, rest[0], node.span) if rest else unary(node.op, first, node.span)
 
     def named(self, ref: Ref, here: Place | None) -> Number:
         """The value of a name; raises Mistake."""
@@ -401,9 +408,7 @@ class Assembler:
         if name in self.labels:
             return self.address(self.labels[name], ref, here)
         if self.register(name) is not None or reserved(name):
-            raise Mistake(
-                "A024", f"{name!r} is a register, and has no value before the program runs", ref.span
-            )
+            raise Mistake("A024", f"{name!r} is a register, and has no value before the program runs", ref.span)
         if here is None:
             why = f"{name!r} has no value yet here"
             raise Mistake("A024", why, ref.span, help=self.suggest(name) or "define it above, with .equ")
@@ -546,9 +551,7 @@ class Assembler:
             elif isinstance(v, Deferred):
                 value = self.evaluate(v.node, here)
                 if isinstance(value, float) and v.meaning != "float":
-                    raise Mistake(
-                        "A013", f"operand {v.text}: expected an integer, found {value}", v.node.span
-                    )
+                    raise Mistake("A013", f"{v.text}: expected an integer, found {value}", v.node.span)
                 if v.meaning == "label":
                     self.check_target(v)
                     value -= pc
@@ -558,7 +561,7 @@ class Assembler:
     def check_target(self, v: Deferred) -> None:
         """Raises Mistake for a jump to a label in .rodata."""
         if isinstance(v.node, Ref) and (place := self.labels.get(v.node.name)) and place.section == "rodata":
-            raise Mistake("A013", f"operand {v.text}: {v.node.name!r} is data, no code", v.node.span)
+            raise Mistake("A013", f"{v.text}: {v.node.name!r} is data, no code", v.node.span)
 
     def symbols(self, kernels: dict[str, Kernel]) -> dict[str, Symbol]:
         """The symbol table."""
@@ -569,7 +572,5 @@ class Assembler:
             address = place.offset + (self.rodata_address if place.section == "rodata" else 0)
             kernel = kernels.get(name)
             size = kernel.end - kernel.entry if kernel else 0
-            table[name] = Symbol(
-                name, address, place.section, size, kernel is not None or name in self.globals
-            )
+            table[name] = Symbol(name, address, place.section, size, kernel is not None or name in self.globals)
         return table

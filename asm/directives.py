@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sohu.asm.diagnostics import Mistake, nearest
-from sohu.asm.kernels import DeclaredParam, DeclaredTile, KernelScope
+from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
 from sohu.asm.names import REGISTERS, RegisterFile, is_name
 from sohu.asm.numbers import BITS, pack_integer, pack_number
 from sohu.asm.syntax import (
@@ -233,8 +233,8 @@ def align(asm: Assembler, st: Statement) -> None:
 def numbers(asm: Assembler, st: Statement) -> None:
     """DIRECTIVE NUMBER, ...
 
-    Data, little-endian. Floats are rounded to nearest even. .byte takes 8 bits, .i64 and .quad 64. Numbers can
-    be expressions with labels.
+    Data, little-endian. Floats are rounded to nearest even. .byte takes 8 bits, .i64 and .quad 64. Numbers
+    can be expressions with labels.
     """
     args = Arguments(asm, st)
     name = args.op.name[1:]
@@ -392,24 +392,23 @@ def param(asm: Assembler, st: Statement) -> None:
     tensor = direction in ("in", "out", "inout")
     file: RegisterFile = "t" if tensor else "x"
     declared = DeclaredParam(name.name, file, asm.line, name.span, None, direction)
+    scope.declare(declared)  # even if what follows is wrong, so that its uses are not
     if tensor:
         declared.dtype = DTYPES[args.choice("a dtype", DTYPES)]
         dims = args.list("dimensions")
         if not 1 <= len(dims.items) <= MAX_RANK:
             raise args.bad(f"a tensor has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
         declared.dims = tuple(_dimension(asm, args, d) for d in dims.items)
-    declared.reg = args.register(file)
+    reg = args.register(file)
     args.done()
-    scope.declare(declared)
+    scope.take(declared, reg)
 
 
 def _dimension(asm: Assembler, args: Arguments, node: Expression | Bounded) -> str | int:
     if isinstance(node, Ref) and not asm.is_defined(node.name):
         if is_name(node.name):
             return node.name
-        raise Mistake(
-            "A022", f"{node.name!r} is a word of the language and can't name a dimension", node.span
-        )
+        raise Mistake("A022", f"{node.name!r} is a word of the language and can't name a dimension", node.span)
     return args.whole(node, "a dimension", 0, _MAX_SIZE)
 
 
@@ -436,14 +435,14 @@ def sem(asm: Assembler, st: Statement) -> None:
 
     A name for a semaphore of this kernel; the next free one, from s0, unless one is given.
     """
-    from sohu.asm.kernels import Declared
-
     args = Arguments(asm, st)
     scope = _declaring(asm, args)
     name = args.name("the semaphore's name")
     reg = args.register("s")
     args.done()
-    scope.declare(Declared(name.name, "s", asm.line, name.span, reg))
+    declared = Declared(name.name, "s", asm.line, name.span, None)
+    scope.declare(declared)
+    scope.take(declared, reg)
 
 
 @directive(".tile")
@@ -457,9 +456,10 @@ def tile(asm: Assembler, st: Statement) -> None:
     args = Arguments(asm, st)
     scope = _declaring(asm, args)
     name = args.name("the tile's name")
-    space = Space[args.choice("a memory", ("sram", "acc", "hbm")).upper()]
-    declared = DeclaredTile(name.name, "t", asm.line, name.span, None, space)
-    declared.dtype = DTYPES[args.choice("a dtype", DTYPES)]
+    declared = DeclaredTile(name.name, "t", asm.line, name.span, None)
+    scope.declare(declared)
+    declared.space = Space[args.choice("a memory", (str(space) for space in Space)).upper()]
+    dtype = DTYPES[args.choice("a dtype", DTYPES)]
     dims = args.list("dimensions")
     if not 1 <= len(dims.items) <= MAX_RANK:
         raise args.bad(f"a tile has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
@@ -467,13 +467,14 @@ def tile(asm: Assembler, st: Statement) -> None:
     at = args.option("at")
     if at is not None:
         declared.at = args.whole(at, "the address", 0, (1 << 64) - 1)
-    elif space is Space.HBM:
+    elif declared.space is Space.HBM:
         raise Mistake("A035", f"tile {name.name!r}: a kernel owns no HBM, so at= is needed", args.op.span)
     strides = args.option("strides")
     if strides is not None:
         if not isinstance(strides, List) or len(strides.items) != len(dims.items):
             raise args.bad(f"strides= takes {len(dims.items)} strides in brackets", strides.span, "A033")
         declared.strides = [args.whole(s, "a stride", -(1 << 63), (1 << 63) - 1) for s in strides.items]
-    declared.reg = args.register("t")
+    reg = args.register("t")
     args.done()
-    scope.declare(declared)
+    declared.dtype = dtype
+    scope.take(declared, reg)

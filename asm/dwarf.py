@@ -1,7 +1,7 @@
 """Source places as DWARF 5: the line table, and the compile unit through which debuggers find it.
 
-Format: DWARF Debugging Information Format, Version 5 (2017), sections 6.2 and 7.5. The reader takes the subset
-that the writer uses.
+Format: DWARF Debugging Information Format, Version 5 (2017), sections 6.2 and 7.5. The reader takes the
+subset that the writer uses.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ _AT_NAME, _AT_STMT_LIST, _AT_LOW_PC, _AT_HIGH_PC = 0x03, 0x10, 0x11, 0x12
 _AT_LANGUAGE, _AT_COMP_DIR, _AT_PRODUCER = 0x13, 0x1B, 0x25
 
 # What precedes the directories and files; the reader wants exactly this.
-_PARAMETERS = bytes(
-    [INSTRUCTION_BYTES, 1, 1, _LINE_BASE & 0xFF, _LINE_RANGE, _OPCODE_BASE, *_OPERANDS]
-    + [1, _LNCT_PATH, _FORM_STRING]
-)
+_PARAMETERS = bytes([INSTRUCTION_BYTES, 1, 1, _LINE_BASE & 0xFF, _LINE_RANGE, _OPCODE_BASE, *_OPERANDS])
+_PARAMETERS += bytes([1, _LNCT_PATH, _FORM_STRING])
 _FILE_FORMAT = bytes([2, _LNCT_PATH, _FORM_STRING, _LNCT_DIRECTORY, _FORM_UDATA])
 _DIRECTORY = "."  # paths are stored as the source gives them
 
@@ -68,9 +66,7 @@ def line_section(lines: list[Line], end: int) -> bytes:
     files = list(dict.fromkeys(entry.file for entry in lines))
     names = b"".join(_string(f) + _uleb(0) for f in files)
     header = _PARAMETERS + _uleb(1) + _string(_DIRECTORY) + _FILE_FORMAT + _uleb(len(files)) + names
-    body = (
-        struct.pack("<HBBI", _VERSION, _ADDRESS_SIZE, 0, len(header)) + header + _program(lines, files, end)
-    )
+    body = struct.pack("<HBBI", _VERSION, _ADDRESS_SIZE, 0, len(header)) + header + _program(lines, files, end)
     return struct.pack("<I", len(body)) + body
 
 

@@ -1,8 +1,8 @@
 """Programs as ELF64 files.
 
-Sections: .text (address 0), .rodata (next multiple of 4096), .symtab, .strtab, .note.sohu (ISA version: two u32),
-.sohu.kernels (JSON: parameters, tiles, bounds and semaphores of kernels), .debug_line, .debug_info, .debug_abbrev.
-Formats: System V Application Binary Interface, chapters 4 and 5; gabi note sections.
+Sections: .text (address 0), .rodata (next multiple of 4096), .symtab, .strtab, .note.sohu (ISA version: two
+u32), .sohu.kernels (JSON: parameters, tiles, bounds and semaphores of kernels), .debug_line, .debug_info,
+.debug_abbrev. Format: System V Application Binary Interface, chapters 4 and 5.
 
 The reader trusts nothing: every offset, size, name and number is checked before it is used.
 """
@@ -21,8 +21,8 @@ from sohu.asm.program import Direction, Kernel, Param, Program, Symbol, TileSymb
 from sohu.isa import DTYPES, INSTRUCTION_BYTES, ISA_VERSION, TILE_BYTES, Fault, Tile
 from sohu.isa.machine import MAX_RANK
 
-# e_machine. Numbers are assigned upward from 1 (below 300 so far); tools choose unassigned ones far above, and
-# this one, which reads "SH" in the file, is in no list of those that binutils, LLVM and Linux know.
+# e_machine. Numbers are assigned upward from 1 (below 300 so far); who has none takes one far above. This one
+# reads "SH" in the file, and is in no list of those that binutils, LLVM and Linux know.
 EM_SOHU = 0x4853
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -163,8 +163,8 @@ def _file(program: Program, sections: list[_Section]) -> bytes:
     out += b"".join(headers)
     entry = min((k.entry for k in program.kernels.values()), default=0)
     out[: _HEADER.size] = _HEADER.pack(
-        _IDENT, _ET_DYN, EM_SOHU, 1, entry, _HEADER.size, table, 0, _HEADER.size, _SEGMENT.size, len(segments),
-        _SECTION.size, len(headers), len(headers) - 1,
+        _IDENT, _ET_DYN, EM_SOHU, 1, entry, _HEADER.size, table, 0, _HEADER.size,
+        _SEGMENT.size, len(segments), _SECTION.size, len(headers), len(headers) - 1,
     )  # fmt: skip
     out[_HEADER.size : _HEADER.size + _SEGMENT.size * len(segments)] = b"".join(segments)
     return bytes(out)
@@ -195,13 +195,9 @@ class _Loader:
         rodata, rodata_address = self.section(".rodata", _SHT_PROGBITS, required=False)
         program = Program(text, rodata, isa_version=version, name=self.name)
         if len(text) % INSTRUCTION_BYTES or address:
-            self.bad(
-                f".text is no whole number of instructions at address 0: {len(text)} bytes at {address:#x}"
-            )
+            self.bad(f".text is no whole number of instructions at address 0: {len(text)} bytes at {address:#x}")
         if rodata and rodata_address != program.rodata_address:
-            self.bad(
-                f".rodata is at {rodata_address:#x}, not right after .text at {program.rodata_address:#x}"
-            )
+            self.bad(f".rodata is at {rodata_address:#x}, not right after .text at {program.rodata_address:#x}")
         program.symbols = self.symbols(program)
         program.kernels = self.kernels(program)
         lines, _ = self.section(".debug_line", _SHT_PROGBITS, required=False)
@@ -219,9 +215,7 @@ class _Loader:
 
     def read_sections(self) -> None:
         if self.data[:4] != _IDENT[:4]:
-            self.bad(
-                "not an ELF file" if self.data else "the file is empty", help="assemble it first: sohu-asm"
-            )
+            self.bad("not an ELF file" if self.data else "the file is empty", help="assemble it first: sohu-asm")
         header = _HEADER.unpack(self.span(0, _HEADER.size, "the ELF header"))
         ident, kind, machine, version, _, _, table, _, _, _, _, entry_size, count, names_index = header
         if machine != EM_SOHU:
@@ -329,7 +323,7 @@ class _Loader:
         return value
 
     def kernel(self, described: Any, program: Program) -> Kernel:
-        keys = {"name": str, "params": list, "tiles": list, "bounds": dict, "semaphores": dict}
+        keys: dict[str, type] = {"name": str, "params": list, "tiles": list, "bounds": dict, "semaphores": dict}
         k = self.record(described, keys, "a kernel")
         name = k["name"]
         symbol = program.symbols.get(name)
@@ -342,9 +336,7 @@ class _Loader:
         for dim, size in k["bounds"].items():
             if dim not in dims or not self.is_size(size):
                 self.bad(f"{what}: the bound {dim!r}: {size!r} is none")
-        held: list[tuple[str, RegisterFile, Any]] = [
-            (p.name, "t" if p.is_tensor else "x", p.reg) for p in params
-        ]
+        held: list[tuple[str, RegisterFile, Any]] = [(p.name, "t" if p.is_tensor else "x", p.reg) for p in params]
         held += [(t.name, "t", t.reg) for t in tiles]
         held += [(s, "s", reg) for s, reg in k["semaphores"].items()]
         for own, file, reg in held:
@@ -352,9 +344,7 @@ class _Loader:
                 self.bad(f"{what}: {own!r} in {file}{reg} is no declaration")
         if len({own for own, _, _ in held}) < len(held) or len({h[1:] for h in held}) < len(held):
             self.bad(f"{what}: a name or a register is declared twice")
-        return Kernel(
-            name, symbol.address, symbol.address + symbol.size, params, tiles, k["bounds"], k["semaphores"]
-        )
+        return Kernel(name, symbol.address, symbol.address + symbol.size, params, tiles, k["bounds"], k["semaphores"])
 
     def is_size(self, value: Any) -> bool:
         return type(value) is int and 0 <= value < 1 << 32

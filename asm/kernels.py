@@ -68,7 +68,7 @@ class DeclaredTile(Declared):
     """`.tile`; dimensions are still source, since they can name scalar parameters."""
 
     space: Space = Space.SRAM
-    dtype: DType | None = None
+    dtype: DType | None = None  # None while it is not known to be right
     dims: list[Expression | Bounded] = field(default_factory=list)
     at: int | None = None
     strides: list[int] | None = None
@@ -90,22 +90,19 @@ class KernelScope:
         self.params: list[Param] = []
 
     def declare(self, d: Declared) -> None:
-        """Take a name and, if one was asked for, its register; raises Mistake."""
+        """Take a name; raises Mistake."""
         if (other := self.declared.get(d.name)) is not None:
             note = f"{d.name!r} was declared on line {other.line}"
-            raise Mistake(
-                "A021", f"{d.name!r} is declared twice in kernel {self.name}", d.span, notes=(note,)
-            )
-        holder = None if d.reg is None else self.holder(d.file, d.reg)
+            raise Mistake("A021", f"{d.name!r} is declared twice in kernel {self.name}", d.span, notes=(note,))
         self.declared[d.name] = d
-        if holder is not None:
-            why = f"{d.file}{d.reg} is taken by {holder.name!r}"
-            d.reg = None
-            raise Mistake("A034", why, d.span, notes=(f"{holder.name!r} was declared on line {holder.line}",))
 
-    def holder(self, file: RegisterFile, reg: int) -> Declared | None:
-        """Who holds a register by now."""
-        return next((d for d in self.declared.values() if d.file == file and d.reg == reg), None)
+    def take(self, d: Declared, reg: int | None) -> None:
+        """Take the register that was asked for, if one was; raises Mistake."""
+        for other in self.declared.values():
+            if reg is not None and (other.file, other.reg) == (d.file, reg):
+                note = f"{other.name!r} was declared on line {other.line}"
+                raise Mistake("A034", f"{d.file}{reg} is taken by {other.name!r}", d.span, notes=(note,))
+        d.reg = reg
 
     def dimensions(self) -> set[str]:
         """Names of the parameters' dimensions."""

@@ -23,6 +23,11 @@ _REGISTER_LIKE = re.compile(r"[xts][0-9]+")
 _NAME = re.compile(r"\.?[^\W\d][\w.]*")  # as in grammar.lark
 
 
+def file_of(name: str) -> RegisterFile | None:
+    """The register file that a name like x5 speaks of, whether or not the machine has that register."""
+    return next((f for f in SIZES if name[0] == f), None) if _REGISTER_LIKE.fullmatch(name) else None
+
+
 def reserved(name: str) -> bool:
     """True for what reads as a register or a word of the language, whether or not the machine has it."""
     return name in REGISTERS or name in _WORDS or _REGISTER_LIKE.fullmatch(name) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sohu.asm.diagnostics import Mistake
-from sohu.asm.names import FILES, REGISTERS, SIZES, RegisterFile, reserved
+from sohu.asm.names import FILES, REGISTERS, SIZES, RegisterFile, file_of, reserved
 from sohu.asm.syntax import Argument, Const, Expression, List, LocalRef, Operation, Pair, Ref, Sync, Text
 from sohu.isa import Label, Reg, Row, Signal, Wait
 from sohu.isa.operands import XFI, XI, FImm, Imm, Kind, Sem, Str, T, X
@@ -52,7 +52,7 @@ Reader = Callable[[Scope, Argument, Kind, str], Any]
 
 
 def reader(kind: Kind) -> Reader:
-    """The function that reads operands of this kind: (scope, node, kind, operand's name) -> value."""
+    """The function that reads operands of this kind: (scope, node, kind, what it is called in messages) -> value."""
     for base, read in _READERS:
         if isinstance(kind, base):
             return read
@@ -84,19 +84,23 @@ def describe(scope: Scope, node: Argument) -> str:
 
 def wrong(scope: Scope, node: Argument, kind: Kind, name: str) -> Mistake:
     """The Mistake for an operand of another kind than wanted, or for a name that means nothing."""
-    file: RegisterFile | None = next(
-        (f for f, k in (("x", X), ("t", T), ("s", Sem)) if isinstance(kind, k)), None
-    )
     if isinstance(node, Ref) and scope.register(node.name) is None:
-        if reserved(node.name) and node.name[0] in SIZES:
-            last: RegisterFile = node.name[0]  # type: ignore[assignment]  # a key of SIZES
-            return Mistake("A020", f"there is no {node.name}: {last}0..{last}{SIZES[last] - 1}", node.span)
+        if (spoken := file_of(node.name)) is not None:
+            last = f"{spoken}{SIZES[spoken] - 1}"
+            return Mistake("A020", f"there is no {node.name}: {spoken}0..{last}", node.span)
+        file = _file(kind)
         if file is not None and not scope.is_defined(node.name):
             hint = scope.suggest(node.name, file)
             return Mistake("A020", f"no {FILES[file]} is called {node.name!r}", node.span, help=hint)
-    return Mistake(
-        "A013", f"operand {name}: expected {kind.syntax}, found {describe(scope, node)}", node.span
-    )
+    return Mistake("A013", f"{name}: expected {kind.syntax}, found {describe(scope, node)}", node.span)
+
+
+def _file(kind: Kind) -> RegisterFile | None:
+    if isinstance(kind, X):
+        return "x"
+    if isinstance(kind, T):
+        return "t"
+    return "s" if isinstance(kind, Sem) else None
 
 
 def _of(file: RegisterFile) -> Reader:
@@ -134,7 +138,7 @@ def _register_or_number(scope: Scope, node: Argument, kind: Kind, name: str) -> 
 
 
 def _label(scope: Scope, node: Argument, kind: Kind, name: str) -> Deferred:
-    if isinstance(node, (Ref, LocalRef, Operation)) and _no_register(scope, node):
+    if isinstance(node, LocalRef | Operation) or (isinstance(node, Ref) and not reserved(node.name)):
         return Deferred(node, "label", name)
     help = "for a distance, write .+16" if isinstance(node, Const) else ""
     mistake = wrong(scope, node, kind, name)
@@ -147,9 +151,9 @@ def _string(scope: Scope, node: Argument, kind: Kind, name: str) -> Any:
         try:
             node.value.decode()
         except UnicodeDecodeError:
-            raise Mistake("A014", f"operand {name}: this string is no UTF-8", node.span) from None
+            raise Mistake("A014", f"{name}: this string is no UTF-8", node.span) from None
         if b"\0" in node.value:
-            raise Mistake("A014", f"operand {name}: a zero ends the string early", node.span)
+            raise Mistake("A014", f"{name}: a zero ends the string early", node.span)
         return Pooled(scope.string(node.value))
     return _number(scope, node, kind, name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, TypeAlias
@@ -176,10 +177,23 @@ def parse_line(line: str) -> Statement:
     except UnexpectedToken as e:
         raise _unexpected(line, e.token, e.expected) from None
     except UnexpectedCharacters as e:
-        raise _unreadable(line, e.pos_in_stream) from None
+        raise _unreadable(line, e.pos_in_stream or 0) from None
     except UnexpectedEOF as e:
         raise _unexpected(line, Token("$END", ""), e.expected) from None
     return statement
+
+
+_LEADING_LABEL = re.compile(r"\s*([^\W\d][\w.]*|\.[^\W\d][\w.]*)\s*:")
+
+
+def leading_labels(line: str) -> list[Ref | Const]:
+    """The named labels at the beginning of a line that can't be read further."""
+    labels: list[Ref | Const] = []
+    at = 0
+    while (found := _LEADING_LABEL.match(line, at)) is not None and len(labels) < MAX_DEPTH:
+        labels.append(Ref(found[1], *found.span(1)))
+        at = found.end()
+    return labels
 
 
 _ESCAPES = {"n": b"\n", "t": b"\t", "r": b"\r", "0": b"\0", '"': b'"', "\\": b"\\"}
@@ -270,7 +284,8 @@ class _Builder(Transformer[Token, Any]):
         return Operation(str(op), (a,), start, a.end, _deeper((start, a.end), a))
 
     def chain(self, first: Expression, *rest: Any) -> Expression:
-        operands, operators = [first], []
+        operands: list[Expression] = [first]
+        operators: list[str] = []
         for op, operand in zip(rest[::2], rest[1::2], strict=True):
             while operators and _PRECEDENCE[operators[-1]] >= _PRECEDENCE[op]:
                 _reduce(operands, operators)
@@ -326,9 +341,7 @@ class _Builder(Transformer[Token, Any]):
         return Statement(labels=[p for p in parts if not isinstance(p, Statement)])
 
 
-_PRECEDENCE = {
-    op: level for level, ops in enumerate(("|", "^", "&", "<< >>", "+ -", "* / %")) for op in ops.split()
-}
+_PRECEDENCE = {op: level for level, ops in enumerate(("|", "^", "&", "<< >>", "+ -", "* / %")) for op in ops.split()}
 
 
 def _reduce(operands: list[Expression], operators: list[str]) -> None:
@@ -377,9 +390,7 @@ def _unexpected(line: str, token: Token, expected: Any) -> Mistake:
 
 def _unreadable(line: str, at: int) -> Mistake:
     if line[at] == '"':
-        return Mistake(
-            "A003", "this string is not closed", (at, len(line)), help='strings end with " on their line'
-        )
+        return Mistake("A003", "this string is not closed", (at, len(line)), help='strings end with " on their line')
     if line[at].isdigit():
         end = at
         while end < len(line) and (line[end].isalnum() or line[end] in "._"):
