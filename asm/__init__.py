@@ -2,7 +2,9 @@
 
 from sohu.asm.assembler import assemble
 from sohu.asm.diagnostics import AsmError, Diagnostic
+from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
+from sohu.asm.printer import Names, format_inst
 from sohu.asm.program import Kernel, Line, Param, Program, Symbol, TileSymbol
 
 __all__ = [
@@ -10,11 +12,14 @@ __all__ = [
     "Diagnostic",
     "Kernel",
     "Line",
+    "Names",
     "Param",
     "Program",
     "Symbol",
     "TileSymbol",
     "assemble",
+    "disassemble",
+    "format_inst",
     "read_elf",
     "write_elf",
 ]

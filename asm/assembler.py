@@ -418,7 +418,7 @@ class Assembler:
         """The image offset of a place; raises Mistake while there is no layout."""
         if here is None:
             raise Mistake("A024", "the address of a label is not known yet here", node.span)
-        return place.offset + (self.rodata_address if place.section == "rodata" else 0)
+        return place.offset + (self.data_address if place.section == "rodata" else 0)
 
     # -- kernels ---------------------------------------------------------------------------------
 
@@ -484,16 +484,20 @@ class Assembler:
         """Image offset of .rodata."""
         return -(-len(self.words) * INSTRUCTION_BYTES // RODATA_ALIGN) * RODATA_ALIGN
 
+    @property
+    def data_address(self) -> int:
+        """Image offset of what the source put in .rodata; the tiles' descriptors come before it."""
+        return self.rodata_address + TILE_BYTES * sum(len(scope.tiles) for scope, _ in self.scopes)
+
     def resolve(self) -> Program:
         """Fill in addresses and make the Program; what is wrong goes to `errors`."""
-        explicit = len(self.rodata)
-        kernels = self.lay_out_tiles()
+        kernels, descriptors = self.lay_out_tiles()
         pool = []
+        strings = bytearray()
+        start = self.data_address + len(self.rodata)
         for text in self.strings:
-            pool.append(self.rodata_address + len(self.rodata))
-            self.rodata += text + b"\0"
-        if len(self.rodata) - explicit > MAX_RODATA:
-            self.errors.add(Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", (0, 1)), 1)
+            pool.append(start + len(strings))
+            strings += text + b"\0"
         for p in self.pending:
             self.scope = self.scope_at(p.index * INSTRUCTION_BYTES)
             try:
@@ -508,7 +512,7 @@ class Assembler:
                 self.errors.add(e, f.here.line)
         return Program(
             text=b"".join([w.to_bytes(INSTRUCTION_BYTES, "little") for w in self.words]),
-            rodata=bytes(self.rodata),
+            rodata=b"".join((descriptors, self.rodata, strings)),
             symbols=self.symbols(kernels),
             kernels=kernels,
             lines=self.lines if self.has_locations else self.own_lines,
@@ -520,16 +524,15 @@ class Assembler:
         i = bisect_right(self.scopes, pc, key=lambda s: s[0].entry) - 1
         return self.scopes[i][0] if i >= 0 and pc < self.scopes[i][1] else None
 
-    def lay_out_tiles(self) -> dict[str, Kernel]:
-        """Append the tiles' descriptors to .rodata and point the prologues at them."""
+    def lay_out_tiles(self) -> tuple[dict[str, Kernel], bytes]:
+        """Give the tiles' descriptors addresses and point the prologues at them; kernels, and descriptors."""
         kernels: dict[str, Kernel] = {}
-        if any(scope.tiles for scope, _ in self.scopes):
-            self.rodata += bytes(-len(self.rodata) % TILE_BYTES)
+        descriptors = bytearray()
         for scope, end in self.scopes:
             symbols = []
             for name, reg, tile in scope.tiles:
-                symbols.append(TileSymbol(name, reg, tile, self.rodata_address + len(self.rodata)))
-                self.rodata += tile.pack()
+                symbols.append(TileSymbol(name, reg, tile, self.rodata_address + len(descriptors)))
+                descriptors += tile.pack()
             params: list[Param] = scope.params
             if scope.implicit_prologue:
                 instructions = prologue(params, [(t.reg, t.address) for t in symbols])
@@ -539,7 +542,7 @@ class Assembler:
             kernels[scope.name] = Kernel(
                 scope.name, scope.entry, end, tuple(params), tuple(symbols), scope.bounds, sems
             )
-        return kernels
+        return kernels, bytes(descriptors)
 
     def fill(self, p: Pending, pool: list[int]) -> int:
         """The word of an instruction whose operands waited; raises Mistake."""
@@ -569,7 +572,7 @@ class Assembler:
         for name, place in self.labels.items():
             if is_local(name):
                 continue
-            address = place.offset + (self.rodata_address if place.section == "rodata" else 0)
+            address = place.offset + (self.data_address if place.section == "rodata" else 0)
             kernel = kernels.get(name)
             size = kernel.end - kernel.entry if kernel else 0
             table[name] = Symbol(name, address, place.section, size, kernel is not None or name in self.globals)

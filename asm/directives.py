@@ -211,11 +211,11 @@ def equ(asm: Assembler, st: Statement) -> None:
 def align(asm: Assembler, st: Statement) -> None:
     """DIRECTIVE BYTES
 
-    Fill .rodata with zeros up to a multiple of BYTES, a power of two. Code is aligned to 16 by itself.
+    Fill .rodata with zeros up to a multiple of BYTES, a power of two up to 64. Code is aligned to 16 by itself.
     """
     args = Arguments(asm, st)
     node = args.rest[0] if args.rest else None
-    value = args.integer("the alignment", 1, 4096)
+    value = args.integer("the alignment", 1, 64)
     args.done()
     assert node is not None
     if value & (value - 1):

@@ -184,6 +184,7 @@ class _Loader:
         self.name = name
         self.numbers: dict[int, str] = {}  # index of .text and .rodata in the section table
         self.sections: dict[str, tuple[int, bytes, int]] = {}  # type, contents, address
+        self.next_tile = 0  # where the next tile's descriptor belongs
 
     def bad(self, why: str, help: str = "") -> NoReturn:
         raise Fault("loader", f"{self.name}: {why}", help=help)
@@ -196,7 +197,7 @@ class _Loader:
         program = Program(text, rodata, isa_version=version, name=self.name)
         if len(text) % INSTRUCTION_BYTES or address:
             self.bad(f".text is no whole number of instructions at address 0: {len(text)} bytes at {address:#x}")
-        if rodata and rodata_address != program.rodata_address:
+        if ".rodata" in self.sections and rodata_address != program.rodata_address:
             self.bad(f".rodata is at {rodata_address:#x}, not right after .text at {program.rodata_address:#x}")
         program.symbols = self.symbols(program)
         program.kernels = self.kernels(program)
@@ -305,12 +306,18 @@ class _Loader:
             self.bad(f".sohu.kernels has format {top['format']}; this toolchain reads {_KERNELS_FORMAT}")
         kernels: dict[str, Kernel] = {}
         end = 0
+        self.next_tile = program.rodata_address
         for k in top["kernels"]:
             kernel = self.kernel(k, program)
             if kernel.entry < end:
                 self.bad(f"kernel {kernel.name!r} overlaps another, or they are out of order")
             end = kernel.end
             kernels[kernel.name] = kernel
+        for s in program.symbols.values():
+            if s.section == "rodata" and s.address < self.next_tile:
+                self.bad(f"symbol {s.name!r} is among the tiles' descriptors")
+            if s.size and s.name not in kernels:
+                self.bad(f"symbol {s.name!r} has a size, but is no kernel")
         return kernels
 
     def record(self, value: Any, keys: dict[str, type], what: str) -> dict[str, Any]:
@@ -327,8 +334,8 @@ class _Loader:
         k = self.record(described, keys, "a kernel")
         name = k["name"]
         symbol = program.symbols.get(name)
-        if symbol is None or symbol.section != "text":
-            self.bad(f"kernel {name!r} has no symbol")
+        if symbol is None or symbol.section != "text" or not symbol.is_global:
+            self.bad(f"kernel {name!r} has no global symbol in .text")
         what = f"kernel {name!r}"
         params = tuple(self.param(p, what) for p in k["params"])
         tiles = tuple(self.tile(t, what, program) for t in k["tiles"])
@@ -370,8 +377,9 @@ class _Loader:
     def tile(self, described: Any, kernel: str, program: Program) -> TileSymbol:
         t = self.record(described, {"name": str, "reg": int, "address": int}, f"a tile of {kernel}")
         offset = t["address"] - program.rodata_address
-        if offset % TILE_BYTES or not 0 <= offset <= len(program.rodata) - TILE_BYTES:
-            self.bad(f"{kernel}: tile {t['name']!r} has no descriptor in .rodata")
+        if t["address"] != self.next_tile or offset > len(program.rodata) - TILE_BYTES:
+            self.bad(f"{kernel}: the descriptor of tile {t['name']!r} is not where it belongs in .rodata")
+        self.next_tile += TILE_BYTES
         try:
             tile = Tile.unpack(program.rodata[offset : offset + TILE_BYTES])
         except Fault as e:

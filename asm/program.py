@@ -4,8 +4,8 @@ Addresses are offsets into the program's image: .text starts at 0, .rodata at th
 The image can be placed anywhere in HBM; at entry gp (x3) holds its address, so an address of the image is
 gp + offset. The pc counts from the start of .text.
 
-.rodata holds, in this order: what the source put there; the descriptors of the kernels' tiles, 64 bytes each,
-at a multiple of 64, in the order of their declarations; the strings that instructions name, zero-terminated.
+.rodata holds, in this order: the descriptors of the kernels' tiles, 64 bytes each, in the order of kernels and
+declarations; what the source put there; the strings that instructions name, zero-terminated.
 """
 
 from __future__ import annotations

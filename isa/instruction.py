@@ -408,12 +408,12 @@ def _ranges(bits: Sequence[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}..{b}" for a, b in out)
 
 
-def format_sync(inst: Inst) -> str:
-    """`wait s1>=x20+3` and `signal s2+=1` as the assembler reads them."""
+def format_sync(inst: Inst, name: Callable[[int], str] = "s{}".format) -> str:
+    """`wait s1>=x20+3  signal s2+=2` as the assembler reads them; `name` gives a semaphore's name."""
     parts = []
     if (w := inst.wait) is not None:
         value = str(w.imm) if not w.reg else f"x{w.reg}" + (f"{w.imm:+d}" if w.imm else "")
-        parts.append(f"wait s{w.sem}>={value}")
+        parts.append(f"wait {name(w.sem)}>={value}")
     if (s := inst.signal) is not None:
-        parts.append(f"signal s{s.sem}" + (f"+={s.inc}" if s.inc != 1 else ""))
+        parts.append(f"signal {name(s.sem)}" + (f"+={s.inc}" if s.inc != 1 else ""))
     return "  ".join(parts)

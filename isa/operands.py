@@ -64,10 +64,12 @@ def bits_f32(raw: int) -> float:
 
 
 def format_f32(value: float) -> str:
-    """Shortest decimal text that rounds to the same float32; always readable as a float by the assembler."""
+    """Shortest decimal text that rounds to the same float32, also through a double; reads as a float."""
     import numpy as np
 
     text = str(np.float32(value))
+    if f32_bits(float(text)) != f32_bits(value):
+        text = repr(float(value))
     return text if any(c in text for c in ".einf") else text + ".0"
 
 

@@ -138,9 +138,7 @@ class Tile:
         self._axis(b)
         order = list(range(self.rank))
         order[a], order[b] = b, a
-        return Tile(
-            self.space, self.dtype, self.base, [self.dims[i] for i in order], [self.strides[i] for i in order]
-        )
+        return Tile(self.space, self.dtype, self.base, [self.dims[i] for i in order], [self.strides[i] for i in order])
 
     def insert(self, axis: int) -> Tile:
         """A new dimension of size 1 before `axis`."""

@@ -69,6 +69,4 @@ def sync(q: Queue = 0) -> None:
 def _check(index: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]", rows: int) -> None:
     if index.size and (index.min() < 0 or index.max() >= rows):
         at = int(np.argmax((index < 0) | (index >= rows)))
-        raise Fault(
-            "out-of-bounds", f"index[{at}] = {index[at]} is outside a table of {rows} rows", operand="index"
-        )
+        raise Fault("out-of-bounds", f"index[{at}] = {index[at]} is outside a table of {rows} rows", operand="index")

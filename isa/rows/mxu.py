@@ -20,9 +20,7 @@ def mm(acc: Out[F32, "... M N", ACC], a: In[Float, "...? M K", SRAM], b: In[Floa
 
 
 @instruction("mma", 0x201, MXU, cost=systolic())
-def mma(
-    acc: InOut[F32, "... M N", ACC], a: In[Float, "...? M K", SRAM], b: In[Float, "...? K N", SRAM]
-) -> None:
+def mma(acc: InOut[F32, "... M N", ACC], a: In[Float, "...? M K", SRAM], b: In[Float, "...? K N", SRAM]) -> None:
     """Matrix product, accumulating: acc += a @ b."""
     acc += np.matmul(a, b)
 

@@ -72,13 +72,9 @@ def vrope(
     Source: Su et al. 2021 (arXiv 2104.09864).
     """
     if src.shape[-1] % 2:
-        raise Fault(
-            "operand", f"a rotary embedding needs an even last dimension, not {src.shape[-1]}", operand="src"
-        )
+        raise Fault("operand", f"a rotary embedding needs an even last dimension, not {src.shape[-1]}", operand="src")
     half = src.shape[-1] // 2
-    first, second = (
-        (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(0, half), slice(half, None))
-    )
+    first, second = (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(0, half), slice(half, None))
     a, b = src[..., first], src[..., second]
     rotated_a = a * cos - b * sin
     rotated_b = b * cos + a * sin
