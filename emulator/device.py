@@ -16,7 +16,7 @@ from sohu.emulator.machine import Machine
 from sohu.emulator.memory import PAGE, Memories
 from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
-from sohu.isa import Chip, DType, SohuError, dtype_of, load_chip
+from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
 from sohu.isa.dtypes import DTYPES
 
 STACK_BYTES = 64 << 10
@@ -130,9 +130,11 @@ class Device:
         known = self._loaded.get(id(program))
         if known is not None and known.text is program.text:
             return known
+        if len(program.text) % INSTRUCTION_BYTES:
+            raise SohuError(f"the code of {program.name} ends within an instruction")
         for kernel in program.kernels.values():
             check_size(kernel, PARAMETER_BYTES)
-            if kernel.entry % 16 or not 0 <= kernel.entry < len(program.text):
+            if kernel.entry % INSTRUCTION_BYTES or not 0 <= kernel.entry < len(program.text):
                 raise SohuError(f"kernel {kernel.name} of {program.name} starts outside .text")
         image = self.hbm.allocate(
             max(program.image_bytes, 1), name=f"the program {program.name}", writable=False, align=PAGE

@@ -20,6 +20,8 @@ class MachineError(SohuError):
     of the operand at fault ("" when none is).
     """
 
+    exit_code = 3
+
     def __init__(
         self,
         category: str,

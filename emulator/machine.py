@@ -14,11 +14,12 @@ import enum
 import random
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 from sohu.asm.program import Program
-from sohu.emulator.bind import Bound
+from sohu.emulator.bind import Bound, resolve
 from sohu.emulator.errors import MachineError
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
@@ -140,14 +141,21 @@ class Machine:
         return self._index * INSTRUCTION_BYTES
 
     @property
-    def next_inst(self) -> Inst | None:
-        """The instruction at pc; None when there is none, or it is no legal one."""
-        return self._code.op(self._index).inst
-
-    @property
     def cycles(self) -> int | None:
         """Cycles since the launch, up to the last completion known; None without timing."""
         return None if self.timer is None else self.timer.cycles
+
+    def inst_at(self, pc: int) -> Inst | None:
+        """The instruction at a pc; None when there is none, or it is no legal one."""
+        index, rest = divmod(pc, INSTRUCTION_BYTES)
+        return None if rest or not 0 <= index < self._code.size else self._code.op(index).inst
+
+    def view(self, tile: Tile) -> NDArray[Any]:
+        """The elements of a descriptor as stored, in place, its sizes read from the registers of now.
+
+        Raises Fault when they are not all in memory (HBM: in one allocation).
+        """
+        return self.memories.view(resolve(tile, self.x)).array
 
     def queue(self, engine: Engine, number: int = 0) -> Queue:
         """A queue by engine and number."""

@@ -152,7 +152,7 @@ class Code:
         op = Op(index, inst)
         Translator(self, op, inst).translate()
         if not self._ends.isdisjoint(self._successors(op)):
-            op.run = _closing(op.run, self.machine.arrive)
+            op.run = _closing(op.run, self.machine.loops, self.machine.arrive)
         return op
 
     def _successors(self, op: Op) -> set[int]:
@@ -186,9 +186,21 @@ def _refuse(category: str, message: str) -> int:
     raise Fault(category, message)
 
 
-def _closing(run: Run, arrive: Callable[[int], int]) -> Run:
+def _closing(run: Run, loops: list[Frame], arrive: Callable[[int], int]) -> Run:
     """`run`, for an instruction after which a loop's body may end."""
-    return lambda: arrive(run())
+
+    def closing() -> int:
+        index = run()
+        if loops:
+            frame = loops[-1]
+            if frame.end == index:
+                if frame.left > 1:  # the usual case, without a call
+                    frame.left -= 1
+                    return frame.start
+                return arrive(index)
+        return index
+
+    return closing
 
 
 class Translator:

@@ -1,0 +1,282 @@
+"""`sohu run`: a kernel of an ELF file, on arrays in .npy files.
+
+Exit codes: 0 the kernel ran to its end; 1 a file or an argument is wrong; 2 the command line is wrong;
+3 the machine stopped the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from sohu.asm import Kernel, Param, Program, read_elf
+from sohu.emulator.device import Device, Result
+from sohu.emulator.errors import MachineError
+from sohu.isa import SohuError, bf16
+
+# NumPy stores dtypes that are not its own as bytes without meaning
+_OPAQUE = np.dtype("V2")
+
+_EPILOG = """\
+examples:
+  sohu run softmax.elf --arg x=x.npy --out y.npy
+  sohu run decode.elf --kernel attention --arg q=q.npy --arg kv=kv.npy --arg n=17 --out kv=kv2.npy --timing
+
+Arrays are .npy files in C order with exactly the dtype of the parameter. A bf16 array is one saved from
+ml_dtypes.bfloat16 (NumPy writes its dtype as V2). exit codes: 0 the kernel ran to its end, 1 a file or an
+argument is wrong, 2 the command line is wrong, 3 the machine stopped the program.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="sohu run",
+        description="Run a kernel of an ELF file on the emulator.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("elf", type=Path, help="the program, as sohu-asm or the compiler writes it")
+    p.add_argument("--kernel", help="which kernel; needed when the program has several")
+    p.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter: a .npy file for a tensor, a number for a scalar",
+    )
+    p.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="write an out or inout parameter to a .npy file; the name may be left out when there is one `out`",
+    )
+    p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
+    p.add_argument("--timing", action="store_true", help="count cycles")
+    p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
+    p.add_argument("--max-instructions", type=int, metavar="N", help="stop when more than N have executed")
+    p.add_argument("--json", action="store_true", help="print the result as JSON")
+    return p
+
+
+def run(argv: Sequence[str]) -> int:
+    """The command; returns its exit code and prints every mistake as one message."""
+    options = parser().parse_args(argv)
+    try:
+        _run(options)
+    except SohuError as e:
+        print(e if isinstance(e, MachineError) else f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    program = _read_program(options.elf)
+    kernel = _kernel(program, options.kernel)
+    args = _arguments(kernel, options.arg)
+    files = _outputs(kernel, options.out)
+    device = Device(
+        options.chip,
+        schedule=options.schedule,
+        timing=options.timing,
+        max_instructions=options.max_instructions,
+        # the program's own prints must not mix with the JSON
+        output=(lambda text: print(text, file=sys.stderr)) if options.json else print,
+    )
+    result = device.launch(program, kernel.name, args)
+    arrays = {p.name: _array(p, args, result) for p in kernel.params if p.direction in ("out", "inout")}
+    write_arrays({path: arrays[name] for name, path in files.items()})
+    if options.json:
+        print(json.dumps(_json(kernel, result, arrays, files)))
+    else:
+        _print(kernel, result, arrays, files)
+
+
+# -- the program ---------------------------------------------------------------------------------------
+
+
+def _read_program(path: Path) -> Program:
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise SohuError(f"cannot read {path}: {e.strerror}") from None
+    return read_elf(data, str(path))
+
+
+def _kernel(program: Program, name: str | None) -> Kernel:
+    kernels = program.kernels
+    if name is None and len(kernels) == 1:
+        return next(iter(kernels.values()))
+    if name is None or name not in kernels:
+        what = f"no kernel {name!r}" if name is not None else f"{len(kernels)} kernels"
+        have = ", ".join(kernels)
+        raise SohuError(f"{program.name} has {what}", help=f"--kernel one of: {have}" if have else "")
+    return kernels[name]
+
+
+# -- arguments -----------------------------------------------------------------------------------------
+
+
+def _arguments(kernel: Kernel, given: Sequence[str]) -> dict[str, Any]:
+    params = {p.name: p for p in kernel.params}
+    args: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise SohuError(f"--arg {text}: wants NAME=VALUE")
+        if name in args:
+            raise SohuError(f"--arg {name} is given twice")
+        p = params.get(name)
+        if p is None:
+            raise SohuError(f"kernel {kernel.name} has no parameter {name!r}", help=_signature(kernel))
+        args[name] = _tensor(p, Path(value)) if p.is_tensor else _scalar(p, value)
+    return args
+
+
+def _signature(kernel: Kernel) -> str:
+    each = []
+    for p in kernel.params:
+        shape = f" {p.dtype}[{', '.join(map(str, p.dims))}]" if p.is_tensor else ""
+        each.append(f"{p.name}: {p.direction}{shape}")
+    return f"{kernel.name}({', '.join(each)})"
+
+
+def _scalar(p: Param, value: str) -> int | float:
+    try:
+        return int(value, 0) if p.direction == "i64" else float(value)
+    except ValueError:
+        kind = "an integer" if p.direction == "i64" else "a number"
+        raise SohuError(f"--arg {p.name}={value}: wants {kind}") from None
+
+
+def _tensor(p: Param, path: Path) -> NDArray[Any]:
+    array = read_array(path)
+    if array.dtype == _OPAQUE and p.dtype == bf16:
+        array = array.view(bf16.np)
+    return array
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a .npy file; its size is compared with the file's before anything is allocated.
+
+    Raises SohuError for what cannot be read, is no .npy file, is cut short, or holds Python objects.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read_npy(file)
+    except OSError as e:
+        raise SohuError(f"cannot read {path}: {e.strerror or e}") from None
+    except (ValueError, EOFError) as e:
+        raise SohuError(f"{path} is no .npy file: {e}", help="write it with numpy.save") from None
+
+
+def _read_npy(file: BinaryIO) -> NDArray[Any]:
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"format version {version[0]}.{version[1]} is not supported")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    if any(d < 0 for d in shape):
+        raise ValueError(f"shape {list(shape)}")
+    count = prod(shape)
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    if count * dtype.itemsize != left:
+        raise ValueError(f"shape {list(shape)} of {dtype} wants {count * dtype.itemsize} bytes, it has {left}")
+    array = np.fromfile(file, dtype, count)
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+
+
+# -- results -------------------------------------------------------------------------------------------
+
+
+def _outputs(kernel: Kernel, given: Sequence[str]) -> dict[str, Path]:
+    """Parameter -> file of each --out."""
+    written = [p.name for p in kernel.params if p.direction in ("out", "inout")]
+    only = [p.name for p in kernel.params if p.direction == "out"] or written
+    files: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals:
+            if len(only) != 1:
+                have = ", ".join(written) or "none"
+                raise SohuError(f"--out {text}: which parameter?", help=f"--out NAME={text}; there are: {have}")
+            name, path = only[0], text
+        if name not in written:
+            have = ", ".join(written) or "none"
+            raise SohuError(f"--out {text}: kernel {kernel.name} writes no {name!r}", help=f"it writes: {have}")
+        if name in files:
+            raise SohuError(f"--out {name} is given twice")
+        files[name] = Path(path)
+    if len({p.resolve() for p in files.values()}) < len(files):
+        raise SohuError("two --out write the same file")
+    return files
+
+
+def _array(p: Param, args: dict[str, Any], result: Result) -> NDArray[Any]:
+    """What the kernel left in an out or inout parameter."""
+    array: NDArray[Any] = result.outputs[p.name].view() if p.name in result.outputs else args[p.name]
+    return array
+
+
+def write_arrays(arrays: dict[Path, NDArray[Any]]) -> None:
+    """Write .npy files: all of them or, when one cannot be written, none. Raises SohuError."""
+    ready: list[tuple[Path, Path]] = []
+    try:
+        for path, array in arrays.items():
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            with temporary.open("xb") as file:
+                ready.append((temporary, path))
+                stored = array.view(_OPAQUE) if array.dtype == bf16.np else array
+                npy.write_array(file, np.ascontiguousarray(stored), allow_pickle=False)
+        for temporary, path in ready:
+            temporary.replace(path)
+    except OSError as e:
+        raise SohuError(f"cannot write {path}: {e.strerror}") from None
+    finally:
+        for temporary, _ in ready:
+            temporary.unlink(missing_ok=True)
+
+
+def _json(kernel: Kernel, result: Result, arrays: dict[str, NDArray[Any]], files: dict[str, Path]) -> dict[str, Any]:
+    return {
+        "kernel": kernel.name,
+        "instructions": result.instructions,
+        "cycles": result.cycles,
+        "stats": result.stats,
+        "outputs": {
+            name: {
+                "dtype": str(next(p.dtype for p in kernel.params if p.name == name)),
+                "shape": list(a.shape),
+                "file": str(files[name]) if name in files else None,
+            }
+            for name, a in arrays.items()
+        },
+    }
+
+
+def _print(kernel: Kernel, result: Result, arrays: dict[str, NDArray[Any]], files: dict[str, Path]) -> None:
+    cycles = "" if result.cycles is None else f", {result.cycles:,} cycles"
+    seconds = result.stats["seconds"]
+    print(f"{kernel.name}: {result.instructions:,} instructions{cycles}, {seconds:.3f} s")
+    for name, array in arrays.items():
+        if name in files:
+            print(f"{name} {list(array.shape)} -> {files[name]}")
+        else:
+            print(f"{name} {list(array.shape)} =")
+            print(np.array2string(array.astype(np.float32) if array.dtype == bf16.np else array, threshold=64))
