@@ -85,9 +85,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    program = _read_program(options.elf)
-    kernel = _kernel(program, options.kernel)
-    args = _arguments(kernel, options.arg)
+    program = read_program(options.elf)
+    kernel = pick_kernel(program, options.kernel)
+    args = read_arguments(kernel, options.arg)
     files = _outputs(kernel, options.out)
     device = Device(
         options.chip,
@@ -109,7 +109,8 @@ def _run(options: argparse.Namespace) -> None:
 # -- the program ---------------------------------------------------------------------------------------
 
 
-def _read_program(path: Path) -> Program:
+def read_program(path: Path) -> Program:
+    """The program of an ELF file; raises SohuError."""
     try:
         data = path.read_bytes()
     except OSError as e:
@@ -117,7 +118,8 @@ def _read_program(path: Path) -> Program:
     return read_elf(data, str(path))
 
 
-def _kernel(program: Program, name: str | None) -> Kernel:
+def pick_kernel(program: Program, name: str | None) -> Kernel:
+    """A kernel by name, or the only one there is; raises SohuError that lists them."""
     kernels = program.kernels
     if name is None and len(kernels) == 1:
         return next(iter(kernels.values()))
@@ -131,7 +133,8 @@ def _kernel(program: Program, name: str | None) -> Kernel:
 # -- arguments -----------------------------------------------------------------------------------------
 
 
-def _arguments(kernel: Kernel, given: Sequence[str]) -> dict[str, Any]:
+def read_arguments(kernel: Kernel, given: Sequence[str]) -> dict[str, Any]:
+    """Arguments of a launch from `NAME=VALUE` texts: .npy files for tensors, numbers for scalars; raises SohuError."""
     params = {p.name: p for p in kernel.params}
     args: dict[str, Any] = {}
     for text in given:
