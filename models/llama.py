@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sohu.dsl import Kernel
+from sohu.dsl import CompileError, Kernel
 from sohu.dsl.kernels.lookup import embedding
 from sohu.dsl.kernels.rotary import rope_tables
 from sohu.emulator import Device, Loaded, Result, Tensor
@@ -116,14 +116,26 @@ class LlamaOnChip:
         t = self.dtype
         width = {"C": c.dim}
         heads = {"H": c.n_kv_heads, "G": c.group, "D": c.head_dim, "E": c.head_dim // 2}
-        self._load(embedding, (i32, t), {"D": c.dim})
-        self._load(attention_block, (t,), width | heads, **eps)
-        self._load(mlp_block, (t,), width, **eps)
-        self._load(logits, (t,), width, **eps)
-        self._load(next_token, (t,), width, **eps)
+        self._load(embedding, (i32, t), {"D": c.dim}, "rows")
+        self._load(attention_block, (t,), width | heads, "rows", "bk", bh=min(4, c.n_kv_heads), **eps)
+        self._load(mlp_block, (t,), width, "bm", "bq", "rows", **eps)
+        self._load(logits, (t,), width, "bv", "rows", **eps)
+        self._load(next_token, (t,), width, "bv", **eps)
 
-    def _load(self, kernel: Kernel, dtypes: tuple[DType, ...], bounds: dict[str, int], **constants: float) -> None:
-        compiled = kernel.compile(*dtypes, chip=self.device.chip, bounds=bounds, **constants)
+    def _load(
+        self, kernel: Kernel, dtypes: tuple[DType, ...], bounds: dict[str, int], *blocks: str, **constants: float
+    ) -> None:
+        """Compile with the kernel's own block sizes, or with the largest halvings of `blocks` that fit the chip."""
+        sizes = {name: int(kernel.constants[name]) for name in blocks}
+        while True:
+            try:
+                compiled = kernel.compile(*dtypes, chip=self.device.chip, bounds=bounds, **sizes, **constants)
+                break
+            except CompileError as e:
+                largest = max(sizes, key=lambda name: (sizes[name], name), default=None)
+                if e.code != "K060" or largest is None or sizes[largest] <= 8:
+                    raise
+                sizes[largest] //= 2
         self._programs[kernel.name] = self.device.load(compiled.program)
 
     def _for(self, n: int) -> _Activations:
@@ -139,7 +151,12 @@ class LlamaOnChip:
             x, y = (a, b) if i % 2 == 0 else (b, a)
             one = {k: w[k] for k in ("wq", "wk", "wv", "keys", "values")}
             one |= {"x": x, "norm": w["attn_norm"], "cos": self.cos, "sin": self.sin, "mixed": mixed}
-            two = {k: w[k] for k in ("wo", "gate", "up", "down")} | {"x": x, "mixed": flat, "norm": w["mlp_norm"], "y": y}
+            two = {k: w[k] for k in ("wo", "gate", "up", "down")} | {
+                "x": x,
+                "mixed": flat,
+                "norm": w["mlp_norm"],
+                "y": y,
+            }
             layers.append((one | {"pos": 0, "scale": self.scale}, two))
         made = _Activations(empty((n,), i32, "ids"), (a, b), layers)
         if n > 1:  # prompts come in all lengths: keep the tensors of the last one only

@@ -26,7 +26,7 @@ POINTS = (
     "q", "k", "v",  # [T, H*h], [T, K*h] after their linear layers
     "q_rope", "k_rope",  # [T, H, h], [T, K, h] after RoPE; k_rope and v are what the cache holds
     "scores",  # [K, G*T, S] scaled, before the mask
-    "probs",  # [K, G*T, S] after softmax
+    "weights",  # [K, G*T, S] exp(score - largest), before the division by their sum
     "attn",  # [T, H*h] weighted values
     "wo",  # [T, D] after the output projection
     "gate", "up",  # [T, F] after their linear layers
@@ -79,13 +79,6 @@ def rope(x: F32, cos: F32, sin: F32) -> F32:
     """Turn each head's pairs (i, i + h/2) of [T, heads, h] by the angles of `rope_tables`."""
     a, b = np.split(x, 2, axis=-1)
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-
-
-def softmax(x: F32) -> F32:
-    """exp(x) / sum(exp(x)) over the last axis, shifted by the maximum; -inf gives 0."""
-    e: F32 = np.exp(x - x.max(axis=-1, keepdims=True))
-    total: F32 = e.sum(axis=-1, keepdims=True)
-    return e / total
 
 
 def silu(x: F32) -> F32:
@@ -149,8 +142,12 @@ def attention(
     query = query.reshape(t, groups, per_group, h).transpose(1, 2, 0, 3).reshape(groups, per_group * t, h)
     scores = q("scores", query @ k_cache.swapaxes(1, 2) * np.float32(h**-0.5))
     later = np.arange(s) > np.arange(s - t, s)[:, None]  # [T, S]: keys after the query's own position
-    probs = q("probs", softmax(np.where(np.tile(later, (per_group, 1)), np.float32(-np.inf), scores)))
-    mixed = (probs @ v_cache).reshape(groups, per_group, t, h).transpose(2, 0, 1, 3).reshape(t, -1)
+    scores = np.where(np.tile(later, (per_group, 1)), np.float32(-np.inf), scores)
+    weights: F32 = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    total: F32 = weights.sum(axis=-1, keepdims=True)
+    mixed = (
+        (q("weights", weights) @ v_cache / total).reshape(groups, per_group, t, h).transpose(2, 0, 1, 3).reshape(t, -1)
+    )
     return q("residual", x + q("wo", q("attn", mixed) @ layer.wo.T))
 
 

@@ -108,7 +108,7 @@ def test_rounding_is_called_at_every_point_with_its_shape(tiny: Checkpoint) -> N
         "q_rope": (t, c.n_heads, c.head_dim),
         "k_rope": (t, c.n_kv_heads, c.head_dim),
         "scores": (c.n_kv_heads, group * t, t),
-        "probs": (c.n_kv_heads, group * t, t),
+        "weights": (c.n_kv_heads, group * t, t),
         "attn": (t, q),
         "wo": (t, c.dim),
         "gate": (t, c.ffn_dim),
