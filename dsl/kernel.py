@@ -97,7 +97,9 @@ class Kernel:
         given, constants = self._bind(args, kw)
         dtypes, dims = self._shapes(given)
         limits = {n: round_up(d) for n, d in dims.items()} | dict(bounds or {})
-        return self._compile(dtypes, dims | dict(bounds or {}), limits, constants, load_chip(chip) if isinstance(chip, str) else chip)
+        return self._compile(
+            dtypes, dims | dict(bounds or {}), limits, constants, load_chip(chip) if isinstance(chip, str) else chip
+        )
 
     def _compile(
         self,

@@ -56,7 +56,12 @@ class _Lowering:
         self.tensors: dict[Value, Tensor] = {}
         self.taken = set(RESERVED_NAMES)
         self.loc: Loc | None = None
-        self.entry_dims = set(f.dims.values())
+        # Blocks being built, innermost last, and at which of them each value came to be: what a descriptor's
+        # size depends on is set once in the outermost of them that knows it, not at each turn of a loop.
+        self.open: list[list[MNode]] = [self.nodes]
+        self.loops: list[Loc | None] = []  # where each loop being built stands in the source
+        self.depth: dict[Value, int] = dict.fromkeys(f.dims.values(), 0)
+        self.sized: set[tuple[Buffer, int, int]] = set()
 
     def run(self) -> MKernel:
         params = {}
@@ -71,17 +76,8 @@ class _Lowering:
         for name, v in self.f.dims.items():
             p = next(p for p in self.f.params if name in p.dims)
             self.put("tget", [self.reg(v), self.regs[p.value], p.dims.index(name)])
-        head = self.nodes
-        self.nodes = []
         self.block(self.f.body)
-        body = self.nodes
-        self.nodes = head
         self.loc = self.f.loc
-        for place, buffer in self.buffers.items():
-            for axis, d in enumerate(place.tile.dims):
-                if isinstance(d.size, Value) and d.size in self.entry_dims:
-                    self.put("tset", [buffer.reg, buffer.reg, axis, self.reg(d.size)])
-        self.nodes += body
         self.put("drain", [])
         self.put("halt", [])
         _drop_unused(self.nodes)
@@ -162,6 +158,7 @@ class _Lowering:
     def op(self, op: Op) -> None:
         row = op.row
         assert row is not None
+        self.depth.update(dict.fromkeys(op.results, len(self.open) - 1))
         tied_results = {r for _, r in tied(op)}
         for i, r in enumerate(op.results):
             if isinstance(r.type, TileType) and op.name not in VIEW_OPS and i not in tied_results:
@@ -204,11 +201,18 @@ class _Lowering:
         self.put(op.name, operands, engine=engine, reads=reads, writes=writes)
 
     def set_sizes(self, v: Value) -> None:
-        """Before a tile is made: its run-time sizes into its descriptor (the parameters' own are set once, at entry)."""
+        """Before a tile is made: its run-time sizes into its descriptor."""
+        buffer = self.buffer(v)
         for axis, d in enumerate(v.tile.dims):
-            if isinstance(d.size, Value) and d.size not in self.entry_dims:
-                reg = self.buffer(v).reg
-                self.put("tset", [reg, reg, axis, self.scalar_or_constant(d.size)])
+            if not isinstance(d.size, Value):
+                continue
+            depth = self.depth.get(d.size, 0)
+            key = (buffer, axis, id(self.open[depth]))
+            if key not in self.sized:
+                self.sized.add(key)
+                loc = self.loops[depth] if depth < len(self.loops) else self.loc
+                inst = MInst(ROWS["tset"], [buffer.reg, buffer.reg, axis, self.reg(d.size)], loc)
+                self.open[depth].append(inst)
 
     def loop(self, op: Op) -> None:
         assert op.body is not None
@@ -226,6 +230,10 @@ class _Lowering:
             self.move(place, init)
             self.regs[arg] = self.regs[result] = place
         outer, self.nodes = self.nodes, []
+        self.open.append(self.nodes)
+        self.loops.append(op.loc)
+        for a in op.body.args:
+            self.depth[a] = len(self.open) - 1
         self.block(op.body)
         self.loc = op.loc
         ends = [(place, y) for place, _, _, y, _ in carried]
@@ -240,6 +248,10 @@ class _Lowering:
                 self.move(place, y)
         self.put("add", [index, index, self.scalar_or_constant(step)])
         body, self.nodes = self.nodes, outer
+        self.open.pop()
+        self.loops.pop()
+        for r in op.results:
+            self.depth[r] = len(self.open) - 1
         self.nodes.append(MLoop(count, body, op.loc))
 
     def move(self, to: VReg, v: Value) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sohu.dsl.ir import (
+    SCALAR_OPS,
     VIEW_OPS,
     Block,
     Function,
@@ -119,6 +120,28 @@ def fold_casts(f: Function) -> None:
                 op.result.op = maker
                 op.result.hint = op.result.hint or v.hint
                 block.ops.remove(op)
+
+
+def hoist(f: Function) -> None:
+    """Move scalar arithmetic and views out of loops that change nothing about them."""
+    _hoist(f.body)
+
+
+def _hoist(block: Block) -> None:
+    for loop in [op for op in block.ops if op.body is not None]:
+        assert loop.body is not None
+        _hoist(loop.body)
+        inside = set(loop.body.args)
+        stay = []
+        for op in loop.body.ops:
+            safe = op.name in ("const", *VIEW_OPS, *SCALAR_OPS - {"div", "rem"})  # cannot fail if there is no turn
+            if safe and inside.isdisjoint(uses(op)):
+                op.loc = loop.loc  # a breakpoint on its own line means the loop's body
+                block.ops.insert(block.ops.index(loop), op)
+            else:
+                inside.update(op.results)
+                stay.append(op)
+        loop.body.ops = stay
 
 
 def _same_dims(a: TileType, b: TileType) -> bool:
@@ -335,6 +358,7 @@ PIPELINE: list[Pass] = [
     fuse_accumulate,
     fold_casts,
     remove_dead,
+    hoist,
     collect_bounds,
     split_shared,
     copy_loaded,
