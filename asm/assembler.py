@@ -433,9 +433,11 @@ class Assembler:
         self.labels[name.name] = self.here()
 
     def kernel_of(self, op: Ref) -> KernelScope:
-        """The kernel at hand; raises Mistake outside of one."""
+        """The kernel at hand; outside of one, that is reported and a nameless one begins."""
         if self.scope is None:
-            raise Mistake("A030", f"{op.name} outside a kernel", op.span, help="begin one with .kernel NAME")
+            mistake = Mistake("A030", f"{op.name} outside a kernel", op.span, help="begin one with .kernel NAME")
+            self.errors.add(mistake, self.line)
+            self.scope = KernelScope("", self.line, self.here().offset, implicit_prologue=False)
         return self.scope
 
     def begin_body(self) -> None:

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FILE",
-        help="where to write (default: FILE with suffix .elf; with -d, standard output)",
+        help="where to write (default: FILE with suffix .elf; with -d, stdout)",
     )
     parser.add_argument("-d", "--disassemble", action="store_true", help="print assembly that assembles to the same")
     parser.add_argument("--version", action="version", version=f"sohu-asm, ISA version {version}")

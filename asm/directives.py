@@ -405,7 +405,7 @@ def param(asm: Assembler, st: Statement) -> None:
 
 
 def _dimension(asm: Assembler, args: Arguments, node: Expression | Bounded) -> str | int:
-    if isinstance(node, Ref) and not asm.is_defined(node.name):
+    if isinstance(node, Ref) and node.name not in asm.constants:
         if is_name(node.name):
             return node.name
         raise Mistake("A022", f"{node.name!r} is a word of the language and can't name a dimension", node.span)

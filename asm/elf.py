@@ -231,10 +231,10 @@ class _Loader:
         for i, (name_at, kind, _, address, offset, size, _, _, _, _) in enumerate(headers[1:], 1):
             name = self.string(names, name_at, "a section's name")
             if name in self.sections:
-                self.bad(f"it has two sections {name}")
+                self.bad(f"it has two sections {name!r}")
             if name in (".text", ".rodata"):
                 self.numbers[i] = name[1:]
-            self.sections[name] = (kind, self.span(offset, size, f"section {name}"), address)
+            self.sections[name] = (kind, self.span(offset, size, f"section {name!r}"), address)
 
     def section(self, name: str, kind: int, required: bool = True) -> tuple[bytes, int]:
         """Contents and address."""
