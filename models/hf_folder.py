@@ -140,9 +140,7 @@ def _shards(folder: Path) -> list[Path]:
     files = set(names.values())
     for name in files:
         if not isinstance(name, str) or "/" in name or "\\" in name or not name.endswith(".safetensors"):
-            raise ModelError(
-                f"weight_map names {json.dumps(name)[:60]}, not a file of this folder", where=str(index)
-            )
+            raise ModelError(f"weight_map names {json.dumps(name)[:60]}, not a file of this folder", where=str(index))
     return [folder / name for name in sorted(files)]
 
 
@@ -167,17 +165,11 @@ def load_hf(folder: Path) -> Checkpoint:
             if _DERIVED.fullmatch(name) or (canonical == "lm_head" and config.tied):
                 continue
             if canonical is None or canonical in opened:
-                why = (
-                    "twice"
-                    if canonical
-                    else "no part of a plain Llama (biases and experts are not built here)"
-                )
+                why = "twice" if canonical else "no part of a plain Llama (biases and experts are not built here)"
                 raise ModelError(f"tensor {name!r} is {why}", where=str(path))
             view = file.get_slice(name)
             if view.get_dtype() not in _READABLE:
-                raise ModelError(
-                    f"tensor {name!r} is {view.get_dtype()}; F32, F16 and BF16 are read", where=str(path)
-                )
+                raise ModelError(f"tensor {name!r} is {view.get_dtype()}; F32, F16 and BF16 are read", where=str(path))
             opened[canonical] = (file, name)
             shapes[canonical] = tuple(view.get_shape())
     check_tensors(config, shapes, where=str(folder))

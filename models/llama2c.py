@@ -115,9 +115,7 @@ def load_llama2c_vocabulary(path: Path, vocab_size: int) -> Llama2cVocabulary:
             pieces.append(data[pos - length : pos].decode("utf-8"))
             scores.append(score)
     except (struct.error, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"damaged tokenizer: token {len(pieces)} of {vocab_size}: {error}", where=str(path)
-        ) from error
+        raise ModelError(f"damaged tokenizer: token {len(pieces)} of {vocab_size}: {error}", where=str(path)) from error
     if pos != len(data):
         raise ModelError(
             f"{len(data) - pos} bytes after {vocab_size} tokens: not this model's tokenizer", where=str(path)

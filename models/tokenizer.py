@@ -172,13 +172,9 @@ class Tokenizer:
         Raises ModelError when the model has no template, or the template refuses the messages.
         """
         if self.template is None:
-            raise ModelError(
-                "this model has no chat template", help="give it a plain text to continue instead"
-            )
+            raise ModelError("this model has no chat template", help="give it a plain text to continue instead")
         names = {"bos_token": self._name(self.bos_id), "eos_token": self._name(*self.eos_ids[:1])}
-        return chat_template.render(
-            self.template, messages, add_generation_prompt=add_generation_prompt, **names
-        )
+        return chat_template.render(self.template, messages, add_generation_prompt=add_generation_prompt, **names)
 
     def encode_chat(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> list[int]:
         """The ids of `chat_text`. A template that wants the beginning-of-text token writes it itself."""
@@ -319,9 +315,7 @@ def _sentencepiece(
 
 def _add_tokens(backend: Any, pieces: Sequence[str], kinds: Sequence[int]) -> None:
     added = optional("tokenizers").AddedToken
-    backend.add_special_tokens(
-        [added(p, special=True) for p, k in zip(pieces, kinds, strict=True) if k == _CONTROL]
-    )
+    backend.add_special_tokens([added(p, special=True) for p, k in zip(pieces, kinds, strict=True) if k == _CONTROL])
     backend.add_tokens([added(p, normalized=False) for p, k in zip(pieces, kinds, strict=True) if k == _USER])
 
 
@@ -355,9 +349,7 @@ def hf_tokenizer(folder: Path, config: LlamaConfig) -> Tokenizer:
     elif "ByteFallback" in kinds:
         to_bytes = _sentencepiece_bytes
     else:
-        raise ModelError(
-            "the decoder is neither ByteLevel nor ByteFallback: not a Llama's tokenizer", where=where
-        )
+        raise ModelError("the decoder is neither ByteLevel nor ByteFallback: not a Llama's tokenizer", where=where)
     try:
         backend = optional("tokenizers").Tokenizer.from_str(text)
     except Exception as error:  # the package raises bare Exception for everything it dislikes
@@ -366,9 +358,7 @@ def hf_tokenizer(folder: Path, config: LlamaConfig) -> Tokenizer:
         raise ModelError(
             f"{backend.get_vocab_size()} tokens; the model's vocabulary has {config.vocab_size}", where=where
         )
-    options = (
-        read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    )
+    options = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     bos = config.bos_id if config.bos_id is not None else _token_id(backend, options.get("bos_token"))
     named_eos = _token_id(backend, options.get("eos_token"))
     eos = config.eos_ids if config.eos_ids or named_eos is None else (named_eos,)

