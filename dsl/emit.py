@@ -79,7 +79,7 @@ class _Emitter:
         self.line(n.row.mnemonic, ", ".join(parts), "  ".join(sync))
 
     def line(self, mnemonic: str, operands: str, sync: str = "") -> None:
-        text = f"        {mnemonic:<{MNEMONIC}}{operands}"
+        text = f"        {mnemonic:<{MNEMONIC - 1}} {operands}"
         if sync:
             text = f"{text:<{8 + MNEMONIC + OPERANDS}}  {sync}"
         self.lines.append(text.rstrip())

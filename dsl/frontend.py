@@ -35,6 +35,7 @@ from sohu.dsl.language import (
     TensorSpec,
     binary,
     convert,
+    hbm_operands,
     matmul,
     reduce,
 )
@@ -576,8 +577,8 @@ class Interpreter:
         here = self.loc(e, frame)
         self.b.loc = here
         if isinstance(fn, Intrinsic):
-            raw = fn.name in ("isa_op",)
-            args = [a.mem if raw and isinstance(a, View) else a if raw else self.data(a) for a in args]
+            in_hbm = hbm_operands(str(args[0])) if fn.name == "isa_op" and args else frozenset()
+            args = [a.mem if isinstance(a, View) and i in in_hbm else self.data(a) for i, a in enumerate(args)]
             kwargs = {k: self.data(v) for k, v in kwargs.items()}
             try:
                 inspect.signature(fn.build).bind(self.b, *args, **kwargs)

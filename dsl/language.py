@@ -6,13 +6,14 @@ Any instruction of the table can also be called as it is: `sohu.isa_op("vtanh", 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sohu.dsl.builder import Builder, constant, describe
-from sohu.dsl.ir import FLOAT, INDEX, Dim, TileType, Value
-from sohu.isa import DType, SohuError, f32, i32
+from sohu.dsl.ir import FLOAT, INDEX, Dim, TileType, Value, slots
+from sohu.isa import ROWS, Data, DType, SohuError, Space, f32, i32
 
 # -- annotations ---------------------------------------------------------------------------------
 
@@ -337,14 +338,22 @@ def online_softmax(
     return tuple(b.inst("vosm", *tiles, b.float(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
 
 
+def hbm_operands(mnemonic: str) -> frozenset[int]:
+    """Which arguments of `isa_op(mnemonic, ...)` are tensors in HBM, by position; all others are tiles."""
+    row = ROWS.by_mnemonic.get(mnemonic)
+    if row is None:
+        return frozenset()
+    return frozenset(
+        s.operand + 1
+        for s in slots(row)
+        if s.operand is not None and isinstance(s.kind, Data) and row.spaces(s.kind) == {Space.HBM}
+    )
+
+
 @intrinsic
 def isa_op(b: Builder, mnemonic: str, *operands: Any, **kw: Any) -> Any:
     """Any instruction by its mnemonic; operands in its order, without its pure results."""
-    from sohu.isa import ROWS
-
     if mnemonic not in ROWS:
-        import difflib
-
         near = difflib.get_close_matches(mnemonic, ROWS.by_mnemonic, 1)
         raise b.error("K039", f"no instruction {mnemonic!r}", help=f"did you mean {near[0]!r}?" if near else "")
     if "shape" in kw:
