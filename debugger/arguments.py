@@ -1,0 +1,51 @@
+"""What several commands read from their arguments, and what can be completed there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sohu.debugger.display import short
+from sohu.debugger.errors import CommandError
+
+if TYPE_CHECKING:
+    from sohu.debugger.session import Session
+
+
+def read_count(session: Session, text: str) -> int:
+    """How often; once without an argument. Raises CommandError for what is no positive integer."""
+    if not text:
+        return 1
+    value = session.evaluate(text).data
+    if not isinstance(value, int) or value < 1:
+        raise CommandError(f"{text}: wants how many times, 1 or more")
+    return value
+
+
+def no_arguments(text: str, command: str) -> None:
+    """Raises CommandError when something is left on the line."""
+    if text:
+        raise CommandError(f"{command} takes no arguments, {text!r} given")
+
+
+def places(session: Session, text: str) -> Iterable[str]:
+    """Completes kernels, labels and lines."""
+    m = re.fullmatch(r"(.+):\d*", text)
+    if m is not None:
+        files = session.symbols.matching(m[1])
+        return [f"{m[1]}:{n}" for file in files for n in session.symbols.lines_of(file)]
+    return [*session.symbols.code_names(), *(f"{short(f)}:" for f in session.symbols.files())]
+
+
+def expressions(session: Session, text: str) -> Iterable[str]:
+    """Completes names of registers, tiles and symbols."""
+    m = re.search(r"\$?[\w.]*$", text)
+    word = m[0] if m is not None else ""
+    names = session.names.all()
+    return [f"${n}" for n in names] if word.startswith("$") else names
+
+
+def breakpoint_numbers(session: Session, text: str) -> Iterable[str]:
+    """Completes the numbers of breakpoints."""
+    return [str(n) for n in session.breakpoints]

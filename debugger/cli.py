@@ -1,0 +1,103 @@
+"""The `sohu-dbg` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sohu.debugger.repl import interact
+from sohu.debugger.session import Session
+from sohu.debugger.shell import Quit, Shell
+from sohu.debugger.style import Style
+from sohu.emulator import Device
+from sohu.emulator.run_cli import read_arguments, read_program
+from sohu.isa import SohuError
+
+_EPILOG = """\
+examples:
+  sohu-dbg softmax.elf --arg x=x.npy
+  sohu-dbg -batch softmax.elf --arg x=x.npy -ex 'break softmax.py:9' -ex run -ex 'print t[0:4, :]'
+
+Arguments are given as to `sohu run`. -x and -ex are done in the order in which they stand.
+exit codes: 0 all went well; 1 a file or an argument is wrong, or (with -batch, or when commands do not come
+from a terminal) a command failed; 2 the command line is wrong; 3 as 1, but the machine stopped the program.
+"""
+COMMAND_FAILED = 1
+
+
+class _InOrder(argparse.Action):
+    """Keeps -x and -ex in one list."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, option: str | None = None
+    ) -> None:
+        namespace.todo = [*namespace.todo, (self.dest, value)]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="sohu-dbg",
+        description="Debug a kernel of an ELF file on the emulator.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("elf", type=Path, help="the program, as sohu-asm or the compiler writes it")
+    p.add_argument("--kernel", metavar="NAME", help="which kernel; needed when the program has several")
+    p.add_argument(
+        "--arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter: a .npy file for a tensor, a number for a scalar",
+    )
+    p.add_argument("-x", dest="script", action=_InOrder, metavar="FILE", help="do the commands in a file")
+    p.add_argument("-ex", dest="command", action=_InOrder, metavar="COMMAND", help="do a command")
+    p.add_argument("-batch", action="store_true", help="leave when these are done, read no commands")
+    p.add_argument("-q", "-quiet", action="store_true", dest="quiet", help="do not say hello")
+    p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
+    p.add_argument("--timing", action="store_true", help="count cycles")
+    p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
+    p.set_defaults(todo=[])
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (sys.argv's by default); returns the exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return _run(options)
+    except SohuError as e:
+        print(Style.of(sys.stderr).safe(f"sohu-dbg: {e}"), file=sys.stderr)
+        return COMMAND_FAILED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return COMMAND_FAILED
+
+
+def _run(options: argparse.Namespace) -> int:
+    program = read_program(options.elf)
+    device = Device(options.chip, schedule=options.schedule, timing=options.timing)
+    session = Session(program, options.kernel, device=device)
+    session.args = read_arguments(session.kernel, options.arg)
+    shell = Shell(session)
+    device.machine.output = shell.write
+    ours = options.batch or not sys.stdin.isatty()  # nobody watches: failures must show in the exit code
+    try:
+        if not (options.quiet or ours):
+            shell.write(f"{shell.style.paint('name', session.kernel.name)} of {program.name}. Type help for help.")
+        for kind, what in options.todo:
+            shell.execute(what if kind == "command" else f"source {what}")
+        if not options.batch:
+            interact(shell)
+    except Quit:
+        pass
+    return shell.exit_code if ours else 0

@@ -1,0 +1,34 @@
+"""The command `info queues`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.arguments import no_arguments
+from sohu.debugger.command import command
+from sohu.debugger.display import instruction_line, short
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("info queues", group="looking")
+def info_queues(shell: Shell, text: str) -> None:
+    """What has issued to the engines and not executed yet: info queues."""
+    no_arguments(text, "info queues")
+    session = shell.session
+    session.need_run()
+    for queue in session.queues:
+        if not queue.entries:
+            continue
+        shell.write(f"{shell.style.paint('name', queue.name)}: {len(queue.entries)} of {queue.depth}")
+        for issued in queue.entries:
+            line = session.symbols.line_at(issued.op.pc)
+            place = f"  {short(line.file)}:{line.line}" if line is not None else ""
+            shell.write(instruction_line(shell, issued.op.pc) + place)
+            if (wait := issued.op.wait) is not None:
+                now = session.machine.sems[wait.sem]
+                shell.write(f"        waits for s{wait.sem} >= {issued.value}; it is {now}")
+    empty = [q.name for q in session.queues if not q.entries]
+    if empty:
+        shell.write(f"empty: {', '.join(empty)}")

@@ -1,0 +1,27 @@
+"""The command `print`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.arguments import expressions
+from sohu.debugger.command import command
+from sohu.debugger.views import render
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("print", "p", "inspect", group="looking", complete=expressions, formats=True)
+def print_(shell: Shell, text: str) -> None:
+    """Print a tile, a register or what is computed from them: print[/FORMAT] EXPRESSION.
+
+    Examples: print t[0:4, :]    print acc - s    print x5    print $pc    print/x t5[0]    print x[x5:+16, :]
+
+    Names are those of the kernel (tiles, parameters, dimensions, semaphores), registers (x5 t3 s2, and ra sp
+    gp args) and symbols; $x5 always means the register. Slices are as in NumPy, and [a:+n] takes n from a on.
+    A tile comes with its dtype, shape, minimum, maximum and mean (of what is finite).
+    FORMAT: x hexadecimal, d decimal, f a register as float32, e every element.
+    After the kernel has ended, its outputs can be printed by name.
+    """
+    shell.write(render(shell.session.evaluate(text), text, shell.format, shell.width))

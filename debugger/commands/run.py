@@ -1,0 +1,22 @@
+"""The command `run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.command import command
+from sohu.emulator.run_cli import read_arguments
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("run", "r", group="running", repeat=None)
+def run(shell: Shell, text: str) -> None:
+    """Run the kernel from its beginning: run [NAME=VALUE]...
+
+    Stops at the first breakpoint or at its end. NAME=VALUE replaces arguments of the command line: a .npy
+    file for a tensor, a number for a scalar. Arrays are copied for each run, so that each starts from the same.
+    """
+    shell.session.args |= read_arguments(shell.session.kernel, text.split())
+    shell.move(shell.session.run)

@@ -1,0 +1,21 @@
+"""The command `start`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.command import command
+from sohu.emulator.run_cli import read_arguments
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("start", group="running", repeat=None)
+def start(shell: Shell, text: str) -> None:
+    """Run the kernel and stop at its first line: start [NAME=VALUE]...
+
+    That is after its prologue, where parameters and tiles are in their registers. `starti` stops before it.
+    """
+    shell.session.args |= read_arguments(shell.session.kernel, text.split())
+    shell.move(shell.session.begin)

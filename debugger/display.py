@@ -1,0 +1,120 @@
+"""What the program looks like where it stands: source lines, instructions, the reason of a stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.source import is_python
+from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stop
+from sohu.debugger.style import visible
+from sohu.debugger.views import headline
+from sohu.isa import dtype_of
+
+if TYPE_CHECKING:
+    from sohu.asm import Line
+    from sohu.debugger.shell import Shell
+
+MAX_WIDTH = 120
+MNEMONIC, OPERANDS, SYNC = 12, 34, 24
+
+
+def short(file: str) -> str:
+    """The last part of a path."""
+    return file.rpartition("/")[2]
+
+
+def place_name(shell: Shell, pc: int) -> str:
+    """`softmax+0x30`, or "" where no name comes before."""
+    found = shell.session.symbols.place(pc)
+    if found is None:
+        return ""
+    name, distance = found
+    return f"{name}+{distance:#x}" if distance else name
+
+
+def source_line(shell: Shell, line: Line, *, caret: bool = True) -> list[str]:
+    """`softmax.py:9   e = exp(t)`, and a line that marks the expression when it is known."""
+    style = shell.style
+    text = shell.sources.line(line.file, line.line).rstrip()
+    head = f"  {short(line.file)}:{line.line}"
+    if not text:
+        return [style.paint("place", head)]
+    lead = " " * max(2, 16 - len(head))
+    out = [style.paint("place", head) + lead + style.code(text, is_python(line.file))]
+    span = shell.sources.span(line.file, line.line, line.column) if caret else None
+    if span is not None:
+        mark = "^" + "~" * (span[1] - span[0] - 1)
+        out.append(" " * (len(head) + len(lead) + span[0]) + style.paint("caret", mark))
+    return out
+
+
+def instruction_line(shell: Shell, pc: int) -> str:
+    """`=> 0x01b0  vsub  t, t, s      VPU`, with the number of a breakpoint that is on it."""
+    session, style = shell.session, shell.style
+    here = session.running and pc == session.pc
+    marks = [str(b.number) for b in session.breakpoints.values() if pc in b.pcs]
+    mnemonic, operands, sync = session.assembly(pc)
+    inst = session.symbols.inst(pc)
+    engine = inst.row.engine.value if inst is not None and inst.row.engine.is_async else ""
+    text = f"{mnemonic:<{MNEMONIC}}{operands}"
+    if sync or engine:
+        text = f"{text:<{MNEMONIC + OPERANDS}}{sync:<{SYNC}}"
+    line = style.code(text if engine else text.rstrip())
+    arrow = style.paint("arrow", "=>") if here else "  "
+    return f"{','.join(marks):>2}{arrow} {style.paint('dim', f'{pc:#06x}')}  {line}" + (
+        f"  {style.paint('dim', engine)}" if engine else ""
+    )
+
+
+def position(shell: Shell) -> list[str]:
+    """Where the program stands: its source line and the instruction that comes next."""
+    session = shell.session
+    line = session.line
+    out = source_line(shell, line) if line is not None else []
+    return [*out, instruction_line(shell, session.pc)]
+
+
+def counters(shell: Shell) -> str:
+    """`instruction 1,204   cycle 18,204`"""
+    machine = shell.session.machine
+    cycle = "" if machine.cycles is None else f"   cycle {machine.cycles:,}"
+    return f"instruction {machine.instructions:,}{cycle}"
+
+
+def render_stop(shell: Shell, stop: Stop) -> str:
+    """All that is said when the program stops."""
+    if isinstance(stop, Exited):
+        return "\n".join(_exited(shell, stop))
+    if isinstance(stop, Faulted):
+        head, *rest = str(stop.error).split("\n")
+        return "\n".join([shell.style.paint("error", head), *rest])
+    title = _title(shell, stop)
+    if not title:
+        return "\n".join(position(shell))
+    right = counters(shell)
+    gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
+    return "\n".join([title + " " * gap + shell.style.paint("dim", right), *position(shell)])
+
+
+def _title(shell: Shell, stop: Stop) -> str:
+    paint = shell.style.paint
+    where = place_name(shell, stop.pc)
+    at = f" in {paint('name', where)}" if where else ""
+    if isinstance(stop, BreakpointHit):
+        kinds = {True: "Temporary breakpoint", False: "Breakpoint"}
+        names = [f"{kinds[b.temporary]} {b.number}" for b in stop.breakpoints]
+        return paint("stop", ", ".join(names)) + at
+    if isinstance(stop, Interrupted):
+        return paint("stop", "Interrupted") + at
+    if isinstance(stop, Started):
+        return paint("stop", "Started") + at
+    return ""
+
+
+def _exited(shell: Shell, stop: Exited) -> list[str]:
+    cycles = "" if stop.cycles is None else f", {stop.cycles:,} cycles"
+    out = [f"{shell.style.paint('name', stop.kernel)} has ended: {stop.instructions:,} instructions{cycles}"]
+    width = max((len(name) for name in stop.outputs), default=0)
+    for name, array in stop.outputs.items():
+        out.append(f"  {name:<{width}}  {headline(array, dtype_of(array.dtype))}")
+    return out

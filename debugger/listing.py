@@ -1,0 +1,118 @@
+"""Windows of source lines and of instructions, as `list` and `disassemble` show them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sohu.debugger.breakpoints import resolve
+from sohu.debugger.display import instruction_line, place_name, short, source_line
+from sohu.debugger.errors import CommandError
+from sohu.debugger.source import is_python
+from sohu.isa import INSTRUCTION_BYTES
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+LINES = 10  # of source at a time
+BEFORE, AFTER = 6, 10  # instructions around the pc
+MAX_INSTRUCTIONS = 10_000  # at a time
+
+
+def source(shell: Shell, text: str) -> list[str]:
+    """Some lines of source; raises CommandError where there are none."""
+    session = shell.session
+    first = 0
+    if text:
+        file, number = _source_place(shell, text)
+    elif shell.listed is not None:
+        (file, first), number = shell.listed, 0
+    else:
+        line = session.line or session.symbols.line_at(session.symbols.body(session.kernel))
+        if line is None:
+            raise CommandError("there is no line information here", help="disassemble shows the instructions")
+        file, number = line.file, line.line
+    lines = shell.sources.lines(file)
+    if not lines:
+        raise CommandError(f"the source {file} cannot be read")
+    first = first or max(1, min(number, len(lines)) - LINES // 2)
+    if first > len(lines):
+        raise CommandError(f"{short(file)} ends at line {len(lines)}")
+    last = min(first + LINES, len(lines) + 1)
+    shell.listed = file, last
+    here = session.line if session.running else None
+    marks: dict[int, list[str]] = {}
+    for b in session.breakpoints.values():
+        for at in {x.line for x in map(session.symbols.line_at, b.pcs) if x is not None and x.file == file}:
+            marks.setdefault(at, []).append(str(b.number))
+    out = [shell.style.paint("place", f"{short(file)}:")]
+    for n in range(first, last):
+        current = here is not None and (here.file, here.line) == (file, n)
+        arrow = shell.style.paint("arrow", "=>") if current else "  "
+        code = shell.style.code(lines[n - 1], is_python(file))
+        out.append(f"{','.join(marks.get(n, [])):>2}{arrow} {n:>5}  {code}".rstrip())
+    return out
+
+
+def _source_place(shell: Shell, text: str) -> tuple[str, int]:
+    session = shell.session
+    if text.isdecimal() and (file := session.current_file()) is not None:
+        return file, int(text)
+    m = re.fullmatch(r"(.+):(\d+)", text)
+    if m is not None and (files := session.symbols.matching(m[1])):
+        return files[0], int(m[2])
+    line = session.symbols.line_at(resolve(session, text)[0])
+    if line is None:
+        raise CommandError(f"there is no line information at {text}", help="disassemble shows the instructions")
+    return line.file, line.line
+
+
+def instructions(shell: Shell, text: str) -> list[str]:
+    """Some instructions, under the names and source lines they belong to."""
+    start, end = _range(shell, text)
+    shell.disassembled = end
+    session = shell.session
+    out: list[str] = []
+    before = None
+    for pc in range(start, end, INSTRUCTION_BYTES):
+        name = place_name(shell, pc)
+        if pc == start or "+" not in name:
+            out.append(shell.style.paint("name", f"{name}:"))
+        line = session.symbols.line_at(pc)
+        here = None if line is None else (line.file, line.line)
+        if line is not None and here != before and not _is_own(shell, pc):
+            out += source_line(shell, line, caret=False)
+        before = here
+        out.append(instruction_line(shell, pc))
+    return out
+
+
+def _is_own(shell: Shell, pc: int) -> bool:
+    """True for assembly by hand: its source line says what the instruction says."""
+    line = shell.session.symbols.line_at(pc)
+    return line is not None and line.file.endswith((".s", ".S", ".asm"))
+
+
+def _range(shell: Shell, text: str) -> tuple[int, int]:
+    session = shell.session
+    size = len(session.program.text) // INSTRUCTION_BYTES * INSTRUCTION_BYTES
+    if not size:
+        raise CommandError("the program has no instructions")
+    if "," in text:
+        first, _, last = text.partition(",")
+        start, end = resolve(session, first)[0], resolve(session, last)[0] + INSTRUCTION_BYTES
+        if end <= start:
+            raise CommandError(f"{text}: ends before it begins")
+    elif text in session.program.kernels:
+        kernel = session.program.kernels[text]
+        start, end = kernel.entry, kernel.end
+    elif not text and shell.disassembled is not None:
+        start = shell.disassembled
+        if start >= size:
+            raise CommandError("that was the end of the program")
+        end = start + (BEFORE + AFTER) * INSTRUCTION_BYTES
+    else:
+        middle = resolve(session, text)[0]
+        start = max(0, middle - BEFORE * INSTRUCTION_BYTES)
+        end = middle + AFTER * INSTRUCTION_BYTES
+    return start, min(end, size, start + MAX_INSTRUCTIONS * INSTRUCTION_BYTES)

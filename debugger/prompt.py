@@ -1,0 +1,98 @@
+"""The prompt in a terminal: history, completion, suggestions, a toolbar."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.output import ColorDepth
+from sohu.debugger.display import place_name, short
+from sohu.debugger.style import clean
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+PROMPT = "(sohu) "
+
+
+class CommandCompleter(Completer):
+    """Commands first, then what the command takes."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """What the word before the cursor can become."""
+        text = document.text_before_cursor
+        m = re.search(r"[$\w.:*/-]*$", text)
+        word = (m[0] if m is not None else "").lstrip("*")
+        for name in self.shell.complete(text):
+            if name.startswith(word) and name != word:
+                yield Completion(clean(name), start_position=-len(word))
+
+
+def history_file() -> Path:
+    """Where commands are remembered: $XDG_STATE_HOME/sohu/dbg_history (~/.local/state by default)."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home and os.path.isabs(home) else Path.home() / ".local/state") / "sohu/dbg_history"
+
+
+def _history() -> History:
+    try:
+        path = history_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            return FileHistory(str(path))
+    except (OSError, RuntimeError):  # a read-only home, or none
+        return InMemoryHistory()
+
+
+def toolbar(shell: Shell) -> FormattedText:
+    """Where the program stands: pc, name, line, counts."""
+    session = shell.session
+    if not session.running:
+        return FormattedText([("", clean(f" {session.kernel.name}: not running"))])
+    machine = session.machine
+    line = session.line
+    parts = [f"pc {session.pc:#06x}", place_name(shell, session.pc)]
+    parts += [f"{short(line.file)}:{line.line}"] if line is not None else []
+    parts += [f"instruction {machine.instructions:,}"]
+    parts += [f"cycle {machine.cycles:,}"] if machine.cycles is not None else []
+    parts += ["stopped by an error"] if not session.alive else []
+    return FormattedText([("", clean(" " + "   ".join(p for p in parts if p)))])
+
+
+def read_terminal(shell: Shell) -> None:
+    """Prompt for commands and do them until Ctrl-D. Raises Quit."""
+    prompt: PromptSession[str] = PromptSession(
+        PROMPT,
+        history=_history(),
+        completer=CommandCompleter(shell),
+        complete_while_typing=False,
+        auto_suggest=AutoSuggestFromHistory(),
+        bottom_toolbar=lambda: toolbar(shell),
+        color_depth=None if shell.style.colour else ColorDepth.DEPTH_1_BIT,
+    )
+    while True:
+        try:
+            line = prompt.prompt()
+        except KeyboardInterrupt:
+            continue  # what was typed is given up
+        except EOFError:
+            return
+        try:
+            if line.strip():
+                shell.execute(line)
+            else:
+                shell.again()
+        except KeyboardInterrupt:
+            shell.write("interrupted")

@@ -1,0 +1,51 @@
+"""The loop that reads commands: from a terminal with all comforts, or line by line from anything else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from sohu.asm import Program
+from sohu.debugger.session import Session
+from sohu.debugger.shell import Quit, Shell
+from sohu.emulator import Argument, Device
+
+
+def debug(
+    program: Program,
+    kernel: str | None = None,
+    args: Mapping[str, Argument] | None = None,
+    *,
+    device: Device | None = None,
+) -> Session:
+    """Open the debugger on a launch, stopped at the kernel's first line; returns when the user leaves it.
+
+    `args` by parameter name. Arrays are copied: the caller's stay as they are. What the kernel wrote is in the
+    returned session's `stop.outputs` when it ran to its end. Raises SohuError for a kernel that is not there
+    and for arguments that do not fit.
+    """
+    session = Session(program, kernel, args, device=device)
+    shell = Shell(session)
+    session.device.machine.output, before = shell.write, session.device.machine.output
+    try:
+        shell.move(session.begin)
+        interact(shell)
+    finally:
+        session.device.machine.output = before
+    return session
+
+
+def interact(shell: Shell, stdin: TextIO | None = None) -> None:
+    """Read commands and do them until `quit` or the end of the input."""
+    source = stdin or sys.stdin
+    try:
+        if source.isatty() and shell.out.isatty():
+            from sohu.debugger.prompt import read_terminal
+
+            read_terminal(shell)
+        else:
+            for line in source:
+                shell.execute(line)
+    except Quit:
+        pass

@@ -1,0 +1,167 @@
+"""Takes command lines, does what they say with a session, and prints what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from sohu.debugger.command import Command, load_commands
+from sohu.debugger.display import render_stop
+from sohu.debugger.errors import CommandError
+from sohu.debugger.session import Session
+from sohu.debugger.source import Sources
+from sohu.debugger.stops import Faulted, Stop
+from sohu.debugger.style import Style, columns
+from sohu.isa import SohuError
+
+MAX_SCRIPT_DEPTH = 16
+_HEAD = re.compile(r"([A-Za-z?][\w-]*)(/\S*)?\s*(.*)", re.DOTALL)
+
+
+class Quit(Exception):
+    """The user wants to leave."""
+
+
+class Shell:
+    """One user at one session.
+
+    failed: how many commands failed; faults: how often the machine stopped the program.
+    """
+
+    def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
+        self.session = session
+        self.out = out or sys.stdout
+        self.style = style or Style.of(self.out)
+        self.commands = load_commands()
+        self.sources = Sources(session.program.name)
+        self.failed = 0
+        self.faults = 0
+        self.format = ""  # what followed the slash of the command at hand: print/x
+        self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
+        self.disassembled: int | None = None  # pc after what `disassemble` showed last
+        self._repeat = ""
+        self._scripts = 0
+
+    @property
+    def width(self) -> int:
+        """Columns to print in."""
+        return columns(self.out)
+
+    def write(self, text: str = "") -> None:
+        """Print lines. Whatever they hold, the terminal obeys none of it but colours."""
+        self.out.write(self.style.safe(text) + "\n")
+        self.out.flush()
+
+    def error(self, e: SohuError) -> None:
+        """Print what went wrong, and count it."""
+        self.failed += 1
+        head, *rest = str(e).split("\n")
+        self.write("\n".join([self.style.paint("error", head), *rest]))
+
+    # -- command lines -----------------------------------------------------------------------------
+
+    def execute(self, line: str) -> bool:
+        """Do a command line; False when it failed, which has been printed. Raises Quit."""
+        text = line.strip()
+        if not text or text.startswith("#"):
+            return True
+        try:
+            made, rest = self.parse(text)
+            self._remember(made, text)
+            made.run(self, rest)
+        except SohuError as e:
+            self.error(e)
+            return False
+        return True
+
+    def again(self) -> bool:
+        """What an empty line does: the last command again, if it is one to be repeated."""
+        return self.execute(self._repeat)
+
+    def _remember(self, made: Command, text: str) -> None:
+        self._repeat = {"same": text, "": made.name}.get("none" if made.repeat is None else made.repeat, "")
+
+    def parse(self, text: str) -> tuple[Command, str]:
+        """The command of a line and its arguments; raises CommandError."""
+        m = _HEAD.fullmatch(text)
+        if m is None:
+            raise CommandError(f"{text.split()[0]!r} is no command", help="help lists what there is")
+        made, slash, rest = self.commands.find(m[1]), m[2] or "", m[3].rstrip()
+        if slash and not made.formats:
+            raise CommandError(f"{made.name} takes no format such as {slash}")
+        self.format = slash[1:]
+        if self.commands.subcommands(made.name) and rest:
+            word, _, tail = rest.partition(" ")
+            return self.commands.find_sub(made.name, word), tail.strip()
+        return made, rest
+
+    def complete(self, text: str) -> Iterable[str]:
+        """What the word at the end of a line can become."""
+        m = re.fullmatch(r"\s*([A-Za-z?][\w-]*)(/\S*)?\s+(.*)", text, re.DOTALL)
+        if m is None:
+            return sorted(c.name for c in self.commands if " " not in c.name)
+        try:
+            made = self.commands.find(m[1])
+            rest = m[3]
+            if subs := self.commands.subcommands(made.name):
+                if " " not in rest:
+                    return sorted(subs)
+                word, _, rest = rest.partition(" ")
+                made = self.commands.find_sub(made.name, word)
+        except CommandError:
+            return ()
+        return made.complete(self.session, rest)
+
+    def run_file(self, path: Path) -> None:
+        """Do the commands in a file. The first that fails ends it, as GDB does; raises CommandError then."""
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise CommandError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
+        if self._scripts == MAX_SCRIPT_DEPTH:
+            raise CommandError(f"{path}: scripts that read scripts, {MAX_SCRIPT_DEPTH} deep")
+        self._scripts += 1
+        try:
+            for number, line in enumerate(lines, 1):
+                if not self.execute(line):
+                    raise CommandError(f"{path}:{number}: the script ends here")
+        finally:
+            self._scripts -= 1
+
+    @property
+    def exit_code(self) -> int:
+        """Of a session that nobody watches: 1 when a command failed, else 3 when the machine stopped the program."""
+        return 1 if self.failed else 3 if self.faults else 0
+
+    # -- moving the program ------------------------------------------------------------------------
+
+    def move(self, do: Callable[[], Stop]) -> None:
+        """Let the program run until it stops by itself, by Ctrl-C or at a breakpoint, and show where."""
+        with self._ctrl_c():
+            stop = do()
+        self.listed = self.disassembled = None
+        self.show(stop)
+        if isinstance(stop, Faulted):
+            self.faults += 1
+
+    def show(self, stop: Stop) -> None:
+        """Print where the program stands and why."""
+        self.write(render_stop(self, stop))
+
+    @contextlib.contextmanager
+    def _ctrl_c(self) -> Iterator[None]:
+        """While the program runs, Ctrl-C stops it and not the debugger."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, lambda *_: self.session.interrupt())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
