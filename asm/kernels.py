@@ -143,11 +143,18 @@ class KernelScope:
                     e.line = d.line
                     yield e
         top = dict.fromkeys(Space, 0)
+        endless: dict[Space, str] = {}  # a tile of which nobody knows where it ends
         for d, tile in shaped:
             if d.at is not None:
                 top[tile.space] = max(top[tile.space], tile.extent()[1])
+                if any(reg and not dim for dim, reg in zip(tile.dims, tile.dimregs or (), strict=False)):
+                    endless[tile.space] = d.name
         for d, tile in shaped:
             if d.at is None:
+                if (other := endless.get(tile.space)) is not None:
+                    why = f"tile {d.name!r} can't be placed after {other!r}, whose size is not known"
+                    help = f"give {d.name!r} an address with at=, or {other!r} a largest size"
+                    yield Mistake("A035", why, d.span, line=d.line, help=help)
                 low, _ = tile.extent()  # below 0 with a negative stride
                 tile = tile.with_base(-(-top[tile.space] // TILE_ALIGN) * TILE_ALIGN - low)
                 top[tile.space] = max(top[tile.space], tile.extent()[1])

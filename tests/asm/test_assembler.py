@@ -220,7 +220,7 @@ SOURCE = """
         .bound  C, 4096
         .tile   a, sram, bf16, [128, n<=4096]
         .tile   b, sram, f32, [4, 3], at=0x1000
-        .tile   c, acc, f32, [2, 2], reg=t0
+        .tile   c, acc, f32, [2, 2], at=0, reg=t0
         .tile   d, acc, f32, [x9, 8], at=0x8000, strides=[-8, 1]
         .sem    loaded
         .sem    ready, reg=s0
