@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm.program import PARAM_BYTES, Kernel, Param
+from sohu.asm import Kernel, Param
+from sohu.asm.program import PARAM_BYTES
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.tensor import Tensor
 from sohu.isa import DTYPES, SohuError, dtype_of

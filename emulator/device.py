@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm.program import Kernel, Program
+from sohu.asm import Kernel, Program
 from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
@@ -96,7 +96,7 @@ class Device:
             output=output,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
-        self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE)
+        self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 
-from sohu.asm.program import Line
+from sohu.asm import Line
 from sohu.isa import SohuError
 
 

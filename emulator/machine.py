@@ -18,12 +18,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm.program import Program
+from sohu.asm import Names, Program, format_inst
 from sohu.emulator.bind import Bound, resolve
 from sohu.emulator.errors import MachineError
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Frame, Halted, Issued, Op
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
 from sohu.isa import (
     INSTRUCTION_BYTES,
     NUM_SCALARS,
@@ -277,7 +277,7 @@ class Machine:
                 self._budget(0)
             while not self._may_issue(op):
                 if not self._execute_one():
-                    raise self.deadlock()
+                    raise Deadlock
             if self.schedule is not None:
                 self._engines_first()
             self._issue(op)
@@ -327,6 +327,9 @@ class Machine:
     def _stop(self, e: Exception, op: Op) -> NoReturn:
         """Raise the MachineError of an exception that `op` raised, and keep it as `fault`."""
         cause = None if isinstance(e, Fault) else e
+        self.halted = False  # an engine can fail after the sequencer has halted
+        if isinstance(e, Deadlock):
+            e = self._deadlock(op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -344,8 +347,6 @@ class Machine:
 
     def text(self, op: Op) -> str:
         """An instruction as assembly text."""
-        from sohu.asm import format_inst
-
         return "" if op.inst is None else format_inst(op.inst, op.pc, self.program)
 
     # -- engines -----------------------------------------------------------------------------------
@@ -430,9 +431,7 @@ class Machine:
             while self._execute_one():
                 pass
         if self._parked:
-            self.halted = False
-            op = self._code.op(self._index)
-            self._stop(self.deadlock(), op)
+            self._stop(Deadlock(), self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
 
@@ -452,7 +451,7 @@ class Machine:
         q = issued.op.queue
         assert q is not None
         if len(q.entries) >= q.depth:
-            raise self.deadlock()
+            raise Deadlock
         q.entries.append(issued)
         self._parked += 1
 
@@ -471,26 +470,29 @@ class Machine:
         """The sequencer stops."""
         self.halted = True
 
-    def deadlock(self) -> Fault:
-        """The fault of a machine in which nothing can move: who waits for what, and where."""
+    def _deadlock(self, op: Op) -> Fault:
+        """The fault of a machine in which nothing can move, the sequencer at `op`: who waits for what."""
         lines = ["nothing can run, and these wait:"]
-        op = self._code.op(self._index)
+        names = Names(self.program)
+
+        def unmet(op: Op, wait: Wait, value: int) -> str:
+            return f"for {names.semaphore(op.pc, wait.sem)} >= {value}, which is {self.sems[wait.sem]}"
+
         if op.queue is not None:
             lines.append(f"    sequencer at {self._place(op)}: for room in the queue of {op.queue.name}")
         elif op.wait is not None:
-            lines.append(f"    sequencer at {self._place(op)}: {self._unmet(op.wait, self._value(op.wait))}")
-        elif not self.halted:
+            lines.append(f"    sequencer at {self._place(op)}: {unmet(op, op.wait, self._value(op.wait))}")
+        else:
             lines.append(f"    sequencer at {self._place(op)}: for all queues to empty")
         for q in self.queues:
             if q.entries:
                 head = q.entries[0]
                 assert head.op.wait is not None
                 more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
-                lines.append(f"    {q.name} at {self._place(head.op)}: {self._unmet(head.op.wait, head.value)}{more}")
+                lines.append(
+                    f"    {q.name} at {self._place(head.op)}: {unmet(head.op, head.op.wait, head.value)}{more}"
+                )
         return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
-
-    def _unmet(self, wait: Wait, value: int) -> str:
-        return f"waits for s{wait.sem} >= {value}, it is {self.sems[wait.sem]}"
 
     def _place(self, op: Op) -> str:
         line = self.program.line_at(op.pc)
@@ -529,7 +531,7 @@ class Machine:
         while self._execute_one():
             pass
         if self._parked:
-            raise self.deadlock()
+            raise Deadlock
         if self.timer is not None:
             self.timer.drain()
 

@@ -99,17 +99,25 @@ class Hbm:
         return tuple(self._allocations)
 
     def allocate(
-        self, size: int, *, name: str = "", writable: bool = True, zero: bool = False, align: int = ALIGN
+        self,
+        size: int,
+        *,
+        name: str = "",
+        writable: bool = True,
+        zero: bool = False,
+        align: int = ALIGN,
+        guard: int = 0,
     ) -> Allocation:
         """A block of `size` bytes at the lowest address that has room.
 
-        `zero` clears it; otherwise it holds what its last owner left. Raises SohuError when nothing fits.
+        `zero` clears it; otherwise it holds what its last owner left. `guard` bytes on either side belong to
+        no block from then on. Raises SohuError when nothing fits.
         """
         need = max(-(-size // ALIGN) * ALIGN, ALIGN)
         for i, (start, end) in enumerate(self._free):
-            at = -(-start // align) * align
-            if at + need <= end:
-                rest = [(a, b) for a, b in ((start, at), (at + need, end)) if a < b]
+            at = -(-(start + guard) // align) * align
+            if at + need + guard <= end:
+                rest = [(a, b) for a, b in ((start, at - guard), (at + need + guard, end)) if a < b]
                 self._free[i : i + 1] = rest
                 break
         else:

@@ -49,6 +49,13 @@ class Halted(Exception):
     """The program has executed `halt`."""
 
 
+class Deadlock(Fault):
+    """Nothing can move. Who waits for what is said where it is caught, with the sequencer's place."""
+
+    def __init__(self) -> None:
+        super().__init__("deadlock", "nothing can run")
+
+
 class Frame:
     """One active hardware loop: indices of its body [start, end), and how many rounds are left."""
 
@@ -287,7 +294,7 @@ class Translator:
 
         def synchronized() -> int:
             if wait and not machine.reached(wait):
-                raise machine.deadlock()  # in program order, all that could run has run
+                raise Deadlock  # in program order, all that could run has run
             nxt = run()
             if signal:
                 machine.signal(signal)

@@ -1,0 +1,146 @@
+"""The semantics of every row, through the machine, against the plain reference; all dtypes a row takes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pytest
+from sohu.emulator import Device
+from sohu.isa import DTYPES, ROWS, DType, Row, Space, f32, i32
+from sohu.isa.operands import XF, XI, Data, X
+
+from tests.emulator.reference import CASES, Array, Case
+from tests.emulator.support import after_prologue, kernel, named
+
+WITHOUT_DATA = {r.mnemonic for r in ROWS if not r.data}
+# Rows with tiles that do no arithmetic; tests of the machine and of debug output run them.
+ELSEWHERE = {"sld", "dbg.printt"}
+
+_DEVICE = Device("small")
+
+
+def test_every_row_with_tiles_has_a_reference() -> None:
+    assert set(CASES) == {r.mnemonic for r in ROWS} - WITHOUT_DATA - ELSEWHERE
+
+
+def _dtype_choices(row: Row, case: Case) -> list[dict[str, DType]]:
+    """Each operand once in each of its dtypes, the others in their first: all pairs would be many."""
+    options = {o.name: sorted(k.dtypes, key=lambda d: d.code) for _, o, k in row.data}
+    uniform = {name for name, _ in options.items()} if any(k.view == "num" for _, _, k in row.data) else set()
+    out = []
+    for d in DTYPES.values():
+        choice = {name: d if d in mine else mine[0] for name, mine in options.items()}
+        nums = [choice[o.name] for _, o, k in row.data if k.view == "num"]
+        if uniform and len({n.is_float for n in nums}) > 1:
+            continue
+        if case.floats_only and not all(c.is_float for c in choice.values()):
+            continue
+        if choice not in out:
+            out.append(choice)
+    for name, mine in options.items():  # one operand differs from the others
+        for d in mine:
+            choice = {n: d if n == name else o[0] for n, o in options.items()}
+            nums = [choice[o.name] for _, o, k in row.data if k.view == "num"]
+            if len({n.is_float for n in nums}) <= 1 and not case.floats_only and choice not in out:
+                out.append(choice)
+    return out
+
+
+def _fill(shape: tuple[int, ...], dtype: DType, below: int, positive: bool, rng: np.random.Generator) -> Array:
+    if below:
+        return rng.integers(0, below, shape).astype(dtype.np)
+    if not dtype.is_float:
+        return rng.integers(1 if positive or dtype.name == "u8" else -50, 50, shape).astype(dtype.np)
+    x = rng.standard_normal(shape) * 2
+    return (np.abs(x) + 0.1 if positive else x).astype(dtype.np)
+
+
+def _round(exact: Any, dtype: DType) -> Any:
+    """A number rounded once to float32 and once to the stored dtype; integers wrap."""
+    if not dtype.is_float:
+        bits = 8 * dtype.itemsize
+        n = int(exact) % (1 << bits)
+        return n - (1 << bits) if dtype is i32 and n >> (bits - 1) else n
+    return float(np.array(np.float32(exact)).astype(dtype.np))
+
+
+def _tolerance(exact: float, case: Case, dtype: DType) -> float:
+    if not dtype.is_float or not math.isfinite(exact):
+        return 0.0
+    before = case.ulps * float(np.spacing(np.float32(abs(exact)))) + case.slack
+    if not before:
+        return 0.0
+    # an error before rounding can move the result to the neighbour
+    digits = {"f32": 24, "bf16": 8, "f16": 11}[dtype.name]
+    return before + (0 if dtype is f32 else 2.0 ** (math.frexp(exact)[1] - digits))
+
+
+def _operand(name: str, kind: Any, value: Any, setup: list[str]) -> tuple[str, Any]:
+    """Text of a scalar operand, and the number the reference gets."""
+    if isinstance(kind, (XI, X)) and isinstance(value, str):
+        letter, _, number = value.partition(":")
+        reg = 20 + len(setup)
+        setup.append(f"lf x{reg}, {number}" if letter == "f" else f"li x{reg}, {number}")
+        return f"x{reg}", float(number) if letter == "f" else int(number)
+    assert not isinstance(kind, XF)
+    return str(value), value
+
+
+CHECKS = [
+    pytest.param(name, case, choice, id=f"{name}-{i}-" + "-".join(d.name for d in choice.values()))
+    for name, cases in CASES.items()
+    for i, case in enumerate(cases)
+    for choice in _dtype_choices(ROWS[name], case)
+]
+
+
+@pytest.mark.parametrize(("name", "case", "dtypes"), CHECKS)
+def test_row_agrees_with_the_reference(name: str, case: Case, dtypes: dict[str, DType]) -> None:
+    row = ROWS[name]
+    rng = np.random.default_rng(crc32(name.encode()))
+    declarations, operands, setup = [], [], []
+    values: dict[str, Any] = {}
+    args: dict[str, Array] = {}
+    writes = {}
+    for o in row.operands:
+        kind = o.kind
+        if isinstance(kind, Data):
+            shape, dtype = case.shapes[o.name], dtypes[o.name]
+            values[o.name] = _fill(shape, dtype, case.small_ints.get(o.name, 0), case.positive, rng)
+            space = next(s for s in (Space.ACC, Space.SRAM, Space.HBM) if s in row.spaces(kind))
+            label = f"{o.name}_"
+            dims = ", ".join(map(str, shape))
+            if space is Space.HBM:
+                declarations.append(f".param {label}, inout, {dtype}, [{dims}]")
+                args[label] = values[o.name].copy()
+            else:
+                declarations.append(f".tile {label}, {space}, {dtype}, [{dims}]")
+            operands.append(label)
+            if kind.writes_data:
+                writes[o.name] = dtype
+        elif o.name in case.scalars:
+            text, values[o.name] = _operand(o.name, kind, case.scalars[o.name], setup)
+            operands.append(f"{o.name}={text}" if o.keyword else text)
+        else:
+            assert o.keyword, f"{name}: the case says nothing of operand {o.name}"
+            values[o.name] = o.default
+    declarations.sort(key=lambda d: ".tile" in d)
+    program = kernel("\n".join([*setup, f"{name} {', '.join(operands)}"]), "\n".join(declarations))
+    after_prologue(_DEVICE, program, args)
+    for n, v in values.items():
+        if isinstance(v, np.ndarray):
+            named(_DEVICE.machine, f"{n}_")[...] = v
+    _DEVICE.machine.run()
+    with np.errstate(all="ignore"):
+        exact = case.reference(values)
+        assert set(exact) == set(writes)
+        for n, dtype in writes.items():
+            got = named(_DEVICE.machine, f"{n}_")
+            for i in itertools.product(*map(range, got.shape)):
+                want = _round(exact[n][i], dtype)
+                have = got[i].item() if dtype is i32 else float(got[i])
+                assert have == want or abs(have - want) <= _tolerance(want, case, dtype), (n, i, have, want)
