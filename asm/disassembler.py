@@ -79,6 +79,9 @@ class _Disassembler:
         rodata = self.program.rodata
         for i, t in enumerate(tiles):
             if t.address != start + i * TILE_BYTES or rodata[i * TILE_BYTES :][:TILE_BYTES] != t.tile.pack():
+                for k, called in zip(self.names.kernels, self.names.tiles, strict=True):
+                    for lost in k.tiles:
+                        del called[lost.reg]
                 return 0
         return len(tiles)
 

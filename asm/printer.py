@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-from sohu.asm.program import Kernel, Program
+from sohu.asm.program import Program
 from sohu.asm.syntax import quote
 from sohu.isa import Inst, Label, format_sync
 from sohu.isa.operands import Kind, Sem, Str, T
@@ -18,18 +18,18 @@ class Names:
         self.program = program
         self.labels: dict[int, str] = {}  # by pc
         self.data: dict[int, str] = {}  # by image offset
-        self.kernels: list[Kernel] = []
+        self.kernels = [] if program is None else sorted(program.kernels.values(), key=lambda k: (k.entry, k.end))
+        # per kernel, by number of the register or semaphore
+        self.tiles: list[dict[int, str]] = [
+            {p.reg: p.name for p in k.params if p.is_tensor} | {t.reg: t.name for t in k.tiles} for k in self.kernels
+        ]
+        self.semaphores = [{reg: name for name, reg in k.semaphores.items()} for k in self.kernels]
         if program is None:
             return
         for symbol in program.symbols.values():
             (self.labels if symbol.section == "text" else self.data).setdefault(symbol.address, symbol.name)
-        self.kernels = sorted(program.kernels.values(), key=lambda k: (k.entry, k.end))
         for k in self.kernels:
             self.labels[k.entry] = k.name
-        self._tiles: list[dict[int, str]] = [
-            {p.reg: p.name for p in k.params if p.is_tensor} | {t.reg: t.name for t in k.tiles} for k in self.kernels
-        ]
-        self._sems = [{reg: name for name, reg in k.semaphores.items()} for k in self.kernels]
 
     def kernel(self, pc: int) -> int | None:
         """Index of the kernel whose code holds `pc`."""
@@ -39,12 +39,12 @@ class Names:
     def tile(self, pc: int, reg: int) -> str:
         """A tile register, as the code at `pc` calls it."""
         i = self.kernel(pc)
-        return f"t{reg}" if i is None else self._tiles[i].get(reg, f"t{reg}")
+        return f"t{reg}" if i is None else self.tiles[i].get(reg, f"t{reg}")
 
     def semaphore(self, pc: int, sem: int) -> str:
         """A semaphore, as the code at `pc` calls it."""
         i = self.kernel(pc)
-        return f"s{sem}" if i is None else self._sems[i].get(sem, f"s{sem}")
+        return f"s{sem}" if i is None else self.semaphores[i].get(sem, f"s{sem}")
 
     def string(self, offset: int) -> str:
         """Operand text for a string at an image offset: the string, or the offset where there is none."""
