@@ -57,7 +57,7 @@ def render(template: str, messages: Sequence[Message], *, add_generation_prompt:
     jinja2 = optional("jinja2")
     for message in messages:
         if not all(isinstance(message.get(key), str) for key in ("role", "content")):
-            raise ModelError(f"a chat message needs 'role' and 'content' as text, not {dict(message)!r}")
+            raise ModelError(f"a chat message needs 'role' and 'content' as text, not {dict(message)!r:.80}")
     if len(template) > _MAX_TEMPLATE:
         raise ModelError(
             f"the model's chat template has {len(template):,} characters; at most {_MAX_TEMPLATE:,} are run"
@@ -76,7 +76,7 @@ def render(template: str, messages: Sequence[Message], *, add_generation_prompt:
                 raise ModelError("the model's chat template runs away: it writes without end")
             parts.append(piece)
     except jinja2.TemplateError as error:
-        raise ModelError(f"the model's chat template refused: {error}") from error
+        raise ModelError(f"the model's chat template refused: {_line(error)}") from error
     except (
         ArithmeticError,
         LookupError,
@@ -86,5 +86,10 @@ def render(template: str, messages: Sequence[Message], *, add_generation_prompt:
         RecursionError,
         MemoryError,
     ) as error:
-        raise ModelError(f"the model's chat template failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"the model's chat template failed: {type(error).__name__}: {_line(error)}") from error
     return "".join(parts)
+
+
+def _line(error: Exception) -> str:
+    """What a template says, which may be anything, as part of one line."""
+    return " ".join(str(error).split())[:120]

@@ -281,7 +281,7 @@ def gguf_config(file: GgufFile) -> LlamaConfig:
     """The LlamaConfig of a GGUF file; ModelError for another architecture or a variant not built here."""
     arch = file.string("general.architecture")
     if arch != "llama":
-        raise file.error(f"the architecture is {arch!r}; only 'llama' is built here")
+        raise file.error(f"the architecture is {arch[:40]!r}; only 'llama' is built here")
     dim, heads = file.integer("llama.embedding_length"), file.integer("llama.attention.head_count")
     if not 1 <= heads <= dim:
         raise file.error(f"{heads} attention heads over a width of {dim}")
@@ -296,7 +296,7 @@ def gguf_config(file: GgufFile) -> LlamaConfig:
             raise file.error(f"metadata {key!r} is {value}; only {plain} is built here")
     scaling = file.string("llama.rope.scaling.type", "none")
     if scaling != "none":
-        raise file.error(f"RoPE scaling {scaling!r} is not built here")
+        raise file.error(f"RoPE scaling {scaling[:40]!r} is not built here")
     tokens = file.metadata.get("tokenizer.ggml.tokens")
     eos = file.token("eos")
     try:

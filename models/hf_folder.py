@@ -84,10 +84,10 @@ def hf_config(folder: Path) -> LlamaConfig:
     raw = read_json(path)
     kind = raw.get("model_type")
     if kind != "llama":
-        raise ModelError(f'model_type is {json.dumps(kind)}; only "llama" is built here', where=where)
+        raise ModelError(f'model_type is {json.dumps(kind)[:40]}; only "llama" is built here', where=where)
     act = raw.get("hidden_act", "silu")
     if act != "silu":
-        raise ModelError(f'hidden_act is {json.dumps(act)}; only "silu" is built here', where=where)
+        raise ModelError(f'hidden_act is {json.dumps(act)[:40]}; only "silu" is built here', where=where)
     for key in ("attention_bias", "mlp_bias", "quantization_config"):
         if raw.get(key):
             raise ModelError(f"{key} is set, which is not built here", where=where)
@@ -97,7 +97,7 @@ def hf_config(folder: Path) -> LlamaConfig:
         raise ModelError("rope_scaling is not an object", where=where)
     style = rope.get("rope_type", rope.get("type", "default"))
     if style != "default":
-        raise ModelError(f"RoPE scaling {json.dumps(style)} is not built here", where=where)
+        raise ModelError(f"RoPE scaling {json.dumps(style)[:40]} is not built here", where=where)
     dim, heads = _get(raw, "hidden_size", int, where), _get(raw, "num_attention_heads", int, where)
     if not 1 <= heads <= dim:
         raise ModelError(f"{heads} attention heads over a width of {dim}", where=where)

@@ -224,7 +224,7 @@ def gguf_tokenizer(file: GgufFile) -> Tokenizer:
     if model == "gpt2":
         name = file.string("tokenizer.ggml.pre", "gpt-2")
         if name not in _PRE:
-            raise file.error(f"pre-tokenizer {name!r} is not known (known: {', '.join(_PRE)})")
+            raise file.error(f"pre-tokenizer {name[:40]!r} is not known (known: {', '.join(_PRE)})")
         merges = _split_merges(file.strings("tokenizer.ggml.merges"), where)
         backend = _byte_level(pieces, merges, _PRE[name], where)
         to_bytes, prefix = _byte_level_bytes, False
@@ -235,7 +235,7 @@ def gguf_tokenizer(file: GgufFile) -> Tokenizer:
         backend = _sentencepiece(pieces, scores, unknown, prefix, where)
         to_bytes = _sentencepiece_bytes
     else:
-        raise file.error(f"tokenizer model {model!r} is not known (known: gpt2, llama)")
+        raise file.error(f"tokenizer model {model[:40]!r} is not known (known: gpt2, llama)")
     _add_tokens(backend, pieces, kinds)
     bos, eos = file.token("bos"), file.token("eos")
     for token in (bos, eos):

@@ -142,6 +142,7 @@ def test_a_template_sees_the_models_tokens(tiny_tokenizer: Tokenizer) -> None:
     ("template", "message"),
     [
         ("{{ raise_exception('roles must alternate') }}", "refused: roles must alternate"),
+        ("{{ raise_exception('two\nlines' ~ range(99) | join) }}", "refused: two lines0123"),
         ("{% for", "refused: unexpected 'end of template'"),
         ("{{ messages[9].content }}", "refused: list object has no element 9"),
         ("{{ messages.append(1) }}", "refused: .*append.* is unsafe"),
@@ -162,6 +163,7 @@ def test_a_bad_template_is_one_line(template: str, message: str) -> None:
     with pytest.raises(ModelError, match=message) as raised:
         render(template, USER, add_generation_prompt=True)
     assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 200
 
 
 def test_a_template_can_do_arithmetic_and_json() -> None:
