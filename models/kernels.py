@@ -9,7 +9,6 @@ what stays on the chip in between is float32. ROUNDED names these points for the
 from __future__ import annotations
 
 import numpy as np
-
 from sohu.dsl import (
     DTypeVar,
     In,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sohu.dsl import CompileError, Kernel
 from sohu.dsl.kernels.lookup import embedding
 from sohu.dsl.kernels.rotary import rope_tables

@@ -13,9 +13,10 @@ from sohu.models.llama import LlamaOnChip
 from sohu.models.weights import F32
 
 TEXT = (
-    "The history of the transformer begins with attention. In 2017 a network was proposed that dispenses with recurrence "
-    "entirely, and relies on a mechanism that draws global dependencies between input and output. Since then, models have "
-    "grown from millions to hundreds of billions of parameters, and chips are built only to run them, quickly and cheaply."
+    "The history of the transformer begins with attention. In 2017 a network was proposed that dispenses with "
+    "recurrence entirely, and relies on a mechanism that draws global dependencies between input and output. Since "
+    "then, models have grown from millions to hundreds of billions of parameters, and chips are built only to run "
+    "them, quickly and cheaply."
 )
 
 
