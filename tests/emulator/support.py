@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from sohu.isa import Fault
 Array = NDArray[Any]
 
 
+@functools.cache
 def kernel(body: str, declarations: str = "") -> Program:
     """A program with one kernel `k`."""
     return assemble(f" .kernel k\n{declarations}\n{body}\n halt\n", "k.s")
