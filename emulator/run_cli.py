@@ -7,8 +7,10 @@ Exit codes: 0 the kernel ran to its end; 1 a file or an argument is wrong; 2 the
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from math import prod
@@ -25,6 +27,7 @@ from sohu.isa import SohuError, bf16
 
 # NumPy stores dtypes that are not its own as bytes without meaning
 _OPAQUE = np.dtype("V2")
+_LONGEST_HEADER = 10_000
 
 _EPILOG = """\
 examples:
@@ -180,29 +183,46 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     try:
         with path.open("rb") as file:
-            return _read_npy(file)
+            shape, fortran, dtype = _read_header(file)
+            count = prod(shape)
+            left = os.fstat(file.fileno()).st_size - file.tell()
+            if count * dtype.itemsize != left:
+                raise ValueError(f"shape {list(shape)} of {dtype} wants {count * dtype.itemsize} bytes, it has {left}")
+            array = np.fromfile(file, dtype, count)
     except OSError as e:
         raise SohuError(f"cannot read {path}: {e.strerror or e}") from None
-    except (ValueError, EOFError) as e:
+    except ValueError as e:
         raise SohuError(f"{path} is no .npy file: {e}", help="write it with numpy.save") from None
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-def _read_npy(file: BinaryIO) -> NDArray[Any]:
-    version = npy.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"format version {version[0]}.{version[1]} is not supported")
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype; raises ValueError. NumPy's own reader lets other exceptions of its parser out.
+
+    Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    """
+    start = file.read(8)
+    if start[:6] != b"\x93NUMPY" or start[6:] not in (b"\1\0", b"\2\0"):
+        raise ValueError("it does not begin like one")
+    width = 2 if start[6] == 1 else 4
+    size = int.from_bytes(file.read(width), "little")
+    text = file.read(min(size, _LONGEST_HEADER))
+    try:
+        header = ast.literal_eval(text.decode("ascii"))
+        descr, fortran, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
+    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError("its header is damaged") from None
+    if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?[?biufcSUVO]\d{0,3}", descr):
+        raise ValueError(f"dtype {descr!r:.40} is not supported")
+    if not isinstance(shape, tuple) or not all(type(d) is int and 0 <= d < 1 << 48 for d in shape) or len(shape) > 32:
+        raise ValueError(f"{shape!r:.40} is no shape")
+    try:
+        dtype = np.dtype(descr)
+    except TypeError:
+        raise ValueError(f"dtype {descr!r} is not known") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
-    if any(d < 0 for d in shape):
-        raise ValueError(f"shape {list(shape)}")
-    count = prod(shape)
-    left = os.fstat(file.fileno()).st_size - file.tell()
-    if count * dtype.itemsize != left:
-        raise ValueError(f"shape {list(shape)} of {dtype} wants {count * dtype.itemsize} bytes, it has {left}")
-    array = np.fromfile(file, dtype, count)
-    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
+    return shape, bool(fortran), dtype
 
 
 # -- results -------------------------------------------------------------------------------------------

@@ -95,9 +95,7 @@ def _matmul(v: Values) -> Array:
     out = np.empty(acc.shape, object)
     for i in indices(acc.shape):
         *lead, m, n = i
-        out[i] = math.fsum(
-            at(a, (*lead, m, k)) * at(b, (*lead, k, n)) for k in range(a.shape[-1])
-        )
+        out[i] = math.fsum(at(a, (*lead, m, k)) * at(b, (*lead, k, n)) for k in range(a.shape[-1]))
     return out
 
 
@@ -133,7 +131,7 @@ def _argmax(line: list[Any]) -> int:
 
 
 def _vosm(v: Values) -> dict[str, Array]:
-    p, m, l, o = (np.empty(v[n].shape, object) for n in "pmlo")
+    p, m, total, o = (np.empty(v[n].shape, object) for n in "pmlo")
     s, scale, qpos, kpos = v["s"], v["scale"], v["qpos"], v["kpos"]
     for *lead, r in indices(s.shape[:-1]):
         row = (*lead, r)
@@ -149,10 +147,10 @@ def _vosm(v: Values) -> dict[str, Array]:
         for c, w in enumerate(weights):
             p[(*row, c)] = w
         m[(*row, 0)] = new
-        l[(*row, 0)] = float(v["l"][(*row, 0)]) * alpha + math.fsum(weights)
+        total[(*row, 0)] = float(v["l"][(*row, 0)]) * alpha + math.fsum(weights)
         for d in range(o.shape[-1]):
             o[(*row, d)] = float(v["o"][(*row, d)]) * alpha
-    return {"p": p, "m": m, "l": l, "o": o}
+    return {"p": p, "m": m, "l": total, "o": o}
 
 
 def _vrms(v: Values) -> dict[str, Array]:
@@ -180,6 +178,14 @@ def _truncate(x: float) -> int:
     if math.isnan(x):
         return 0
     return max(-(2**31), min(2**31 - 1, math.trunc(x) if math.isfinite(x) else int(math.copysign(2**40, x))))
+
+
+def _select(cond: Any, a: Any, b: Any) -> Any:
+    return a if cond != 0 else b
+
+
+def _sum(line: list[Any]) -> Any:
+    return math.fsum(line) if isinstance(line[0], float) else sum(line)
 
 
 def _broadcast(**extra: tuple[int, ...]) -> Shapes:
@@ -214,7 +220,7 @@ CASES: dict[str, list[Case]] = {
     "vmov": [Case(UNARY, each(_copy, "src"))],
     "vfill": [Case({"dst": (3, 5)}, each(_copy, "value"), {"value": -1.5}, floats_only=True)],
     "viota": [
-        Case({"dst": (2, 3, 5)}, lambda v: {"dst": np.array([[[7 + c for c in range(5)]] * 3] * 2, object)}, {"start": 7})
+        Case({"dst": (2, 3, 5)}, lambda _: {"dst": np.array([[[7, 8, 9, 10, 11]] * 3] * 2, object)}, {"start": 7})
     ],
     "vneg": [Case(UNARY, each(lambda x: -x, "src"))],
     "vabs": [Case(UNARY, each(abs, "src"))],
@@ -235,9 +241,7 @@ CASES: dict[str, list[Case]] = {
     "vlt": [Case(_broadcast(), each(lambda a, b: int(a < b), "a", "b"))],
     "vle": [Case(_broadcast(), each(lambda a, b: int(a <= b), "a", "b"))],
     "veq": [Case(_broadcast(), each(lambda a, b: int(a == b), "a", "b"))],
-    "vsel": [
-        Case(_broadcast(cond=(3, 1)), each(lambda c, a, b: a if c != 0 else b, "cond", "a", "b"), small_ints={"cond": 2})
-    ],
+    "vsel": [Case(_broadcast(cond=(3, 1)), each(_select, "cond", "a", "b"), small_ints={"cond": 2})],
     "vadds": [Case(ONE, each(lambda a, x: a + x, "a", "value"), {"value": 3.0})],
     "vmuls": [Case(ONE, each(lambda a, x: a * x, "a", "value"), {"value": -2.0})],
     "vrsubs": [Case(ONE, each(lambda a, x: x - a, "a", "value"), {"value": 3.0})],
@@ -245,11 +249,11 @@ CASES: dict[str, list[Case]] = {
     "vdivs": [Case(ONE, each(lambda a, x: a / x, "a", "value"), {"value": 3.0})],
     "vmaxs": [Case(ONE, each(max, "a", "value"), {"value": 1.0})],
     "vmins": [Case(ONE, each(min, "a", "value"), {"value": 1.0})],
-    "vsum.row": [Case(ROWWISE, along(lambda x: math.fsum(x) if isinstance(x[0], float) else sum(x), -1), slack=1e-5)],
+    "vsum.row": [Case(ROWWISE, along(_sum, -1), slack=1e-5)],
     "vmax.row": [Case(ROWWISE, along(max, -1))],
     "vmin.row": [Case(ROWWISE, along(min, -1))],
     "vargmax.row": [Case(ROWWISE, along(_argmax, -1))],
-    "vsum.col": [Case(COLWISE, along(lambda x: math.fsum(x) if isinstance(x[0], float) else sum(x), -2), slack=1e-5)],
+    "vsum.col": [Case(COLWISE, along(_sum, -2), slack=1e-5)],
     "vmax.col": [Case(COLWISE, along(max, -2))],
     "vmin.col": [Case(COLWISE, along(min, -2))],
     "vosm": [

@@ -97,7 +97,7 @@ def test_zeros_are_zero_also_in_memory_used_before(device: Device) -> None:
 
 @pytest.mark.parametrize("shape", [(), (1, 2, 3, 4, 5), (-1,), (1 << 32,)])
 def test_shapes_that_no_tile_has(device: Device, shape: tuple[int, ...]) -> None:
-    with pytest.raises(SohuError, match="dimensions|no shape"):
+    with pytest.raises(SohuError, match=r"dimensions|no shape"):
         device.empty(shape, f32)
 
 
@@ -108,7 +108,9 @@ def test_dtypes_that_the_chip_lacks(device: Device) -> None:
 
 
 def test_a_full_memory_says_so(device: Device) -> None:
-    with pytest.raises(SohuError, match=r"HBM has no room for 2,147,483,648 bytes: big; 1,0\d\d,\d\d\d,\d\d\d are free"):
+    with pytest.raises(
+        SohuError, match=r"HBM has no room for 2,147,483,648 bytes: big; 1,0\d\d,\d\d\d,\d\d\d are free"
+    ):
         device.empty((1 << 29,), f32, "big")
 
 
@@ -131,7 +133,7 @@ def test_a_freed_tensor_cannot_be_read(device: Device) -> None:
     t.free()
     t.free()
     assert not t.live
-    with pytest.raises(SohuError, match="tensor t .* has been freed"):
+    with pytest.raises(SohuError, match=r"tensor t .* has been freed"):
         t.numpy()
 
 
@@ -198,7 +200,8 @@ READ_ONLY = np.zeros(5, np.float32)
 READ_ONLY.flags.writeable = False
 
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
-    ("dtype", {"x": np.zeros((3, 5))}, "argument x of kernel k: dtype float64, wants dtype f32", "x.astype(np.float32)"),
+    ("dtype", {"x": np.zeros((3, 5))}, "argument x of kernel k: dtype float64, wants dtype f32",
+     "x.astype(np.float32)"),
     ("bf16", {"x": np.zeros((3, 5), ml_dtypes.bfloat16)}, "dtype bfloat16, wants dtype f32", ""),
     ("list", {"x": [[1.0]]}, "argument x of kernel k: [[1.0]] (list), wants in f32[R, C]", "give a NumPy array"),
     ("rank", {"x": np.zeros(5, np.float32)}, "shape [5] of rank 1, wants rank 2: [R, C]", ""),
@@ -218,9 +221,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "message", "help"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
-def test_wrong_arguments(
-    device: Device, program: Program, changes: dict[str, Any], message: str, help: str
-) -> None:
+def test_wrong_arguments(device: Device, program: Program, changes: dict[str, Any], message: str, help: str) -> None:
     used = len(device.hbm.allocations)
     with pytest.raises(ArgumentError) as e:
         device.launch(program, "k", good(**changes))
@@ -238,7 +239,7 @@ def test_a_wrong_number_of_arguments(device: Device, program: Program, count: in
 
 @pytest.mark.parametrize("args", ["x", 5, np.zeros(3)])
 def test_arguments_that_are_no_list(device: Device, program: Program, args: Any) -> None:
-    with pytest.raises(ArgumentError, match="give a dict|a list in order|arguments"):
+    with pytest.raises(ArgumentError, match=r"arguments of kernel k|takes 4 arguments"):
         device.launch(program, "k", args)
 
 

@@ -195,7 +195,14 @@ def test_sld_reads_integers_and_the_bits_of_floats() -> None:
 def test_what_a_program_prints_reaches_the_host() -> None:
     lines: list[str] = []
     device = Device("small", output=lines.append)
-    body = 'li x5, 42\n vfill a, 1.5\n dbg.print "x5 = ", x5\n dbg.printt "a = ", a\n dbg.mark "here"\n dbg.assert x5, "no"'
+    body = """
+        li x5, 42
+        vfill a, 1.5
+        dbg.print "x5 = ", x5
+        dbg.printt "a = ", a
+        dbg.mark "here"
+        dbg.assert x5, "no"
+    """
     run(body, ".tile a, sram, bf16, [2]", device=device)
     assert lines == ["x5 = 42", "a = [1.5 1.5]"]
 

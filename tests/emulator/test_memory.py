@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import numpy as np
@@ -32,7 +33,7 @@ def test_allocations_never_overlap_and_are_all_found(steps: list[tuple[int, int,
             hbm.free(live.pop(len(live) // 2))
     live.sort(key=lambda b: b.start)
     assert list(hbm.allocations) == live
-    for a, b in zip(live, live[1:], strict=False):
+    for a, b in pairwise(live):
         assert a.end <= b.start
     for b in live:
         if b.end > b.start:

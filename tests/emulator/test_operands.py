@@ -127,9 +127,13 @@ def test_an_output_may_be_an_input(body: str, inputs: str, reference: Any, dtype
 
 
 def test_online_softmax_writes_its_weights_over_the_scores() -> None:
-    decl = ".tile p, sram, f32, [4, 5]\n.tile m, sram, f32, [4, 1]\n.tile l, sram, f32, [4, 1]\n.tile o, sram, f32, [4, 3]"
+    decl = (
+        ".tile p, sram, f32, [4, 5]\n.tile m, sram, f32, [4, 1]\n.tile l, sram, f32, [4, 1]\n.tile o, sram, f32, [4, 3]"
+    )
     s = random_floats((4, 5))
-    get = vpu("lf x5, 1.0\n vosm p, p, m, l, o, x5, x0, x0", decl, p=s, m=np.full((4, 1), -np.inf), o=random_floats((4, 3)))
+    get = vpu(
+        "lf x5, 1.0\n vosm p, p, m, l, o, x5, x0, x0", decl, p=s, m=np.full((4, 1), -np.inf), o=random_floats((4, 3))
+    )
     e = np.exp(s - s.max(1, keepdims=True))
     np.testing.assert_allclose(get("p"), e, rtol=1e-6)
     np.testing.assert_allclose(get("l"), e.sum(1, keepdims=True), rtol=1e-6)
@@ -210,7 +214,9 @@ def test_the_same_instruction_follows_its_registers() -> None:
 
 def test_memory_freed_and_given_to_another_tensor_is_seen_anew() -> None:
     device = Device("small")
-    program = kernel("dma.load a, h\n dma.store o, a", ".param h, in, f32, [N]\n.param o, out, f32, [N]\n.tile a, sram, f32, [8]")
+    program = kernel(
+        "dma.load a, h\n dma.store o, a", ".param h, in, f32, [N]\n.param o, out, f32, [N]\n.tile a, sram, f32, [8]"
+    )
     out = device.empty((8,), f32)
     for value in range(3):
         x = device.tensor(np.full(8, value, np.float32))
