@@ -40,6 +40,8 @@ def bad_tile(tile: Tile) -> str:
     low, high = tile.extent()
     if low < 0 or high > 1 << 64:
         return "it reaches outside the 64-bit address space"
+    if any(not -(1 << 63) <= s < 1 << 63 for s in tile.strides):
+        return "its strides do not fit 64 bits"
     return ""
 
 
@@ -156,11 +158,13 @@ class KernelScope:
                     help = f"give {d.name!r} an address with at=, or {other!r} a largest size"
                     yield Mistake("A035", why, d.span, line=d.line, help=help)
                 low, _ = tile.extent()  # below 0 with a negative stride
-                tile = tile.with_base(-(-top[tile.space] // TILE_ALIGN) * TILE_ALIGN - low)
+                base = -(-top[tile.space] // TILE_ALIGN) * TILE_ALIGN - low
+                tile = Tile(tile.space, tile.dtype, base, tile.dims, tile.strides, tile.dimregs)
                 top[tile.space] = max(top[tile.space], tile.extent()[1])
             if why := bad_tile(tile):
                 yield Mistake("A035", f"tile {d.name!r}: {why}", d.span, line=d.line)
-            self.tiles.append((d.name, d.reg or 0, tile))
+            else:
+                self.tiles.append((d.name, d.reg or 0, tile))
 
 
 def _shape(d: DeclaredTile, dtype: DType, size: SizeReader) -> Tile:

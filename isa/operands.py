@@ -53,7 +53,7 @@ def f32_bits(value: float) -> int:
     if value != value:
         return CANONICAL_NAN
     try:
-        return int.from_bytes(struct.pack("<f", value), "little")
+        return int.from_bytes(struct.pack("<f", float(value)), "little")
     except OverflowError:
         return 0x7F800000 if value > 0 else 0xFF800000
 

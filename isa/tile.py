@@ -182,22 +182,14 @@ class Tile:
             raise Fault("operand", f"axis {axis} of a tile of rank {self.rank}")
 
     def pack(self) -> bytes:
-        """The 64 bytes of the descriptor."""
-        pad = MAX_RANK - self.rank
+        """The 64 bytes of the descriptor; raises Fault (operand) when a field does not fit."""
+        zeros = (0,) * (MAX_RANK - self.rank)
         regs = self.dimregs or (0,) * self.rank
-        return _LAYOUT.pack(
-            self.base,
-            self.space,
-            self.dtype.code,
-            self.rank,
-            0,
-            *regs,
-            *(0,) * pad,
-            *self.dims,
-            *(0,) * pad,
-            *self.strides,
-            *(0,) * pad,
-        )
+        head = (self.base, self.space, self.dtype.code, self.rank, 0)
+        try:
+            return _LAYOUT.pack(*head, *regs, *zeros, *self.dims, *zeros, *self.strides, *zeros)
+        except struct.error:
+            raise Fault("operand", f"{self!r} does not fit a descriptor") from None
 
     @staticmethod
     def unpack(data: bytes | memoryview) -> Tile:

@@ -125,6 +125,8 @@ CASES = [
     Case("A034", ".kernel k\n" + "".join(f".param p{i}, i64\n" for i in range(22)), "p21", "no scalar register"),
     Case("A035", ".kernel k\n.tile a, sram, f32, [4, x7]", "x7", "how much room", "x7<=4096"),
     Case("A035", ".kernel k\n.tile a, sram, f32, [4, x7], at=0", "x7", "how much room", "x7<=4096"),
+    Case("A035", ".kernel k\n.tile a, sram, u8, [0, 1<<31, 1<<31, 1<<31]", "a", "its strides do not fit 64 bits"),
+    Case("A035", ".kernel k\n.tile a, sram, u8, [1<<31, 1<<31, 1<<31]", "a", "outside the 64-bit address space"),
     Case("A035", ".kernel k\n.tile a, hbm, f32, [4, 4]", ".tile", "owns no HBM"),
     Case("A035", ".kernel k\n.tile a, sram, f32, [4, 4], at=2", "a", "no multiple of 4"),
     Case("A035", ".kernel k\n.tile a, sram, f32, [4], at=0, strides=[-1]", "a", "outside the 64-bit address space"),
