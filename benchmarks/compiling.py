@@ -1,0 +1,58 @@
+"""Seconds from a kernel's Python to its binary, for every kernel of the library and of the Llama."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import Table, interleaved
+from sohu.dsl import Kernel
+from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
+from sohu.isa import bf16, f32, i32
+from sohu.models import kernels as llama
+
+
+def _like(*shape: int) -> np.ndarray[Any, Any]:
+    return np.zeros(shape, np.float32)
+
+
+# kernel -> arguments, and bounds for the dimensions that these do not say
+KERNELS: list[tuple[Kernel, tuple[Any, ...], dict[str, int]]] = [
+    (matmul.matmul, (_like(300, 700), _like(700, 500)), {}),
+    (matmul.linear, (_like(64, 576), _like(1536, 576)), {}),
+    (softmax.softmax, (_like(300, 700),), {}),
+    (norm.rmsnorm, (_like(64, 576), _like(576)), {}),
+    (rotary.rope, (_like(64, 9, 64), _like(512, 32), _like(512, 32)), {}),
+    (attention.cache_append, (_like(64, 3, 64), _like(3, 512, 64)), {}),
+    (attention.attention, (_like(64, 3, 3, 64), _like(3, 512, 64), _like(3, 512, 64)), {}),
+    (mlp.gated_mlp, (_like(64, 576), *[_like(1536, 576)] * 3), {}),
+    (lookup.embedding, (np.zeros(64, np.int32), _like(1000, 576)), {}),
+    (lookup.argmax, (_like(4, 49152),), {}),
+    (llama.attention_block, (bf16,), {"C": 576, "H": 3, "G": 3, "D": 64, "E": 32}),
+    (llama.mlp_block, (bf16,), {"C": 576}),
+    (llama.logits, (bf16,), {"C": 576}),
+    (llama.next_token, (bf16,), {"C": 576}),
+]
+
+
+def run(*, quick: bool) -> Iterator[Table]:
+    """One table: a row for each kernel."""
+    table = Table("compiling a kernel: Python -> IR -> assembly -> ELF", ["ms", "instructions"])
+
+    def compiling(kernel: Kernel, args: tuple[Any, ...], bounds: dict[str, int]) -> Any:
+        def once() -> int:
+            kernel.compiled.clear()
+            compiled = kernel.compile(*args, bounds=bounds)
+            lengths[kernel.name] = len(compiled.program)
+            return len(compiled.elf)
+
+        return once
+
+    lengths: dict[str, int] = {}
+    entries = KERNELS[:2] if quick else KERNELS
+    seconds = interleaved({k.name: compiling(k, args, bounds) for k, args, bounds in entries}, 1 if quick else 5)
+    for name, median in seconds.items():
+        table.add(name, median * 1e3, lengths[name])
+    yield table
