@@ -272,6 +272,8 @@ def instruction(
             raise bad(f"flow {flow.value} and its label operand do not go together")
         if sum(o.kind.writes for o in operands) > 1:
             raise bad("writes more than one register")
+        if engine.is_async and any(o.kind.writes for o in operands):
+            raise bad(f"the {engine.value} engine cannot write a register: only the sequencer can")
         for _, o, k in data:
             if k.spaces is not None and not k.spaces <= REACHES[engine]:
                 names = ", ".join(str(s) for s in sorted(k.spaces - REACHES[engine]))

@@ -306,7 +306,9 @@ class Data(T):
     """A tile whose elements the instruction reads or writes: In, Out or InOut.
 
     dtypes: the set it accepts. shape: a pattern of sohu.isa.shapes. spaces: None for all that the
-    engine reaches. With several outputs, all input views stay valid until the semantics returns.
+    engine reaches. With several outputs, all input views stay valid until the semantics returns. An
+    input may be the very same tile as an output (and must then work in place); the executor copies
+    inputs that overlap outputs in any other way.
     """
 
     reads_data = False

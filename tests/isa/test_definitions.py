@@ -95,6 +95,7 @@ def loose_leading(dst: InOut(F32, "...? R")):  # type: ignore[valid-type,no-unty
         (too_full, {}, "uses 128 bits; 12 of 128 must stay reserved"),
         (default_that_does_not_fit, {}, "default of a: immediate must be 0..3, not 4"),
         (two_results, {}, "writes more than one register"),
+        (good, {"engine": Engine.VPU, "cost": free}, "the VPU engine cannot write a register"),
         (with_label, {}, "flow next and its label operand do not go together"),
         (good, {"flow": Flow.BRANCH}, "flow branch and its label operand do not go together"),
         (unreachable, {"engine": Engine.DMA, "cost": free}, "operand dst: the DMA engine does not reach acc"),
