@@ -26,8 +26,9 @@ def main() -> int:
     for library in LIBRARIES:  # they look here once, when NumPy is imported
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
 
-    from benchmarks import compiling, instructions, machine, model
     from sohu.isa import SohuError
+
+    from benchmarks import compiling, instructions, machine, model
 
     benchmarks = {"instructions": instructions, "compile": compiling, "model": model}
     facts = machine.facts(threads)

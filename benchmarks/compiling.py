@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from benchmarks.measure import Table, interleaved
 from sohu.dsl import Kernel
 from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
-from sohu.isa import bf16, f32, i32
+from sohu.isa import bf16
 from sohu.models import kernels as llama
+
+from benchmarks.measure import Table, interleaved
 
 
 def _like(*shape: int) -> np.ndarray[Any, Any]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from benchmarks.measure import Table, interleaved
 from sohu.asm import Program, assemble
 from sohu.emulator import Device
+
+from benchmarks.measure import Table, interleaved
 
 UNROLLED = 32  # instructions of a loop's body, so that the loop's own cost does not show
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-
-from benchmarks.measure import Table, interleaved
 from sohu.isa import bf16, f32
 from sohu.models import Checkpoint, LlamaConfig, load, reference
 from sohu.models.llama import LlamaOnChip, Stats
 from sohu.models.weights import assemble
+
+from benchmarks.measure import Table, interleaved
 
 PREFILL = 64  # tokens of the prompt
 DECODE = 8  # tokens timed together, after it

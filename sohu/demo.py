@@ -121,7 +121,9 @@ class Demo:
         x = np.load(self.folder / "x.npy")
         y, want = kernel(x), getattr(module, f"{kernel.name}_reference")(x)
         machine = default_device().machine
-        self.console.print(f"{machine.instructions} instructions; largest difference to NumPy {abs(y - want).max():.2g}")
+        self.console.print(
+            f"{machine.instructions} instructions; largest difference to NumPy {abs(y - want).max():.2g}"
+        )
 
     def debug(self, module: ModuleType, kernel: Kernel) -> None:
         """A scripted debugger session that stops inside the kernel, on a line of Python."""
@@ -141,7 +143,9 @@ class Demo:
         from sohu.models.chat import Answer, Conversation
         from sohu.models.llama import LlamaOnChip
 
-        self.title("A language model", "SmolLM2-135M-Instruct: every tensor operation is a kernel on the emulated chip.")
+        self.title(
+            "A language model", "SmolLM2-135M-Instruct: every tensor operation is a kernel on the emulated chip."
+        )
         pretrained = load("smollm2")  # shows its own progress
         tokenizer = pretrained.tokenizer
         with working("copying 135 million weights to the chip, compiling the kernels"):
