@@ -25,7 +25,7 @@ CODES = {
     "A023": "a numeric label that is not there",
     "A024": "an expression that has no value here",
     "A025": "arithmetic that fails",
-    "A030": "a directive outside a kernel, or not closed",
+    "A030": "a directive outside a kernel",
     "A031": "a declaration after the kernel's first instruction",
     "A032": "an unknown dtype, memory or direction",
     "A033": "bad dimensions or strides",
