@@ -27,8 +27,9 @@ class Breakpoint:
 def resolve(session: Session, where: str) -> tuple[int, ...]:
     """The pcs of a place; raises CommandError that suggests what may have been meant.
 
-    A kernel's name means the first instruction after its prologue. A line without code means the next one
-    that has some. A line's code can begin at several pcs: where it was copied, or lies in several blocks.
+    A kernel's name, or its first line, means the first instruction after its prologue. A line without code
+    means the next one that has some. A line's code can begin at several pcs: where it was copied, or lies in
+    several blocks.
     """
     where = where.strip()
     if not where:
@@ -81,7 +82,8 @@ def _line(session: Session, files: list[str], number: int) -> tuple[int, ...]:
         raise CommandError(
             f"{name} has no code at line {number} or after it", help=f"its last line with code is {last}"
         )
-    return tuple(sorted(pcs))
+    bodies = {k.entry: session.symbols.body(k) for k in session.program.kernels.values()}
+    return tuple(sorted({bodies.get(pc, pc) for pc in pcs}))
 
 
 def describe(session: Session, b: Breakpoint) -> str:

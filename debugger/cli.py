@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SohuError as e:
         print(Style.of(sys.stderr).safe(f"sohu-dbg: {e}"), file=sys.stderr)
         return COMMAND_FAILED
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
         with suppress(OSError):

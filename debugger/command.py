@@ -95,9 +95,6 @@ class Commands:
         """The same for a second word."""
         subs = self.subcommands(name)
         found = [n for n in subs if n.startswith(word)]
-        for alias, made in ((a, c) for c in subs.values() for a in c.aliases):
-            if alias == f"{name} {word}":
-                return made
         return subs[word] if word in subs else subs[pick(word, found, list(subs), f"{name} command")]
 
 

@@ -85,19 +85,24 @@ def render_stop(shell: Shell, stop: Stop) -> str:
     """All that is said when the program stops."""
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
+    title, *more = _title(shell, stop).split("\n")
+    out = position(shell)
+    if title:
+        right = counters(shell)
+        gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
+        out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     if isinstance(stop, Faulted):
-        head, *rest = str(stop.error).split("\n")
-        return "\n".join([shell.style.paint("error", head), *rest])
-    title = _title(shell, stop)
-    if not title:
-        return "\n".join(position(shell))
-    right = counters(shell)
-    gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
-    return "\n".join([title + " " * gap + shell.style.paint("dim", right), *position(shell)])
+        out += [f"  {line}" for line in more]
+        out += [f"  help: {stop.error.help}"] if stop.error.help else []
+    return "\n".join(out)
 
 
 def _title(shell: Shell, stop: Stop) -> str:
     paint = shell.style.paint
+    if isinstance(stop, Faulted):
+        operand = f"operand {stop.error.operand}: " if stop.error.operand else ""
+        first, *more = f"error[{stop.error.category}]: {operand}{stop.error.message}".split("\n")
+        return "\n".join([paint("error", first), *more])
     where = place_name(shell, stop.pc)
     at = f" in {paint('name', where)}" if where else ""
     if isinstance(stop, BreakpointHit):

@@ -137,18 +137,24 @@ class _Parser:
     def level(self, n: int) -> Value:
         if n == len(_LEVELS):
             return self.unary()
+        if n == 0:
+            self.deeper()
         left = self.level(n + 1)
         while (op := self.take(*_LEVELS[n])) is not None:
             right = self.level(n + 1)
             left = self.computed(_LEVELS[n][op.text](_operand(left), _operand(right)))
+        self.depth -= n == 0
         return left
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error("this nests too deeply")
 
     def unary(self) -> Value:
         if self.take("-") is None:
             return self.postfix()
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.error("this nests too deeply")
+        self.deeper()
         value = self.computed(-_operand(self.unary()))
         self.depth -= 1
         return value
@@ -169,10 +175,7 @@ class _Parser:
             if not isinstance(value.data, np.ndarray):
                 raise self.error("only a tile can be sliced", at)
             index = self.index()
-            data = value.data[index]
-            if not isinstance(data, np.ndarray):
-                data = np.asarray(data)
-            value = Value(data, value.dtype)
+            value = Value(np.asarray(value.data[index]), value.dtype)
         return value
 
     def index(self) -> tuple[Any, ...]:
@@ -204,6 +207,8 @@ class _Parser:
     def integer(self) -> int:
         at = self.peek.at
         value = self.level(0).data
+        if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu":
+            value = int(value)
         if not isinstance(value, int):
             raise self.error("an index is an integer", at)
         return value
@@ -221,12 +226,8 @@ class _Parser:
             return self.lookup(token.text)
         self.at -= 1
         if self.take("("):
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise self.error("this nests too deeply")
             value = self.level(0)
             self.expect(")")
-            self.depth -= 1
             return value
         raise self.error(f"expected a number or a name, found {token.text!r}")
 
@@ -238,8 +239,6 @@ def _operand(value: Value) -> Any:
         if value.dtype is not None and value.dtype.is_float:
             return data.astype(np.float32)
         return data.astype(np.int64) if data.dtype.kind in "iub" else data
-    return float(np.uint32(data & 0xFFFFFFFF).view(np.float32)) if _is_bits(value) else data
-
-
-def _is_bits(value: Value) -> bool:
-    return value.is_float_bits and isinstance(value.data, int)
+    if isinstance(data, int) and value.is_float_bits:
+        return float(np.uint32(data & 0xFFFFFFFF).view(np.float32))
+    return data

@@ -8,7 +8,7 @@ from pygments.lexer import RegexLexer, bygroups
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text
 
 
-class AssemblyLexer(RegexLexer):
+class AssemblyLexer(RegexLexer):  # type: ignore[misc]  # Pygments has no types
     """Assembly as sohu-asm reads it, and as the debugger prints it."""
 
     name = "Sohu assembly"

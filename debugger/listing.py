@@ -87,6 +87,13 @@ def instructions(shell: Shell, text: str) -> list[str]:
     return out
 
 
+def instructions_at(shell: Shell, text: str, count: int) -> list[str]:
+    """`count` instructions from a pc on; raises CommandError for what is none."""
+    (start,) = resolve(shell.session, f"*{text}")
+    end = min(start + min(count, MAX_INSTRUCTIONS) * INSTRUCTION_BYTES, len(shell.session.program.text))
+    return [instruction_line(shell, pc) for pc in range(start, end, INSTRUCTION_BYTES)]
+
+
 def _is_own(shell: Shell, pc: int) -> bool:
     """True for assembly by hand: its source line says what the instruction says."""
     line = shell.session.symbols.line_at(pc)

@@ -129,9 +129,8 @@ class Names:
             raise CommandError(
                 f"{name}{own} holds no tile yet", help="a kernel's prologue loads what it declares: step over it"
             )
-        tile = tile.resolve(machine.x)
         try:
-            array = machine.memories.view(tile).array.view()
+            array = machine.view(tile).view()
         except Fault as e:
             raise CommandError(f"{name} cannot be read: {e.message}") from None
         array.flags.writeable = False

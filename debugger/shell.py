@@ -37,6 +37,7 @@ class Shell:
     def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
         self.session = session
         self.out = out or sys.stdout
+        self.err = out or sys.stderr
         self.style = style or Style.of(self.out)
         self.commands = load_commands()
         self.sources = Sources(session.program.name)
@@ -61,8 +62,10 @@ class Shell:
     def error(self, e: SohuError) -> None:
         """Print what went wrong, and count it."""
         self.failed += 1
+        style = Style.of(self.err)
         head, *rest = str(e).split("\n")
-        self.write("\n".join([self.style.paint("error", head), *rest]))
+        self.err.write(style.safe("\n".join([style.paint("error", head), *rest])) + "\n")
+        self.err.flush()
 
     # -- command lines -----------------------------------------------------------------------------
 
@@ -164,4 +167,4 @@ class Shell:
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)

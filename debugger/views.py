@@ -30,6 +30,8 @@ def render(value: Value, name: str, formats: str, width: int) -> str:
     if not isinstance(value.data, np.ndarray):
         return f"{name} = {scalar(value, formats)}"
     data = value.data
+    if data.ndim == 0:
+        return f"{name} = {elements(data, formats, width)}  ({value.dtype or data.dtype})"
     where = "" if value.tile is None else f" in {value.tile.space} at {value.tile.base:#x}"
     head = f"{name} = {headline(data, value.dtype)}{where}"
     return f"{head}\n{elements(data, formats, width)}"
@@ -105,11 +107,7 @@ def elements(data: NDArray[Any], formats: str, width: int) -> str:
         raise CommandError(f"{data.size:,} elements are too many to print", help="slice it: t[0:4, :]")
     options: dict[str, Any] = {}
     if "x" in formats:
-        data = (
-            np.ascontiguousarray(data).view(f"u{data.dtype.itemsize}")
-            if data.ndim
-            else data.reshape(1).view(f"u{data.dtype.itemsize}").reshape(())
-        )
+        data = np.ascontiguousarray(data).view(f"u{data.dtype.itemsize}").reshape(data.shape)
         digits = 2 * data.dtype.itemsize
         options["formatter"] = {"int": lambda v: f"0x{int(v):0{digits}x}"}
     elif data.dtype.kind == "V" or (data.dtype.itemsize < 4 and data.dtype.kind not in "iub"):

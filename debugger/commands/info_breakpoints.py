@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("info breakpoints", "info b", group="looking")
+@command("info breakpoints", group="looking")
 def info_breakpoints(shell: Shell, text: str) -> None:
     """Breakpoints, where they are and how often they were hit: info breakpoints."""
     no_arguments(text, "info breakpoints")

@@ -27,8 +27,9 @@ def info_queues(shell: Shell, text: str) -> None:
             place = f"  {short(line.file)}:{line.line}" if line is not None else ""
             shell.write(instruction_line(shell, issued.op.pc) + place)
             if (wait := issued.op.wait) is not None:
+                name = session.names.semaphore_names().get(wait.sem, f"s{wait.sem}")
                 now = session.machine.sems[wait.sem]
-                shell.write(f"        waits for s{wait.sem} >= {issued.value}; it is {now}")
+                shell.write(f"        waits for {name} >= {issued.value}; it is {now}")
     empty = [q.name for q in session.queues if not q.entries]
     if empty:
         shell.write(f"empty: {', '.join(empty)}")

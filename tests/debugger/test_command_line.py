@@ -1,0 +1,236 @@
+"""`sohu-dbg` as a process of its own: scripts, exit codes, bad input."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.debugger.support import SCALE, SPIN, Folder
+
+ARGS = ("scale.elf", "--chip", "small", "--arg", "x=x.npy", "--arg", "n=5", "--arg", "f=2.5")
+
+
+def test_a_script_in_batch_mode(folder: Folder, golden: Callable[[str, str], None]) -> None:
+    script = """\
+    # what a first look at a kernel takes
+    info kernels
+    info args
+    break scale.s:11
+    tbreak twice
+    info breakpoints
+    run
+    print a[0:2, :]
+    info tiles
+    info semaphores
+    continue
+    backtrace
+    info registers x20 ra
+    finish
+    disassemble
+    list 18
+    x/3i done
+    x/4fw a
+    delete
+    info queues
+    continue
+    print y[3]
+    """
+    (folder.path / "look").write_text(script)
+    done = folder.debug(*ARGS, "-batch", "-x", "look")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    # addresses in HBM are the emulator's affair
+    golden("script.txt", re.sub(r"hbm 0x[0-9a-f]+(\.\.0x[0-9a-f]+)?", "hbm (somewhere)", done.stdout))
+
+
+def test_commands_and_scripts_are_done_in_their_order(folder: Folder) -> None:
+    (folder.path / "two").write_text("print 2\n")
+    done = folder.debug(*ARGS, "-batch", "-ex", "print 1", "-x", "two", "-ex", "print 3")
+    assert done.stdout.splitlines() == ["1 = 1", "2 = 2", "3 = 3"]
+
+
+def test_a_failing_command_shows_in_the_exit_code_and_the_next_is_done(folder: Folder) -> None:
+    done = folder.debug(*ARGS, "-batch", "-ex", "brake 12", "-ex", "print 1")
+    assert done.returncode == 1
+    assert "no command 'brake'" in done.stderr and "did you mean 'break'?" in done.stderr
+    assert done.stdout == "1 = 1\n"
+
+
+def test_the_first_failing_command_ends_a_script(folder: Folder) -> None:
+    (folder.path / "s").write_text("print 1\nprint nosuch\nprint 3\n")
+    done = folder.debug(*ARGS, "-batch", "-x", "s")
+    assert done.returncode == 1
+    assert done.stdout == "1 = 1\n" and "s:2: the script ends here" in done.stderr
+
+
+def test_a_script_that_reads_itself_comes_to_an_end(folder: Folder) -> None:
+    (folder.path / "s").write_text("source s\n")
+    done = folder.debug(*ARGS, "-batch", "-x", "s")
+    assert done.returncode == 1 and "16 deep" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_fault_of_the_program_has_its_own_exit_code(folder: Folder) -> None:
+    folder.add("bad", ".kernel bad\nli x20, 7\ntrap 3\nhalt\n")
+    done = folder.debug("bad.elf", "--chip", "small", "-batch", "-ex", "run", "-ex", "print x20")
+    assert done.returncode == 3
+    assert "error[trap]: the program trapped with code 3" in done.stdout
+    assert "bad.s:3" in done.stdout and "=> 0x0010  trap" in done.stdout
+    assert "x20 = 7" in done.stdout
+
+
+def test_commands_can_come_through_a_pipe(folder: Folder) -> None:
+    done = folder.debug(*ARGS, stdin="break done\n\nrun\nprint x20\nquit\nprint 1\n")
+    assert done.returncode == 0, done.stderr
+    assert "x20 = 3" in done.stdout and "1 = 1" not in done.stdout and "(sohu)" not in done.stdout
+    assert folder.debug(*ARGS, stdin="nonsense\n").returncode == 1
+
+
+def test_what_the_program_prints_comes_between(folder: Folder) -> None:
+    folder.add("say", '.kernel say\nli x20, 7\ndbg.print "x is ", x20\nhalt\n')
+    done = folder.debug("say.elf", "--chip", "small", "-batch", "-ex", "run")
+    assert done.stdout.splitlines()[0] == "x is 7"
+
+
+def test_timing_shows_cycles(folder: Folder) -> None:
+    done = folder.debug(*ARGS, "--timing", "-batch", "-ex", "run")
+    assert re.search(r"has ended: 24 instructions, [1-9]\d* cycles", done.stdout)
+
+
+def test_run_takes_arguments(folder: Folder) -> None:
+    done = folder.debug(*ARGS, "-batch", "-ex", "start n=8", "-ex", "print n", "-ex", "start n=z")
+    assert "n = 8" in done.stdout and done.returncode == 1
+    assert "n=z: wants an integer" in done.stderr
+
+
+# -- the command line and its files --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", [(), ("scale.elf", "--nonsense"), ("scale.elf", "-x"), ("a", "b")])
+def test_a_wrong_command_line_is_2(folder: Folder, args: tuple[str, ...]) -> None:
+    done = folder.debug(*args)
+    assert done.returncode == 2 and "usage: sohu-dbg" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("nope.elf",), "cannot read nope.elf: No such file"),
+        (("x.npy",), "x.npy"),
+        (("scale.elf", "--kernel", "scael"), "no kernel 'scael'"),
+        (("scale.elf", "--arg", "z=1"), "no parameter 'z'"),
+        (("scale.elf", "--arg", "x=nope.npy"), "cannot read nope.npy"),
+        (("scale.elf", "--arg", "x=scale.elf"), "scale.elf is no .npy file"),
+        (("scale.elf", "--chip", "smal"), "unknown chip 'smal'"),
+    ],
+)
+def test_what_is_wrong_is_one_message(folder: Folder, args: tuple[str, ...], message: str) -> None:
+    done = folder.debug(*args, "-batch")
+    assert done.returncode == 1 and done.stdout == ""
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("sohu-dbg: ") and message in first
+    assert all(line.startswith("  help: ") for line in rest)
+
+
+def test_a_missing_argument_leaves_the_session_alive(folder: Folder) -> None:
+    done = folder.debug("scale.elf", "--chip", "small", "-batch", "-ex", "run", "-ex", "print 1")
+    assert done.returncode == 1 and "argument x is missing" in done.stderr and done.stdout == "1 = 1\n"
+
+
+def test_damaged_programs_give_one_clear_error(folder: Folder) -> None:
+    whole = (folder.path / "scale.elf").read_bytes()
+    rng = random.Random(1)
+    broken = [whole[:40], whole[: len(whole) // 2]]
+    for _ in range(4):
+        damaged = bytearray(whole)
+        for _ in range(40):
+            damaged[rng.randrange(len(whole))] = rng.randrange(256)
+        broken.append(bytes(damaged))
+    for data in broken:
+        (folder.path / "broken.elf").write_bytes(data)
+        done = folder.debug("broken.elf", "--chip", "small", "-batch", "-ex", "disassemble")
+        assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_stops_the_program_and_the_script_goes_on(folder: Folder) -> None:
+    folder.add("spin", SPIN)
+    process = subprocess.Popen(
+        folder.command(
+            "spin.elf", "--chip", "small", "-batch", "-ex", "print 1", "-ex", "run", "-ex", "print x20 > 99"
+        ),
+        cwd=folder.path,
+        env=folder.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "1 = 1\n"
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert rest.startswith("Interrupted in spin") and "x20 > 99 = 1" in rest
+
+
+# -- nothing in a program steers the debugger ----------------------------------------------------------
+
+EVIL = """\
+        .file 1 "{source}"
+        .kernel k
+        .loc 1 1 1
+        dbg.print "\\x1b]0;title\\x07\\x1b[2J", x20
+        halt
+        .endkernel
+"""
+
+
+def test_no_control_character_of_a_program_reaches_the_terminal(folder: Folder) -> None:
+    (folder.path / "evil.py").write_text("x = 1  # \x1b[2J\x1b]52;c;aGk=\x07\n")
+    folder.add("evil", EVIL.format(source="evil.py"))
+    done = folder.debug("evil.elf", "--chip", "small", "-batch", *_each("start", "list", "disassemble", "continue"))
+    assert done.returncode == 0, done.stderr
+    assert "\N{REPLACEMENT CHARACTER}" in done.stdout
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.stdout)
+
+
+def test_a_source_is_never_run(folder: Folder) -> None:
+    (folder.path / "evil.py").write_text("open('ran', 'w')\nraise SystemExit(9)\n")
+    folder.add("evil", EVIL.format(source="evil.py"))
+    done = folder.debug("evil.elf", "--chip", "small", "-batch", *_each("start", "list", "print evil.__class__"))
+    assert done.returncode == 1 and "open('ran', 'w')" in done.stdout
+    assert not (folder.path / "ran").exists()
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "/dev/stdin", "fifo", ".", "huge"])
+def test_a_source_that_is_no_small_file_is_left_alone(folder: Folder, source: str) -> None:
+    os.mkfifo(folder.path / "fifo")
+    with (folder.path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    folder.add("evil", EVIL.format(source=source))
+    done = folder.debug("evil.elf", "--chip", "small", "-batch", *_each("start", "list"))
+    assert done.returncode == 1 and "cannot be read" in done.stderr
+
+
+def _each(*commands: str) -> list[str]:
+    return [word for c in commands for word in ("-ex", c)]
+
+
+def test_a_relative_source_is_found_beside_the_program(folder: Folder) -> None:
+    (folder.path / "build").mkdir()
+    for name in ("scale.s", "scale.elf"):
+        (folder.path / name).rename(folder.path / "build" / name)
+    done = folder.debug("build/scale.elf", "--chip", "small", "-batch", "-ex", "list 9")
+    assert SCALE.splitlines()[8].strip() in done.stdout
+
+
+def test_numpy_arrays_of_bfloat16_are_taken(folder: Folder) -> None:
+    import ml_dtypes
+
+    folder.add("k", ".kernel k\n.param x, in, bf16, [4]\nnop\nhalt\n")
+    np.save(folder.path / "b.npy", np.arange(4).astype(ml_dtypes.bfloat16))
+    done = folder.debug("k.elf", "--chip", "small", "--arg", "x=b.npy", "-batch", "-ex", "start", "-ex", "print x")
+    assert "bf16[4]  min 0  max 3" in done.stdout

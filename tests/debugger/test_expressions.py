@@ -1,0 +1,243 @@
+"""What can be printed, how it looks, and that nothing of Python's can be reached."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sohu.debugger import CommandError, Session, Value
+from sohu.debugger.expressions import evaluate
+from sohu.debugger.views import render
+
+from tests.debugger.support import X, make_session
+
+A = np.arange(24, dtype=np.float32).reshape(4, 6)
+INTS = np.array([3, 1, 2], np.int32)
+NAMES = {
+    "a": Value(A),
+    "acc.0": Value(A * 2),
+    "i": Value(INTS),
+    "n": Value(2),
+    "$n": Value(-1),
+    "f": Value(0x3FC00000, is_float_bits=True),
+}
+
+
+def lookup(name: str) -> Value:
+    if name not in NAMES:
+        raise CommandError(f"nothing is called {name!r}")
+    return NAMES[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1", 1),
+        ("0x1F + 0b11", 34),
+        ("1.5e1", 15.0),
+        ("2 + 3 * 4", 14),
+        ("(2 + 3) * 4", 20),
+        ("7 // 2 - 7 % 2", 2),
+        ("1 / 4", 0.25),
+        ("--3", 3),
+        ("10 - 4 - 3", 3),
+        ("6 & 3 | 8 ^ 1", 11),
+        ("n == 2", 1),
+        ("$n", -1),
+        ("f", 0x3FC00000),
+        ("f * 2", 3.0),
+        ("a[1, 2]", A[1, 2]),
+        ("a[-1]", A[-1]),
+        ("a[0:4:2, ::3]", A[0:4:2, ::3]),
+        ("a[..., 1]", A[..., 1]),
+        ("a[:, n]", A[:, 2]),
+        ("a[n:+2]", A[2:4]),
+        ("a[n - 1 : n + 1]", A[1:3]),
+        ("a[1:][0]", A[1]),
+        ("a[:n]", A[:2]),
+        ("a[i[0]]", A[3]),
+        ("acc.0[0] - a[0]", A[0]),
+        ("a > 5", A > 5),
+        ("i // 2", INTS // 2),
+        ("-a", -A),
+    ],
+)
+def test_values(text: str, wanted: object) -> None:
+    got = evaluate(text, lookup).data
+    np.testing.assert_array_equal(got, wanted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "an expression is missing"),
+        ("nope", "nothing is called 'nope'"),
+        ("1 +", "expected a number or a name, found 'the end'"),
+        ("(1", r"expected '\)'"),
+        ("1 2", "'2' is not expected here"),
+        ("n[0]", "only a tile can be sliced"),
+        ("a[0, 0, 0]", "too many indices"),
+        ("a[9]", "out of bounds"),
+        ("a[1.5]", "an index is an integer"),
+        ("a[a]", "an index is an integer"),
+        ("a[::0]", "zero"),
+        ("a[0", "expected ','"),
+        ("a + i", "could not be broadcast"),
+        ("1 // 0", "zero"),
+        ("n & 1.5", "unsupported"),
+        ("a; b", "';' means nothing here"),
+        ("a.__class__", "nothing is called 'a.__class__'"),
+        ("__import__", "nothing is called"),
+        ("a[0].T", "'.T' is not expected here"),
+        ("a(1)", r"'\(' is not expected here"),
+        ("lambda: 1", "nothing is called 'lambda'"),
+        ("'x'", '"\'" means nothing here'),
+        ("2 ** 9", r"expected a number or a name, found '\*'"),
+        ("(" * 60 + "1" + ")" * 60, "nests too deeply"),
+        ("-" * 60 + "1", "nests too deeply"),
+        ("a[" * 60 + "0", "nests too deeply"),
+        ("9" * 2000, "too long"),
+        (" * ".join(["0x" + "f" * 1000] * 5), "more than 4096 bits"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        evaluate(text, lookup)
+
+
+def test_a_mistake_is_marked() -> None:
+    with pytest.raises(CommandError) as e:
+        evaluate("a[0] + )", lookup)
+    assert e.value.message.endswith("\n    a[0] + )\n           ^")
+
+
+@given(st.text(st.sampled_from("anf$i.[](),:+-*/%&|^<>=! 0123456789ex"), max_size=30))
+def test_any_text_gives_a_value_or_one_clear_error(text: str) -> None:
+    try:
+        evaluate(text, lookup)
+    except CommandError as e:
+        assert str(e)
+
+
+# -- names ---------------------------------------------------------------------------------------------
+
+
+def test_names_of_the_kernel_registers_and_symbols(session: Session) -> None:
+    session.begin()
+    tile = session.evaluate("x")
+    assert tile.tile is not None and tile.tile == session.machine.t[0] and tile.dtype is tile.tile.dtype
+    np.testing.assert_array_equal(session.evaluate("$t0[1]").data, X[1])
+    assert session.evaluate("R").data == 4
+    assert session.evaluate("n").data == session.evaluate("x11").data == 5
+    assert session.evaluate("f + 0").data == 2.5
+    assert session.evaluate("$pc").data == session.evaluate("scale + 0x50").data == session.pc
+    assert session.evaluate("gp").data == session.loaded.address
+    assert session.evaluate("loaded").data == 0
+    session.stepi(2)
+    assert session.evaluate("loaded").data == session.evaluate("s0").data == 2
+
+
+def test_a_tile_register_without_a_tile_says_so(session: Session) -> None:
+    session.start()
+    with pytest.raises(CommandError, match=r"a \(t2\) holds no tile yet"):
+        session.evaluate("a")
+    with pytest.raises(CommandError, match="t9 holds no tile yet"):
+        session.evaluate("t9")
+
+
+def test_a_tile_that_lies_nowhere_cannot_be_read() -> None:
+    s = make_session(".kernel k\n.tile a, sram, f32, [4], at=0xfffffff0\nnop\nhalt\n")
+    s.begin()
+    with pytest.raises(CommandError, match=r"a cannot be read: .* sram ends at"):
+        s.evaluate("a")
+
+
+def test_unknown_names_suggest_near_ones(session: Session) -> None:
+    session.begin()
+    with pytest.raises(CommandError) as e:
+        session.evaluate("lodaed")
+    assert e.value.help == "did you mean 'loaded'?"
+
+
+def test_dimensions_from_registers_are_those_of_now() -> None:
+    s = make_session(".kernel k\n.param n, i64, reg=x12\n.tile a, sram, f32, [x12<=8, 4]\nli x12, 2\nhalt\n", {"n": 7})
+    s.begin()
+    assert s.evaluate("a").data.shape == (7, 4)  # type: ignore[union-attr]
+    s.stepi()
+    assert s.evaluate("a").data.shape == (2, 4)  # type: ignore[union-attr]
+
+
+def test_outputs_can_be_printed_after_the_end(session: Session) -> None:
+    session.run()
+    np.testing.assert_array_equal(session.evaluate("y").data, X + 1)
+    with pytest.raises(CommandError, match="not being run"):
+        session.evaluate("a")
+
+
+# -- looks ---------------------------------------------------------------------------------------------
+
+
+def show(text: str, formats: str = "", **names: object) -> str:
+    values = {n: v if isinstance(v, Value) else Value(np.asarray(v)) for n, v in names.items()}
+    return render(evaluate(text, values.__getitem__), text, formats, 80)
+
+
+def test_a_tile_comes_with_its_shape_and_statistics() -> None:
+    assert show("t", t=np.array([[1, 2], [3, 6]], np.float32)) == (
+        "t = float32[2, 2]  min 1  max 6  mean 3\n[[1. 2.]\n [3. 6.]]"
+    )
+
+
+def test_a_bf16_tile_is_named_so_and_prints_short() -> None:
+    from sohu.isa import bf16
+
+    t = Value(np.array([0.1, 2], ml_dtypes.bfloat16), bf16)
+    assert show("t", t=t).splitlines() == ["t = bf16[2]  min 0.100098  max 2  mean 1.05005", "[0.1001 2.    ]"]
+    assert show("t", "x", t=t).splitlines()[1] == "[0x3dcd 0x4000]"
+
+
+def test_what_is_no_number_is_counted_apart() -> None:
+    t = np.array([np.nan, np.inf, -np.inf, 1, 3], np.float32)
+    assert show("t", t=t).splitlines()[0] == "t = float32[5]  min 1  max 3  mean 2  1 nan  2 inf"
+    assert show("t", t=np.full(2, np.nan)).splitlines()[0] == "t = float64[2]  2 nan"
+    assert show("t", t=np.empty((0, 3))).splitlines()[0] == "t = float64[0, 3]  no elements"
+    assert show("t > 1", t=t).splitlines()[0] == "t > 1 = bool[5]  2 of 5 true"
+
+
+def test_statistics_of_a_large_tile_are_those_of_all_of_it() -> None:
+    t = np.zeros((3, 1 << 20), np.float32)
+    t[0, 5], t[2, 1 << 19] = -1, 7
+    assert show("t", t=t).splitlines()[0] == f"t = float32[3, 1048576]  min -1  max 7  mean {6 / t.size:.6g}"
+
+
+def test_a_large_tile_shows_its_edges_and_all_when_asked() -> None:
+    t = np.arange(1000, dtype=np.float32)
+    assert "..." in show("t", t=t) and "500." not in show("t", t=t)
+    assert "500." in show("t", "e", t=t)
+    with pytest.raises(CommandError, match="too many to print"):
+        show("t", "e", t=np.zeros(200_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "formats", "wanted"),
+    [
+        ("n", "", "n = 2"),
+        ("n + 30", "", "n + 30 = 32  (0x20)"),
+        ("n - 3", "x", "n - 3 = 0xffffffffffffffff"),
+        ("n + 30", "d", "n + 30 = 32"),
+        ("f", "", "f = 1.5  (0x3fc00000 as f32)"),
+        ("f", "d", "f = 1069547520"),
+        ("0x3fc00000", "f", "0x3fc00000 = 1.5  (0x3fc00000 as f32)"),
+        ("1 / 4", "", "1 / 4 = 0.25"),
+        ("a[0, 1]", "", "a[0, 1] = 1.  (float32)"),
+        ("a[0, 1]", "x", "a[0, 1] = 0x3f800000  (float32)"),
+    ],
+)
+def test_scalars(text: str, formats: str, wanted: str) -> None:
+    assert show(text, formats, **NAMES) == wanted
+
+
+def test_an_unknown_format_lists_those_there_are() -> None:
+    with pytest.raises(CommandError, match="no format 'z'") as e:
+        show("n", "z", n=Value(1))
+    assert "x (hexadecimal" in e.value.help
