@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import linecache
+import os
+import stat
 
 from sohu.asm import Line
 from sohu.isa import SohuError
+
+_LARGEST_SOURCE = 16 << 20  # bytes
 
 
 class ArgumentError(SohuError):
@@ -44,7 +48,7 @@ class MachineError(SohuError):
     def __str__(self) -> str:
         operand = f"operand {self.operand}: " if self.operand else ""
         out = [f"{self.where}: error[{self.category}]: {operand}{self.message}"]
-        if self.line and (source := linecache.getline(self.line.file, self.line.line).rstrip()):
+        if self.line and (source := _source(self.line).rstrip()):
             number = str(self.line.line).rjust(5)
             out.append(f"{number} | {source}")
             if self.line.column:
@@ -56,3 +60,15 @@ class MachineError(SohuError):
         if self.help:
             out.append(f"  help: {self.help}")
         return "\n".join(out)
+
+
+def _source(line: Line) -> str:
+    """The text of a source line; "" when it cannot be read. A program can name any file: no device, nothing huge."""
+    try:
+        info = os.stat(line.file)
+    except (OSError, ValueError):
+        pass  # typed at a prompt, perhaps, which linecache remembers
+    else:
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST_SOURCE:
+            return ""
+    return linecache.getline(line.file, line.line)
