@@ -15,6 +15,7 @@ from sohu.asm.numbers import Number, binary, unary
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
 from sohu.asm.program import RODATA_ALIGN, Kernel, Line, Param, Program, Symbol, TileSymbol
 from sohu.asm.syntax import (
+    MAX_DEPTH,
     Argument,
     Const,
     Expression,
@@ -26,7 +27,7 @@ from sohu.asm.syntax import (
     leading_labels,
     parse_line,
 )
-from sohu.isa import INSTRUCTION_BYTES, ROWS, TILE_BYTES, EncodingError, Inst, Operand, Row, encode
+from sohu.isa import INSTRUCTION_BYTES, ROWS, EncodingError, Inst, Operand, Row, encode
 
 MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
 
@@ -47,12 +48,13 @@ class Place:
     line: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Constant:
-    """A named expression, and the place that `.` means in it."""
+    """A named expression, the place that `.` means in it, and its value once it is known."""
 
     node: Expression
     here: Place
+    value: Number | None = None
 
 
 @dataclass(slots=True)
@@ -125,7 +127,8 @@ class Assembler:
         self.has_locations = False
         self.lines: list[Line] = []  # by .loc
         self.own_lines: list[Line] = []  # of this file
-        self.resolving: set[str] = set()  # constants whose value is being computed
+        self.data_address = 0  # image offset of what the source put in .rodata, once that is known
+        self.resolving: list[Constant] = []  # whose value is being computed
 
     def run(self) -> Program:
         """Assemble; raises AsmError."""
@@ -394,17 +397,8 @@ class Assembler:
             if here is None:
                 raise Mistake("A024", "the value of . is not known yet here", ref.span)
             return self.address(here, ref, here)
-        if (constant := self.constants.get(name)) is not None:
-            if name in self.resolving:
-                raise Mistake("A024", f"{name!r} is defined by itself", ref.span)
-            self.resolving.add(name)
-            try:
-                return self.evaluate(constant.node, here and constant.here)
-            except Mistake as e:
-                e.line = e.line or constant.here.line
-                raise
-            finally:
-                self.resolving.discard(name)
+        if name in self.constants:
+            return self.value_of(self.constants[name], ref, here)
         if name in self.labels:
             return self.address(self.labels[name], ref, here)
         if self.register(name) is not None or reserved(name):
@@ -413,6 +407,24 @@ class Assembler:
             why = f"{name!r} has no value yet here"
             raise Mistake("A024", why, ref.span, help=self.suggest(name) or "define it above, with .equ")
         raise Mistake("A020", f"{name!r} is not defined", ref.span, help=self.suggest(name))
+
+    def value_of(self, constant: Constant, ref: Ref, here: Place | None) -> Number:
+        """The value of a named expression, computed once; raises Mistake."""
+        if constant.value is not None:
+            return constant.value
+        if constant in self.resolving:
+            raise Mistake("A024", f"{ref.name!r} is defined by itself", ref.span)
+        if sum(c.node.depth + 1 for c in self.resolving) > MAX_DEPTH:
+            raise Mistake("A025", f"definitions more than {MAX_DEPTH} deep", ref.span)
+        self.resolving.append(constant)
+        try:
+            constant.value = self.evaluate(constant.node, here and constant.here)
+        except Mistake as e:
+            e.line = e.line or constant.here.line
+            raise
+        finally:
+            self.resolving.pop()
+        return constant.value
 
     def address(self, place: Place, node: Expression, here: Place | None) -> int:
         """The image offset of a place; raises Mistake while there is no layout."""
@@ -486,14 +498,10 @@ class Assembler:
         """Image offset of .rodata."""
         return -(-len(self.words) * INSTRUCTION_BYTES // RODATA_ALIGN) * RODATA_ALIGN
 
-    @property
-    def data_address(self) -> int:
-        """Image offset of what the source put in .rodata; the tiles' descriptors come before it."""
-        return self.rodata_address + TILE_BYTES * sum(len(scope.tiles) for scope, _ in self.scopes)
-
     def resolve(self) -> Program:
         """Fill in addresses and make the Program; what is wrong goes to `errors`."""
         kernels, descriptors = self.lay_out_tiles()
+        self.data_address = self.rodata_address + len(descriptors)
         pool = []
         strings = bytearray()
         start = self.data_address + len(self.rodata)

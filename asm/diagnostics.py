@@ -38,6 +38,7 @@ CODES = {
 
 MAX_ERRORS = 200  # of one file; further ones are counted
 _WINDOW = 100  # columns of a long source line that are shown
+_LONGEST = 200  # characters of a message
 _SUGGEST_AMONG = 2000  # names compared for a suggestion
 _SUGGESTIONS = 50  # misspellings of one file that get one: comparing is slow
 
@@ -122,6 +123,8 @@ class Mistake(Exception):
         line: int = 0,
     ) -> None:
         assert code in CODES, code
+        if len(message) > _LONGEST:  # it quotes something very long
+            message = f"{message[: _LONGEST // 2]}...{message[-_LONGEST // 4 :]}"
         super().__init__(message)
         self.code = code
         self.message = message

@@ -146,6 +146,12 @@ def test_precedence_with_names_is_the_same_as_without() -> None:
         assert insts(program)[0] == insts(program)[1], text
 
 
+def test_constants_are_computed_once() -> None:
+    doubling = "\n".join(f".equ a{i}, (a{i + 1} + a{i + 1}) / 2" for i in range(30))
+    (inst,) = insts(assemble(f"li x1, a0\n{doubling}\n.equ a30, 7"))
+    assert inst.values[1] == 7
+
+
 def test_data_labels_are_offsets_of_the_image() -> None:
     program = assemble("li x1, b - a\nli x2, b\nhalt\n.rodata\na: .zero 3\nb: .i64 b, main\n.text\nmain: halt")
     b = program.rodata_address + 3

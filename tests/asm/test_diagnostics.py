@@ -108,6 +108,7 @@ CASES = [
     Case("A025", "li x1, 1.5 | 1", "1.5 | 1", "| takes integers"),
     Case("A025", "li x1, (1 << 127) * 4", "1 << 127) * 4", "does not fit 128 bits"),
     Case("A025", "a: li x1, " + "+".join("a" * 102), "+".join("a" * 102), "100 operators deep"),
+    Case("A025", "li x1, a0\n" + "".join(f".equ a{i}, a{i + 1}\n" for i in range(5000)), "a101", "100 deep", line=102),
     Case("A030", ".endkernel", ".endkernel", ".endkernel outside a kernel", ".kernel NAME"),
     Case("A030", ".tile buf, sram, f32, [4]", ".tile", "outside a kernel", ".kernel NAME"),
     Case("A031", KERNEL + "halt\n.param y, i64", ".param", "before the kernel's first instruction"),
@@ -219,6 +220,12 @@ def test_a_long_line_is_shown_in_part() -> None:
     shown, caret = found.render().split("\n")[1:3]
     assert len(shown) < 120
     assert shown[caret.index("^")] == "5"
+
+
+def test_a_long_name_is_quoted_in_part() -> None:
+    (found,) = mistakes("b" * 60_000 + " t0")
+    assert len(found.render()) < 500
+    assert found.message.startswith("unknown instruction 'bbb") and found.message.endswith("bbb'")
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
