@@ -14,16 +14,16 @@ from sohu.dsl.ir import (
     Dim,
     MemType,
     Op,
-    ScalarType,
     TileType,
     Type,
     Value,
     slots,
+    written,
 )
+from sohu.dsl.ranges import Index, Ranges, constant
 from sohu.isa import ROWS, Data, DType, Row, Space, f32, i32
-from sohu.isa.operands import XF, XFI, XOut
+from sohu.isa.operands import XF, XFI
 
-Index = int | Value
 FOLD: dict[str, Callable[[int, int], int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -35,24 +35,14 @@ FOLD: dict[str, Callable[[int, int], int]] = {
 }
 
 
-def constant(v: Any) -> int | float | None:
-    """The number that an index, or the op behind a value, is; None when only the run knows."""
-    if isinstance(v, (int, float)):
-        return v
-    if isinstance(v, Value) and v.op is not None and v.op.name == "const":
-        return v.op.attrs["value"]
-    return None
-
-
 class Builder:
-    """Appends ops to the innermost block. `bound` gives the capacity of a named dimension, and records the question."""
+    """Appends ops to the innermost block."""
 
-    def __init__(self, bound: Callable[[str], int]) -> None:
-        self.bound = bound
-        self.dim_names: dict[Value, str] = {}
-        self.steps: dict[Value, tuple[Index, int]] = {}  # induction variable -> (lowest value, step)
+    def __init__(self, ranges: Ranges) -> None:
+        self.ranges = ranges
         self.blocks: list[Block] = [Block()]
         self.known: list[dict[Any, Value]] = [{}]
+        self.versions: dict[Value, int] = {}  # of tensors that are written: counts what may have been a store
         self.loc: Loc | None = None
 
     # -- ops ------------------------------------------------------------------------------------
@@ -68,11 +58,17 @@ class Builder:
         op = Op(name, list(operands), attrs or {}, loc=self.loc)
         op.results = [Value(t, op) for t in types]
         self.blocks[-1].ops.append(op)
+        for v in written(op):
+            self.versions[v] = self.version(v) + 1
         return op
+
+    def version(self, tensor: Value) -> int:
+        """Counts what may have changed a tensor (a parameter) so far."""
+        return self.versions.get(tensor, 0)
 
     def pure(self, name: str, operands: Sequence[Value], t: Type, attrs: dict[str, int | float] | None = None) -> Value:
         """Append an op without effects, or give the equal one that is there."""
-        key = (name, tuple(operands), tuple(sorted((attrs or {}).items())), t)
+        key = (name, tuple(operands), repr(attrs), t)
         for scope in reversed(self.known):
             if key in scope:
                 return scope[key]
@@ -82,14 +78,20 @@ class Builder:
 
     @contextlib.contextmanager
     def inside(self, block: Block) -> Iterator[None]:
-        """Append to another block for a while."""
+        """Append to the body of a loop for a while. What it stores may come before and after anything in it."""
         self.blocks.append(block)
         self.known.append({})
+        self._turn()
         try:
             yield
         finally:
             self.blocks.pop()
             self.known.pop()
+            self._turn()
+
+    def _turn(self) -> None:
+        for v in self.versions:
+            self.versions[v] += 1
 
     def error(self, code: str, message: str, help: str = "") -> CompileError:
         """An error at the current place."""
@@ -98,15 +100,32 @@ class Builder:
     # -- scalars --------------------------------------------------------------------------------
 
     def value(self, x: Index) -> Value:
-        """An index as a value."""
-        return x if isinstance(x, Value) else self.pure("const", [], INDEX, {"value": int(x)})
+        """An index as a value; raises K019 for anything else."""
+        if isinstance(x, Value) and x.type == INDEX:
+            return x
+        if not isinstance(x, int):
+            raise self.error("K019", f"an index is wanted here, not {describe(x)}")
+        return self.pure("const", [], INDEX, {"value": int(x)})
 
     def float(self, x: float | Value) -> Value:
-        """A float as a value."""
-        return x if isinstance(x, Value) else self.pure("const", [], FLOAT, {"value": float(x)})
+        """A float as a value; raises K035 for a run-time index, K036 for anything else."""
+        if isinstance(x, Value) and x.type == FLOAT:
+            return x
+        if isinstance(x, Value) and x.type == INDEX:
+            raise self.error(
+                "K035",
+                "a run-time index cannot enter tile arithmetic",
+                help="sohu.arange(shape, start) makes a tile of indices",
+            )
+        if not isinstance(x, (int, float)):
+            raise self.error("K036", f"a number is wanted here, not {describe(x)}")
+        return self.pure("const", [], FLOAT, {"value": float(x)})
 
     def scalar(self, name: str, a: Index, b: Index) -> Index:
-        """Scalar arithmetic, folded where the operands are known."""
+        """Index arithmetic, folded where the operands are known; raises K019 for what is no index."""
+        for x in (a, b):
+            if not isinstance(x, int):
+                self.value(x)
         ca, cb = constant(a), constant(b)
         if ca is not None and cb is not None:
             if name in ("div", "rem") and cb == 0:
@@ -125,6 +144,8 @@ class Builder:
                 return 0
             case "min" | "max" if a is b:
                 return a
+            case "max" if cb is not None and (least := self.ranges.lower(a)) is not None and least >= cb:
+                return a
             case "sub" if a is b:
                 return 0
         if name == "sub" and isinstance(a, Value) and a.op is not None and a.op.name == "add":
@@ -133,6 +154,9 @@ class Builder:
                 if this is b or (cb is not None and constant(this) == cb):
                     c = constant(other)
                     return int(c) if c is not None else other
+        if name == "sub" and isinstance(b, Value) and b.op is not None and b.op.name == "sub" and b.op.operands[0] is a:
+            c = constant(b.op.operands[1])  # a - (a - y)
+            return int(c) if c is not None else b.op.operands[1]
         if name == "sub" and isinstance(a, Value) and a.op is not None and a.op.name == "min":
             x, y = (self.scalar("sub", v, b) for v in a.op.operands)  # min(j + n, end) - j is min(n, end - j)
             return self.scalar("min", x, y)
@@ -140,44 +164,23 @@ class Builder:
             a, b = b, a  # constants to the right, where the instruction has an immediate
         return self.pure(name, [self.value(a), self.value(b)], INDEX)
 
-    def upper(self, x: Index) -> int | None:
-        """The most an index can be, as far as is known; a named dimension answers with its bound."""
-        c = constant(x)
-        if c is not None:
-            return int(c)
-        assert isinstance(x, Value)
-        if x in self.dim_names:
-            return self.bound(self.dim_names[x])
-        if x.op is None:
-            return None
-        if x.op.name == "min":  # asking a dimension for its bound binds it: constants first
-            known = [int(c) for c in map(constant, x.op.operands) if c is not None]
-            known = known or [u for u in map(self.upper, x.op.operands) if u is not None]
-            return min(known, default=None)
-        if x.op.name in ("add", "mul"):
-            a, b = (self.upper(v) for v in x.op.operands)
-            return None if a is None or b is None else FOLD[x.op.name](a, b)
-        if x.op.name == "div" and constant(x.op.operands[1]):
-            a = self.upper(x.op.operands[0])
-            return None if a is None else a // int(constant(x.op.operands[1]) or 1)
-        return None
-
     def dim(self, size: Index, cap: int | None = None) -> Dim:
-        """A dimension of a tile; raises K012 when nothing bounds it."""
-        c = constant(size)
+        """A dimension of a tile; raises K012 when nothing bounds it, K013 when it is negative."""
+        c = constant(size) if isinstance(size, int) else constant(self.value(size))
         if c is not None:
             if c < 0:
                 raise self.error("K013", f"a dimension of size {int(c)}")
             return Dim(int(c), int(c))
         if cap is None:
-            cap = self.upper(size)
+            cap = self.ranges.upper(size)
         if cap is None:
             raise self.error(
                 "K012",
                 "nothing bounds the size of this tile at compile time",
-                help="write the slice as lo:lo+N with a constant N, or slice a whole named dimension",
+                help="write the slice as lo:lo+N with a constant N, slice a whole named dimension, "
+                "or compile with arrays (or bounds=) if the dimension has a name",
             )
-        return Dim(size, cap)
+        return Dim(size, max(cap, 0))
 
     # -- views ----------------------------------------------------------------------------------
 
@@ -189,46 +192,60 @@ class Builder:
         return self.pure(op, [v, *operands], t, dict(attrs))
 
     def slice(self, v: Value, axis: int, lo: Index | None, hi: Index | None) -> Value:
-        """v[lo:hi] along one axis, with NumPy's clamping at the upper end."""
+        """v[lo:hi] along one axis as NumPy has it: constants may be negative, and both ends are clamped.
+
+        A start that only the run knows must not be negative: the machine stops then.
+        """
         assert isinstance(v.type, (MemType, TileType))
         d = v.type.dims[axis]
-        lo = 0 if lo is None else lo
-        hi = d.size if hi is None else hi
-        clo, chi = constant(lo), constant(hi)
-        if (clo is not None and clo < 0) or (chi is not None and chi < 0):
-            if not isinstance(d.size, int):
-                raise self.error("K015", "a negative index into a dimension that only the run knows")
-            lo = int(clo) + d.size if clo is not None and clo < 0 else lo
-            hi = int(chi) + d.size if chi is not None and chi < 0 else hi
-        if constant(lo) == 0 and (hi is d.size or hi == d.size):
+        lo = self._from_end(0 if lo is None else lo, d.size)
+        hi = self._from_end(d.size if hi is None else hi, d.size)
+        if constant(lo) == 0 and self.ranges.at_most(d.size, hi):
             return v
-        length = self.scalar("sub", hi, lo)
-        size, cap = self._slice_size(d, lo, hi, length)
+        size = self._slice_size(d.size, lo, hi)
+        c = constant(size)
+        if c is not None:
+            size, cap = int(c), int(c)
+        else:
+            cap = d.cap  # of a tile; a tensor's slice gets its capacity when it is loaded
+            if cap is not None and (n := constant(self.scalar("sub", hi, lo))) is not None:
+                cap = min(cap, int(n))
         dims = (*v.type.dims[:axis], Dim(size, cap), *v.type.dims[axis + 1 :])
         return self._view("tslice", v, dims, [self.value(lo), self.value(size)], axis=axis)
 
-    def _slice_size(self, d: Dim, lo: Index, hi: Index, length: Index) -> tuple[Index, int | None]:
-        whole = hi is d.size or hi == d.size
-        n = constant(length)
-        if n is not None and n < 0:
-            raise self.error("K013", f"a slice of length {int(n)}")
-        if n is not None and isinstance(d.size, int):
-            clo = constant(lo)
-            if clo is not None:
-                n = max(0, min(int(n), d.size - int(clo)))
-                return int(n), int(n)
-            first, step = self.steps.get(lo, (None, 0)) if isinstance(lo, Value) else (None, 0)
-            start = constant(first) if first is not None else None
-            if start is not None and step == n and (d.size - int(start)) % step == 0:
-                return int(n), int(n)  # a block of a static dimension that divides evenly: no tail
-        size = length if whole else self.scalar("min", self.scalar("sub", d.size, lo), length)
-        if isinstance(size, int):
-            return size, size
-        if n is not None:
-            return size, min(int(n), d.cap) if d.cap is not None else int(n)
-        if self._boundable(length):
-            return size, self.upper(length)
-        return size, d.cap
+    def _from_end(self, x: Index, size: Index) -> Index:
+        c = constant(x)
+        return x if c is None or c >= 0 else self.scalar("max", self.scalar("add", size, int(c)), 0)
+
+    def _slice_size(self, have: Index, lo: Index, hi: Index) -> Index:
+        """max(min(hi, have) - lo, 0), without what is known not to matter."""
+        ranges = self.ranges
+        n = self.scalar("sub", hi, lo)
+        if isinstance(lo, Value) and lo in ranges.loops and isinstance(n, int) and isinstance(have, int):
+            start, stop, step = ranges.loops[lo]
+            first = constant(start)
+            if first is not None and step == n and (have - int(first)) % step == 0 and ranges.at_most(stop, have):
+                return n  # a block of a static dimension that divides evenly: no tail
+        size = n if ranges.at_most(hi, have) else self.scalar("min", self.scalar("sub", have, lo), n)
+        certain = ranges.at_least_0(n) and ranges.at_most(lo, have)
+        return size if certain else self.scalar("max", size, 0)
+
+    def pick(self, v: Value, axis: int, at: Index) -> Value:
+        """v[at] along one axis, which disappears; raises K013 when that is outside for certain."""
+        assert isinstance(v.type, (MemType, TileType))
+        d = v.type.dims[axis]
+        if len(v.type.dims) == 1:
+            raise self.error(
+                "K017", "an element of rank 0", help="tiles have a rank of at least 1: [i:i + 1] keeps the dimension"
+            )
+        c = constant(at)
+        if c is not None and isinstance(d.size, int) and not -d.size <= c < d.size:
+            raise self.error("K013", f"index {int(c)} is outside a dimension of size {d.size}")
+        if c is not None and c < 0:
+            at = self.scalar("add", d.size, int(c))
+        dims = (*v.type.dims[:axis], Dim(1, 1), *v.type.dims[axis + 1 :])
+        one = self._view("tslice", v, dims, [self.value(at), self.value(1)], axis=axis)
+        return self.drop(one, axis)
 
     def swap(self, v: Value, a: int, b: int) -> Value:
         """Two axes exchanged."""
@@ -294,12 +311,16 @@ class Builder:
                 results.append(TileType(t.dtype, t.dims))
             elif isinstance(s.kind, Data):
                 results.append(TileType(self._dtype(row, s.kind, args, dtype), dims[s.name]))
-            else:
-                results.append(INDEX if type(s.kind) is XOut else TileType(f32, ()))
+            else:  # a scalar: an index, or the bits of a float
+                is_float = any(isinstance(v.type, TileType) and v.type.dtype.is_float for v in args)
+                results.append(FLOAT if is_float else INDEX)
         immediates = {s.attr for s in places if s.attr is not None}
         for key in attrs:
             if key not in immediates:
                 raise self.error("K031", f"{mnemonic} has no option {key!r}")
+        for key, value in attrs.items():
+            if not isinstance(value, (int, float)):
+                raise self.error("K031", f"{mnemonic}: {key}= is known at compile time, not {describe(value)}")
         return self.emit(mnemonic, args, results, attrs).results
 
     def one(self, mnemonic: str, *operands: Value | float, **kw: Any) -> Value:
@@ -310,8 +331,10 @@ class Builder:
     def _operand(self, row: Row, name: str, kind: Any, v: Any) -> Value:
         if not isinstance(kind, Data):
             return self.float(v) if type(kind) in (XF, XFI) else self.value(v)
-        if not isinstance(v, Value) or isinstance(v.type, ScalarType):
-            raise self.error("K032", f"{row.mnemonic}: {name} must be a tile, not {describe(v)}")
+        in_hbm = row.spaces(kind) == {Space.HBM}
+        if not isinstance(v, Value) or not isinstance(v.type, MemType if in_hbm else TileType):
+            wanted = "a tensor in HBM" if in_hbm else "a tile"
+            raise self.error("K032", f"{row.mnemonic}: {name} must be {wanted}, not {describe(v)}")
         if v.type.dtype not in kind.dtypes:
             takes = ", ".join(sorted(d.name for d in kind.dtypes))
             raise self.error(
@@ -322,6 +345,8 @@ class Builder:
         return v
 
     def _dtype(self, row: Row, kind: Data, args: Sequence[Value], asked: DType | None) -> DType:
+        if asked is not None and not isinstance(asked, DType):
+            raise self.error("K038", f"{describe(asked)} is no dtype", help="f32, bf16, f16, i32, or x.dtype")
         if len(kind.dtypes) == 1:
             return next(iter(kind.dtypes))
         if asked is not None:
@@ -405,25 +430,19 @@ class Builder:
             out.append(self.dim(pick.size, pick.cap))
         return tuple(out)
 
-    def load(self, view: Value) -> Value:
-        """A view of HBM as a tile in SRAM."""
+    def load(self, view: Value, block: Block | None = None, after: Op | None = None) -> Value:
+        """A view of HBM as a tile in SRAM; with `block`, loaded there, after that op (None: at its start).
+
+        Raises K012 when nothing bounds a size of the view.
+        """
         assert isinstance(view.type, MemType)
         dims = tuple(self.dim(d.size, d.cap) for d in view.type.dims)
-        return self.emit("dma.load", [view], [TileType(view.type.dtype, dims)], {"q": 0}).result
-
-    def loadable(self, view: Value) -> bool:
-        """Whether every dimension of the view has a bound (asks no named dimension for one it does not need)."""
-        assert isinstance(view.type, MemType)
-        return all(d.cap is not None or isinstance(d.size, int) or self._boundable(d.size) for d in view.type.dims)
-
-    def _boundable(self, v: Index) -> bool:
-        if isinstance(v, int) or v in self.dim_names or constant(v) is not None:
-            return True
-        if v.op is None:
-            return False
-        if v.op.name == "min":
-            return any(self._boundable(x) for x in v.op.operands)
-        return v.op.name in ("add", "mul", "div") and all(self._boundable(x) for x in v.op.operands)
+        if block is None:
+            return self.emit("dma.load", [view], [TileType(view.type.dtype, dims)], {"q": 0}).result
+        op = Op("dma.load", [view], {"q": 0}, loc=view.op.loc if view.op is not None else self.loc)
+        op.results = [Value(TileType(view.type.dtype, dims), op)]
+        block.ops.insert(0 if after is None else block.ops.index(after) + 1, op)
+        return op.result
 
 
 def describe(v: Any) -> str:
@@ -435,4 +454,4 @@ def describe(v: Any) -> str:
     return f"{v!r}" if isinstance(v, (int, float, str, bool, type(None), DType)) else f"a Python {type(v).__name__}"
 
 
-__all__ = ["Builder", "Index", "Space", "constant", "describe"]
+__all__ = ["Builder", "Index", "constant", "describe"]

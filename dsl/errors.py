@@ -50,9 +50,10 @@ def _excerpt(loc: Loc, arrow: str) -> list[str]:
         end = loc.end_column if same_line and loc.end_column > loc.column else len(text) + 1
         width = max(1, min(end, len(text) + 1) - loc.column)
         number = f"{loc.line:>4}"
+        indent = "".join(c if c == "\t" else " " for c in text[: loc.column - 1])
         lines += [
             f"{' ' * len(number)} |",
             f"{number} | {text}",
-            f"{' ' * len(number)} | {' ' * (loc.column - 1)}{'^' * width}",
+            f"{' ' * len(number)} | {indent}{'^' * width}",
         ]
     return lines

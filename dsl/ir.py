@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sohu.dsl.errors import Loc
 from sohu.isa import ROWS, Data, DType, Row, Space
@@ -156,6 +155,11 @@ def walk(block: Block) -> Iterator[Op]:
             yield from walk(op.body)
 
 
+def blocks(block: Block) -> list[Block]:
+    """The block and those of all loops in it, the outer before the inner."""
+    return [block, *(b for op in block.ops if op.body is not None for b in blocks(op.body))]
+
+
 def type_values(t: Type) -> Iterator[Value]:
     """Values that a type depends on."""
     if not isinstance(t, ScalarType):
@@ -224,28 +228,20 @@ def writes_memory(op: Op) -> bool:
     return any(isinstance(s.kind, Data) and s.kind.writes_data and s.result is None for s in slots(row))
 
 
-def replace_uses(block: Block, mapping: dict[Value, Value]) -> None:
-    """Replace values throughout a block, in operands and in types."""
-    if not mapping:
-        return
-
-    def of(v: Value) -> Value:
-        while v in mapping:
-            v = mapping[v]
-        return v
-
-    for op in walk(block):
-        op.operands = [of(v) for v in op.operands]
-        for r in (*op.results, *(op.body.args if op.body else ())):
-            r.type = retype(r.type, of)
+def root(mem: Value) -> Value:
+    """The tensor or tile of which a value is a view."""
+    while mem.op is not None and mem.op.name in VIEW_OPS:
+        mem = mem.op.operands[0]
+    return mem
 
 
-def retype(t: Type, of: Any) -> Type:
-    """The type with the values in its sizes mapped by `of`."""
-    if isinstance(t, ScalarType) or not any(True for _ in type_values(t)):
-        return t
-    dims = tuple(Dim(of(d.size), d.cap) if isinstance(d.size, Value) else d for d in t.dims)
-    return MemType(t.dtype, dims) if isinstance(t, MemType) else TileType(t.dtype, dims, t.space)
+def written(op: Op) -> list[Value]:
+    """The tensors in HBM that an op writes."""
+    if op.row is None or not any(isinstance(v.type, MemType) for v in op.operands):
+        return []
+    places = (s for s in slots(op.row) if isinstance(s.kind, Data) and s.kind.writes_data)
+    touched = (op.operands[s.operand] for s in places if s.operand is not None)
+    return [root(v) for v in touched if isinstance(v.type, MemType)]
 
 
 def caps(dims: Sequence[Dim]) -> tuple[int, ...] | None:

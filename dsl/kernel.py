@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-import inspect
+import sys
 import time
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sohu.asm import Program, assemble, write_elf
 from sohu.dsl.emit import emit
-from sohu.dsl.errors import CompileError
+from sohu.dsl.expressions import plain
 from sohu.dsl.frontend import trace
 from sohu.dsl.ir import Function
 from sohu.dsl.language import DTypeVar, ScalarSpec, TensorSpec
-from sohu.dsl.lower import lower, place_buffers
+from sohu.dsl.lower import lower
+from sohu.dsl.memory import place_buffers
 from sohu.dsl.passes import run_passes
 from sohu.dsl.regalloc import allocate
+from sohu.dsl.signature import Signature, signature
 from sohu.dsl.sync import Synchronizer
 from sohu.emulator import ArgumentError, Device, Tensor
 from sohu.isa import Chip, DType, dtype_of, load_chip
 
-Spec = TensorSpec | ScalarSpec
+Key = tuple[Any, ...]
 
 
 def round_up(n: int) -> int:
@@ -63,18 +66,40 @@ class CompiledKernel:
         return self.function.bounds
 
 
-@dataclass
+def build(function: Function, chip: Chip) -> CompiledKernel:
+    """The way down from a traced kernel: passes, lowering, memory, synchronization, registers, text, binary.
+
+    Raises CompileError: K060 to K063 for what the chip has no room for.
+    """
+    start = time.perf_counter()
+    run_passes(function)
+    machine = lower(function)
+    place_buffers(machine, chip)
+    Synchronizer(machine).run()
+    text = emit(function, machine, allocate(machine))
+    program = assemble(text, f"{function.name}.s")
+    return CompiledKernel(function.name, function, text, program, chip, time.perf_counter() - start)
+
+
 class Kernel:
-    """A kernel function. Call it with NumPy arrays (or device tensors); it compiles as needed and runs on a chip."""
+    """A kernel function. Call it with NumPy arrays (or device tensors); it compiles as needed and runs on a chip.
 
-    fn: types.FunctionType
-    specs: dict[str, Spec]
-    constants: dict[str, Any]
-    compiled: list[tuple[Any, CompiledKernel]] = field(default_factory=list)
+    specs: its tensors and scalars; constants: its compile-time parameters and their defaults. Names of modules and
+    enclosing functions that its body mentions are read when it is compiled, and not again.
+    """
 
-    def __post_init__(self) -> None:
-        functools.update_wrapper(self, self.fn)
-        self.__sohu_function__ = self.fn  # calls from other kernels are inlined
+    __sohu_function__: types.FunctionType  # calls from other kernels are inlined
+    __name__: str
+
+    def __init__(self, fn: types.FunctionType, signature: Signature) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = self.__sohu_function__ = fn
+        self.specs = signature.specs
+        self.defaults = signature.defaults
+        self.constants = signature.constants
+        self.compiled: dict[Key, list[CompiledKernel]] = {}
+        self._in_order = [n for n, s in self.specs.items() if not (isinstance(s, TensorSpec) and s.direction == "out")]
+        self._own_key: Key = ()
 
     @property
     def name(self) -> str:
@@ -92,126 +117,150 @@ class Kernel:
         """Compile for arguments like these (arrays, tensors, scalars, or dtypes in place of arrays).
 
         bounds: largest sizes of named dimensions; without it, those of the arguments, rounded up a little.
-        kw: compile-time parameters. Raises CompileError, ArgumentError.
+        kw: arguments by name, and compile-time parameters. Raises CompileError, ArgumentError.
         """
         given, constants = self._bind(args, kw)
         dtypes, dims = self._shapes(given)
-        limits = {n: round_up(d) for n, d in dims.items()} | dict(bounds or {})
+        known = {d for s in self.specs.values() if isinstance(s, TensorSpec) for d in s.dims if isinstance(d, str)}
+        for name, size in (bounds or {}).items():
+            if name not in known:
+                raise self._no_such("dimension", name, known)
+            if not isinstance(size, (int, np.integer)) or size < 0:
+                raise self._error(f"bounds: {name} = {size!r}, wants a size")
+            dims[name] = int(size)
+        limits = {n: round_up(d) for n, d in dims.items()} | {n: int(d) for n, d in (bounds or {}).items()}
         return self._compile(
-            dtypes, dims | dict(bounds or {}), limits, constants, load_chip(chip) if isinstance(chip, str) else chip
+            dtypes, dims, lambda: limits, constants, load_chip(chip) if isinstance(chip, str) else chip
         )
 
     def _compile(
         self,
         dtypes: dict[str, DType],
         dims: dict[str, int],
-        limits: dict[str, int],
+        limits: Callable[[], dict[str, int]],
         constants: dict[str, Any],
         chip: Chip,
     ) -> CompiledKernel:
-        key = (
-            tuple(sorted((n, d.name) for n, d in dtypes.items())),
-            tuple(sorted(constants.items())),
-            chip.name,
-        )
-        for k, c in self.compiled:
-            if k == key and all(dims.get(n, 1) <= b for n, b in c.bounds.items()):
+        key = (*dtypes.items(), *self._key(constants))
+        for c in self.compiled.get(key, ()):
+            if (c.chip is chip or c.chip == chip) and all(dims.get(n, 0) <= b for n, b in c.bounds.items()):
                 return c
-        start = time.perf_counter()
-        consulted: dict[str, int] = {}
-
-        def bound(name: str) -> int:
-            if name not in limits:
-                raise CompileError(
-                    "K012",
-                    f"nothing says how large dimension {name} can be",
-                    None,
-                    help=f"compile with arrays, or with bounds={{'{name}': 4096}}",
-                )
-            consulted[name] = limits[name]
-            return limits[name]
-
         for spec in self.specs.values():
             if isinstance(spec, TensorSpec) and isinstance(spec.dtype, DTypeVar) and spec.dtype.name not in dtypes:
-                raise ArgumentError(f"kernel {self.name}: no argument says what dtype {spec.dtype.name} is")
+                raise self._error(f"no argument says what dtype {spec.dtype.name} is")
+        largest = limits()
+        consulted: dict[str, int] = {}
+
+        def bound(name: str) -> int | None:
+            if name in largest:
+                consulted[name] = largest[name]
+            return largest.get(name)
+
+        start = time.perf_counter()
         function = trace(self.name, self.fn, self.specs, dtypes, constants, bound)
         function.bounds = consulted
-        run_passes(function)
-        machine = lower(function)
-        place_buffers(machine, chip.sram_bytes, chip.acc_bytes)
-        Synchronizer(machine).run()
-        registers = allocate(machine)
-        text = emit(function, machine, registers)
-        program = assemble(text, f"{self.name}.s")
-        compiled = CompiledKernel(self.name, function, text, program, chip, time.perf_counter() - start)
-        self.compiled.append((key, compiled))
+        compiled = build(function, chip)
+        compiled.seconds = time.perf_counter() - start
+        self.compiled.setdefault(key, []).append(compiled)
         return compiled
 
-    def _bind(self, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        names = list(self.specs)
-        if len(args) > len(names):
-            raise ArgumentError(
-                f"kernel {self.name} takes {len(names)} arguments ({', '.join(names)}), not {len(args)}"
-            )
-        given = dict(zip(names, args, strict=False))
-        constants = dict(self.constants)
-        for k, v in kw.items():
-            if k in constants:
-                constants[k] = v
-            elif k in self.specs and k not in given:
-                given[k] = v
-            elif k in given:
-                raise ArgumentError(f"kernel {self.name}: argument {k} is given twice")
-            else:
-                import difflib
+    def _key(self, constants: dict[str, Any]) -> Key:
+        if constants is self.constants and self._own_key:
+            return self._own_key
+        key = tuple(_frozen(v) for v in constants.values())
+        for n, v in constants.items():
+            try:
+                hash(v)
+            except TypeError:
+                raise self._error(
+                    f"compile-time parameter {n} is a {type(v).__name__}, wants a value that cannot change",
+                    "give a tuple in place of a list" if isinstance(v, list) else "",
+                ) from None
+        if constants is self.constants:
+            self._own_key = key
+        return key
 
-                near = difflib.get_close_matches(k, [*names, *constants], 1)
-                raise ArgumentError(
-                    f"kernel {self.name} has no parameter {k!r}",
-                    help=f"did you mean {near[0]!r}?" if near else "",
+    def _bind(self, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arguments by name, and all compile-time parameters.
+
+        Positional arguments are all that are not given by name, or all of them but the Out tensors.
+        """
+        names = [n for n in self.specs if n not in kw] if kw else list(self.specs)
+        if len(args) != len(names):
+            names = [n for n in self._in_order if n not in kw]
+            if len(args) > len(names):
+                raise self._error(
+                    f"takes {len(self._in_order)} arguments ({', '.join(self._in_order)}), "
+                    f"not {len(args) + sum(k in self.specs for k in kw)}"
                 )
+        given = dict(zip(names, args, strict=False))
+        constants = self.constants
+        for k, v in kw.items():
+            if k in self.specs:
+                given[k] = v
+            elif k in self.constants:
+                constants = dict(constants) if constants is self.constants else constants
+                constants[k] = plain(v)
+            else:
+                raise self._no_such("parameter", k, {*self.specs, *self.constants})
+        for n, v in self.defaults.items():
+            given.setdefault(n, v)
         return given, constants
 
     def _shapes(self, given: dict[str, Any]) -> tuple[dict[str, DType], dict[str, int]]:
-        """Dtypes of the dtype variables and sizes of the named dimensions, from the arguments."""
+        """Dtypes of the dtype variables and sizes of the named dimensions, from the arguments, checked."""
         dtypes: dict[str, DType] = {}
         dims: dict[str, int] = {}
-        for name, v in given.items():
-            spec = self.specs[name]
-            if isinstance(spec, ScalarSpec):
+        for name, spec in self.specs.items():
+            v = given.get(name)
+            if v is None or isinstance(spec, ScalarSpec):
                 continue
-            dtype = v if isinstance(v, DType) else self._dtype(name, v)
+            dtype = v.dtype if isinstance(v, Tensor) else v if isinstance(v, DType) else self._dtype(name, v)
             if isinstance(spec.dtype, DTypeVar):
                 var = spec.dtype
                 if var.choices and dtype not in var.choices:
-                    raise ArgumentError(
-                        f"argument {name} of kernel {self.name}: dtype {dtype}, wants one of {', '.join(map(str, var.choices))}"
-                    )
+                    choices = ", ".join(map(str, var.choices))
+                    raise self._error(f"dtype {dtype}, wants one of {choices}", argument=name)
                 if dtypes.setdefault(var.name, dtype) != dtype:
-                    raise ArgumentError(
-                        f"argument {name} of kernel {self.name}: dtype {dtype}, but {var.name} is {dtypes[var.name]}"
-                    )
-            if not isinstance(v, DType):
-                for d, size in zip(spec.dims, v.shape, strict=False):
-                    if isinstance(d, str):
-                        dims.setdefault(d, int(size))
+                    raise self._error(f"dtype {dtype}, but {var.name} is {dtypes[var.name]}", argument=name)
+            elif dtype is not spec.dtype:
+                raise self._error(f"dtype {dtype}, wants dtype {spec.dtype}", argument=name)
+            if isinstance(v, DType):
+                continue
+            shape = v.shape
+            wants = f"[{', '.join(map(str, spec.dims))}]"
+            if len(shape) != len(spec.dims):
+                raise self._error(
+                    f"shape {list(shape)} of rank {len(shape)}, wants rank {len(spec.dims)}: {wants}", argument=name
+                )
+            for d, size in zip(spec.dims, shape, strict=True):
+                known = d if isinstance(d, int) else dims.setdefault(d, size)
+                if known != size:
+                    what = f": {d} = {size}" if isinstance(d, str) else ""
+                    wants += f": {d} = {known}" if what else ""
+                    raise self._error(f"shape {list(shape)}{what}, wants {wants}", argument=name)
         return dtypes, dims
 
     def _dtype(self, name: str, v: Any) -> DType:
-        if isinstance(v, Tensor):
-            return v.dtype
         if not isinstance(v, np.ndarray):
-            raise ArgumentError(
-                f"argument {name} of kernel {self.name}: a {type(v).__name__}, wants an array",
-                help="np.asarray(...) makes one",
-            )
+            raise self._error(f"a {type(v).__name__}, wants an array", "np.asarray(...) makes one", argument=name)
         dtype = dtype_of(v.dtype)
         if dtype is None:
-            raise ArgumentError(
-                f"argument {name} of kernel {self.name}: the chip has no dtype {v.dtype}",
-                help=f"convert it, for example {name}.astype(np.float32)",
+            raise self._error(
+                f"the chip has no dtype {v.dtype}", f"convert it, for example {name}.astype(np.float32)", argument=name
             )
         return dtype
+
+    def _no_such(self, what: str, name: str, among: set[str]) -> ArgumentError:
+        near = difflib.get_close_matches(name, among, 1)
+        return self._error(
+            f"has no {what} {name!r}", f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(among))}"
+        )
+
+    def _error(self, message: str, help: str = "", argument: str = "") -> ArgumentError:
+        if argument:
+            return ArgumentError(f"argument {argument} of kernel {self.name}: {message}", help=help)
+        return ArgumentError(f"kernel {self.name}: {message}", help=help)
 
     # -- calling --------------------------------------------------------------------------------
 
@@ -224,7 +273,9 @@ class Kernel:
         given, constants = self._bind(args, kw)
         device = device or default_device()
         dtypes, dims = self._shapes(given)
-        compiled = self._find(dtypes, dims, constants, device.chip)
+        compiled = self._compile(
+            dtypes, dims, lambda: {n: round_up(d) for n, d in dims.items()}, constants, device.chip
+        )
         result = device.launch(compiled.program, self.name, given)
         arrays = not any(isinstance(v, Tensor) for v in given.values())
         outputs = [t.numpy() if arrays else t for n, t in result.outputs.items() if n not in given]
@@ -234,10 +285,12 @@ class Kernel:
                     t.free()
         return None if not outputs else outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def _find(
-        self, dtypes: dict[str, DType], dims: dict[str, int], constants: dict[str, Any], chip: Chip
-    ) -> CompiledKernel:
-        return self._compile(dtypes, dims, {n: round_up(d) for n, d in dims.items()}, constants, chip)
+
+def _frozen(v: Any) -> Any:
+    """A value as part of a key: 1, 1.0 and True are different there, and NaN is equal to itself."""
+    if isinstance(v, tuple):
+        return tuple(_frozen(x) for x in v)
+    return (type(v), repr(v)) if isinstance(v, float) else (type(v), v)
 
 
 _DEVICE: list[Device] = []
@@ -253,29 +306,6 @@ def default_device() -> Device:
 def kernel(fn: Any) -> Kernel:
     """Make a kernel of a function: tensors and scalars by annotation, compile-time parameters after `*`.
 
-    Raises CompileError (K002) for a signature that is no kernel's.
+    Raises CompileError (K001, K002) for what is no function, and for a signature that is no kernel's.
     """
-    try:
-        annotations = inspect.get_annotations(fn, eval_str=True)
-    except NameError as e:
-        raise CompileError("K002", f"kernel {fn.__name__}: annotation: {e}", None) from None
-    specs: dict[str, Spec] = {}
-    constants: dict[str, Any] = {}
-    for p in inspect.signature(fn).parameters.values():
-        a = annotations.get(p.name)
-        if p.kind is p.KEYWORD_ONLY:
-            if p.default is p.empty:
-                raise CompileError(
-                    "K002", f"kernel {fn.__name__}: compile-time parameter {p.name} needs a default", None
-                )
-            constants[p.name] = p.default
-        elif isinstance(a, (TensorSpec, ScalarSpec)):
-            specs[p.name] = a
-        else:
-            raise CompileError(
-                "K002",
-                f"kernel {fn.__name__}: parameter {p.name} says not what it is",
-                None,
-                help=f'{p.name}: In[f32, "R C"] for tensors, {p.name}: Index or Scalar for numbers, after * for compile time',
-            )
-    return Kernel(fn, specs, constants)
+    return Kernel(fn, signature(fn, sys._getframe(1).f_locals))

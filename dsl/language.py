@@ -9,21 +9,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sohu.dsl.builder import Builder, constant, describe
-from sohu.dsl.ir import FLOAT, INDEX, Dim, TileType, Value, slots
-from sohu.isa import ROWS, Data, DType, SohuError, Space, f32, i32
+from sohu.dsl.builder import Builder, describe
+from sohu.dsl.ir import INDEX, Dim, TileType, Value, slots
+from sohu.dsl.ranges import constant
+from sohu.isa import ROWS, Data, DType, SohuError, Space, f32, i32, u8
 
 # -- annotations ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class DTypeVar:
-    """A dtype that the arguments of a call decide; inside the kernel it is that dtype."""
+    """A dtype that the arguments of a call decide: F = DTypeVar("F", f32, bf16).
 
-    name: str
-    choices: tuple[DType, ...] = ()
+    In annotations it stands for that dtype; inside a kernel it is that dtype. Without choices it can be any.
+    """
+
+    def __init__(self, name: str, *choices: DType) -> None:
+        self.name = name
+        self.choices = choices
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -46,45 +53,50 @@ class _Tensor:
     direction = ""
 
     def __class_getitem__(cls, item: tuple[DType | DTypeVar, str]) -> TensorSpec:
+        if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[1], str):
+            raise SohuError(f'a tensor is annotated with a dtype and its dimensions: {cls.__name__}[f32, "R C"]')
         dtype, dims = item
+        if not isinstance(dtype, (DType, DTypeVar)):
+            raise SohuError(
+                f"{dtype!r} in a tensor annotation is no dtype", help="f32, bf16, f16, i32, u8, or a sohu.DTypeVar"
+            )
         words = tuple(int(w) if w.isdigit() else w for w in dims.split())
         for w in words:
             if isinstance(w, str) and not w.isidentifier():
                 raise SohuError(f"dimension {w!r} of a tensor annotation is neither a name nor a number")
-            if w in ("T", "mT", "shape", "dtype"):
+            if w in RESERVED_DIMS:
                 raise SohuError(f"a dimension cannot be called {w!r}: x.{w} means something else")
         if not 1 <= len(words) <= 4:
             raise SohuError(f"tensors have 1 to 4 dimensions, not {len(words)}: {dims!r}")
         return TensorSpec(cls.direction, dtype, words)
 
 
-if TYPE_CHECKING:
-    from typing import Annotated as In
-    from typing import Annotated as InOut
-    from typing import Annotated as Out
-    from typing import TypeAlias
+# What x.NAME means otherwise
+RESERVED_DIMS = frozenset(
+    {"T", "mT", "shape", "dtype", "ndim", "to", "astype", "sum", "max", "min", "argmax", "transpose", "item"}
+)
 
-    Index: TypeAlias = int
-    Scalar: TypeAlias = float
-else:
 
-    class In(_Tensor):
-        """A tensor that the kernel reads: `x: In[bf16, "R C"]`."""
+class In(_Tensor):
+    """A tensor that the kernel reads: `x: In[bf16, "R C"]`."""
 
-        direction = "in"
+    direction = "in"
 
-    class Out(_Tensor):
-        """A tensor that the kernel writes, all of it; made by the call when not given."""
 
-        direction = "out"
+class Out(_Tensor):
+    """A tensor that the kernel writes, all of it; made by the call when not given."""
 
-    class InOut(_Tensor):
-        """A tensor that the kernel reads and writes in place."""
+    direction = "out"
 
-        direction = "inout"
 
-    Index = ScalarSpec("i64")
-    Scalar = ScalarSpec("f32")
+class InOut(_Tensor):
+    """A tensor that the kernel reads and writes in place."""
+
+    direction = "inout"
+
+
+Index = ScalarSpec("i64")
+Scalar = ScalarSpec("f32")
 
 # -- functions -----------------------------------------------------------------------------------
 
@@ -131,12 +143,11 @@ def binary(b: Builder, op: str, x: Any, y: Any) -> Any:
         return b.one(f"v{op}", x, y)
     flip = not is_tile(x)
     tile, number = (y, x) if flip else (x, y)
-    if isinstance(number, Value) and number.type == INDEX:
-        raise b.error("K035", "a run-time index cannot enter tile arithmetic", help="use sohu.arange(shape, start)")
-    if not isinstance(number, (int, float)) and not (isinstance(number, Value) and number.type == FLOAT):
+    if not isinstance(number, (int, float, Value)):
         raise b.error("K036", f"cannot {op} {describe(x)} and {describe(y)}")
-    if tile.type.dtype == i32 and (not isinstance(number, int) or abs(number) > 1 << 24):
-        raise b.error("K037", f"an i32 tile takes whole numbers up to 2**24 here, not {describe(number)}")
+    if not tile.type.dtype.is_float:
+        b.float(number)
+        number_fits(b, number, tile.type.dtype)
     known = isinstance(number, (int, float))
     match op:
         case "add" | "mul" | "max" | "min":
@@ -151,17 +162,30 @@ def binary(b: Builder, op: str, x: Any, y: Any) -> Any:
     return b.one(f"v{op}", *((like, tile) if flip else (tile, like)))
 
 
+def number_fits(b: Builder, number: Any, dtype: DType) -> DType:
+    """The dtype, if a number becomes one of its elements exactly on the way through the instruction's f32.
+
+    Raises K037 for integers that are not whole or not known, or beyond 2**24.
+    """
+    if not dtype.is_float and (not isinstance(number, int) or abs(number) > 1 << 24):
+        raise b.error("K037", f"{dtype} tiles take whole numbers up to 2**24 here, not {describe(number)}")
+    return dtype
+
+
 def reduce(b: Builder, op: str, x: Value, axis: int | None, keepdims: bool) -> Value:
     """A reduction over the last axis or the one before it: op is sum, max, min, argmax."""
     rank = len(x.tile.dims)
     at = -1 if axis is None and rank == 1 else axis
     if at is None:
         raise b.error("K040", f"{op} of a tile of rank {rank} needs an axis", help=f"say .{op}(axis=-1)")
-    at = at + rank if at < 0 else at
+    if not isinstance(at, int) or not -rank <= at < rank:
+        raise b.error("K041", f"{op} over axis {describe(at)} of a tile of rank {rank}")
+    at %= rank
+    if at < rank - 2 or (op == "argmax" and at != rank - 1):
+        which = "the last axis" if op == "argmax" else "the last two axes"
+        raise b.error("K041", f"{op} goes over {which}, not over axis {axis} of rank {rank}", help="transpose first")
     if rank == 1:
         x = b.insert(x, 0)
-    if at not in (rank - 1, rank - 2) or (op == "argmax" and at != rank - 1):
-        raise b.error("K041", f"{op} over axis {axis} of rank {rank}: only the last two axes reduce")
     row = at == rank - 1
     out = b.one(f"v{op}.{'row' if row else 'col'}", x)
     if rank == 1:
@@ -202,10 +226,10 @@ def _show(t: TileType) -> str:
 
 def convert(b: Builder, x: Value, dtype: Any) -> Value:
     """x in another dtype: floats rounded to nearest even, to integers toward zero."""
-    if not isinstance(dtype, DType):
-        raise b.error("K038", f"{describe(dtype)} is no dtype")
-    if x.tile.dtype == dtype:
+    if x.tile.dtype == _dtype(b, dtype):
         return x
+    if x.tile.dtype == u8:  # only the DMA reads bytes
+        return b.one("dma.copy", x, dtype=dtype)
     kinds = (x.tile.dtype.is_float, dtype.is_float)
     return b.one({(True, False): "vf2i", (False, True): "vi2f"}.get(kinds, "vmov"), x, dtype=dtype)
 
@@ -217,6 +241,12 @@ def _unary(name: str, mnemonic: str, doc: str) -> Any:
     fn = Intrinsic(name, build, doc)
     INTRINSICS[name] = fn
     return fn
+
+
+def _dtype(b: Builder, dtype: Any) -> DType:
+    if not isinstance(dtype, DType):
+        raise b.error("K038", f"{describe(dtype)} is no dtype", help="f32, bf16, f16, i32, or x.dtype")
+    return dtype
 
 
 def _tile(b: Builder, x: Any) -> Value:
@@ -234,16 +264,24 @@ tanh = _unary("tanh", "vtanh", "Hyperbolic tangent, elementwise.")
 sigmoid = _unary("sigmoid", "vsigmoid", "1 / (1 + e ** -x), elementwise.")
 
 
+def _choose(b: Builder, op: str, x: Any, y: Any) -> Any:
+    if is_tile(x) or is_tile(y):
+        return binary(b, op, x, y)
+    if isinstance(x, (int, float)) and isinstance(y, (int, float)):
+        return (max if op == "max" else min)(x, y)
+    return b.scalar(op, x, y)
+
+
 @intrinsic
 def maximum(b: Builder, x: Any, y: Any) -> Any:
     """The larger of each pair of elements (or of two run-time indices)."""
-    return b.scalar("max", x, y) if not is_tile(x) and not is_tile(y) else binary(b, "max", x, y)
+    return _choose(b, "max", x, y)
 
 
 @intrinsic
 def minimum(b: Builder, x: Any, y: Any) -> Any:
     """The smaller of each pair of elements (or of two run-time indices)."""
-    return b.scalar("min", x, y) if not is_tile(x) and not is_tile(y) else binary(b, "min", x, y)
+    return _choose(b, "min", x, y)
 
 
 @intrinsic
@@ -257,11 +295,12 @@ def where(b: Builder, cond: Any, x: Any, y: Any) -> Value:
     """x where cond is not zero, else y; a number stands for a tile full of it."""
     cond = _tile(b, cond)
 
-    def wide(v: Any) -> Value:
+    dtype = next((t.type.dtype for t in (x, y) if is_tile(t)), cond.tile.dtype)
+
+    def wide(v: Any) -> Any:
         if is_tile(v):
-            return v  # type: ignore[no-any-return]
-        dtype = next((t.type.dtype for t in (x, y) if is_tile(t)), cond.tile.dtype)
-        return b.one("vfill", float(v), shape=(Dim(1, 1),) * len(cond.tile.dims), dtype=dtype)
+            return v
+        return b.one("vfill", v, shape=(Dim(1, 1),) * len(cond.tile.dims), dtype=number_fits(b, v, dtype))
 
     return b.one("vsel", cond, wide(x), wide(y))
 
@@ -269,20 +308,21 @@ def where(b: Builder, cond: Any, x: Any, y: Any) -> Value:
 @intrinsic
 def full(b: Builder, shape: Any, value: float, dtype: DType = f32) -> Value:
     """A tile of one number."""
-    return b.one("vfill", value if isinstance(value, Value) else float(value), shape=_dims(b, shape), dtype=dtype)
+    b.float(value)
+    return b.one("vfill", value, shape=_dims(b, shape), dtype=number_fits(b, value, _dtype(b, dtype)))
 
 
 @intrinsic
 def zeros(b: Builder, shape: Any, dtype: DType = f32) -> Value:
     """A tile of zeros: where `acc += a @ b` starts."""
-    return b.one("vfill", 0.0, shape=_dims(b, shape), dtype=dtype)
+    return b.one("vfill", 0.0, shape=_dims(b, shape), dtype=_dtype(b, dtype))
 
 
 @intrinsic
 def zeros_like(b: Builder, x: Any, dtype: DType | None = None) -> Value:
     """Zeros in the shape of another tile."""
     t = _tile(b, x).tile
-    return b.one("vfill", 0.0, shape=t.dims, dtype=dtype or t.dtype)
+    return b.one("vfill", 0.0, shape=t.dims, dtype=_dtype(b, dtype or t.dtype))
 
 
 @intrinsic
@@ -300,7 +340,8 @@ def argmax(b: Builder, x: Any, axis: int = -1, keepdims: bool = False) -> Value:
 @intrinsic
 def rms_norm(b: Builder, x: Any, weight: Any, eps: float = 1e-5, dtype: DType | None = None) -> Value:
     """x / sqrt(mean(x ** 2) + eps) * weight along the last axis: one instruction (vrms)."""
-    return b.one("vrms", _tile(b, x), _tile(b, weight), eps, dtype=dtype or x.type.dtype)
+    x = _tile(b, x)
+    return b.one("vrms", x, _tile(b, weight), eps, dtype=dtype or x.type.dtype)
 
 
 @intrinsic
@@ -338,24 +379,28 @@ def online_softmax(
     return tuple(b.inst("vosm", *tiles, b.float(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
 
 
-def hbm_operands(mnemonic: str) -> frozenset[int]:
-    """Which arguments of `isa_op(mnemonic, ...)` are tensors in HBM, by position; all others are tiles."""
-    row = ROWS.by_mnemonic.get(mnemonic)
-    if row is None:
-        return frozenset()
-    return frozenset(
-        s.operand + 1
-        for s in slots(row)
-        if s.operand is not None and isinstance(s.kind, Data) and row.spaces(s.kind) == {Space.HBM}
-    )
+def hbm_operands(mnemonic: Any) -> dict[int, bool]:
+    """Which arguments of `isa_op(mnemonic, ...)` are tensors in HBM, by position, and whether they are written."""
+    row = ROWS.by_mnemonic.get(mnemonic) if isinstance(mnemonic, str) else None
+    return {
+        s.operand + 1: s.kind.writes_data
+        for s in (slots(row) if row is not None else ())
+        if s.operand is not None and isinstance(s.kind, Data) and row is not None and row.spaces(s.kind) == {Space.HBM}
+    }
 
 
 @intrinsic
 def isa_op(b: Builder, mnemonic: str, *operands: Any, **kw: Any) -> Any:
-    """Any instruction by its mnemonic; operands in its order, without its pure results."""
-    if mnemonic not in ROWS:
-        near = difflib.get_close_matches(mnemonic, ROWS.by_mnemonic, 1)
+    """Any instruction of an engine by its mnemonic; operands in its order, without its pure results.
+
+    shape= and dtype= say what a result is where the operands do not; other keywords are the row's immediates.
+    """
+    row = ROWS.by_mnemonic.get(mnemonic) if isinstance(mnemonic, str) else None
+    if row is None:
+        near = difflib.get_close_matches(str(mnemonic), ROWS.by_mnemonic, 1)
         raise b.error("K039", f"no instruction {mnemonic!r}", help=f"did you mean {near[0]!r}?" if near else "")
+    if mnemonic != "sld" and (not row.engine.is_async or not row.data):
+        raise b.error("K039", f"{mnemonic} is for the compiler to place", help="isa_op takes instructions over tiles")
     if "shape" in kw:
         kw["shape"] = _dims(b, kw["shape"])
     results = b.inst(mnemonic, *operands, **kw)
@@ -366,7 +411,7 @@ def isa_op(b: Builder, mnemonic: str, *operands: Any, **kw: Any) -> Any:
 def range_(b: Builder, *args: Any) -> Any:
     """A loop on the chip: range(stop), range(start, stop), range(start, stop, step); step > 0 is constant."""
     if not 1 <= len(args) <= 3:
-        raise b.error("K021", "range takes 1 to 3 arguments")
+        raise b.error("K021", f"sohu.range takes 1 to 3 arguments, not {len(args)}")
     lo, hi, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
     c = constant(step)
     if c is None or not isinstance(c, int) or c <= 0:

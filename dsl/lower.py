@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sohu.dsl.errors import CompileError, Loc
+from sohu.asm.names import is_name
+from sohu.dsl.errors import Loc
 from sohu.dsl.ir import (
     INDEX,
     VIEW_OPS,
@@ -19,26 +20,10 @@ from sohu.dsl.ir import (
     slots,
     tied,
 )
-from sohu.dsl.mir import Buffer, Liveness, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
-from sohu.dsl.passes import Places
-from sohu.isa import ROWS, Data, Space
+from sohu.dsl.mir import Buffer, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
+from sohu.dsl.places import Places
+from sohu.isa import ROWS, Data
 from sohu.isa.operands import XF, XFI, XI, T, TOut, X, XOut
-
-RESERVED_NAMES = {
-    "zero",
-    "ra",
-    "sp",
-    "gp",
-    "args",
-    "wait",
-    "signal",
-    "in",
-    "out",
-    "inout",
-    "sram",
-    "acc",
-    "hbm",
-}
 
 
 def lower(f: Function) -> MKernel:
@@ -54,7 +39,7 @@ class _Lowering:
         self.regs: dict[Value, VReg] = {}
         self.buffers: dict[Value, Buffer] = {}
         self.tensors: dict[Value, Tensor] = {}
-        self.taken = set(RESERVED_NAMES)
+        self.taken: set[str] = {*f.dims}
         self.loc: Loc | None = None
         # Blocks being built, innermost last, and at which of them each value came to be: what a descriptor's
         # size depends on is set once in the outermost of them that knows it, not at each turn of a loop.
@@ -98,7 +83,7 @@ class _Lowering:
     def name(self, hint: str) -> str:
         base = hint or "tmp"
         n, name = 1, base
-        while name in self.taken or name[1:].isdigit():
+        while name in self.taken or not is_name(name):
             n += 1
             name = f"{base}_{n}"
         self.taken.add(name)
@@ -112,7 +97,8 @@ class _Lowering:
             assert size is not None and t.space is not None
             hint = place.hint or v.hint
             name = self.name(hint)
-            self.buffers[place] = Buffer(name, t.space, t.dtype, size, VReg("t", name, pinned=True))
+            sizes = tuple(d.size for d in t.dims)
+            self.buffers[place] = Buffer(name, t.space, t.dtype, size, VReg("t", name, pinned=True), sizes, self.loc)
         return self.buffers[place]
 
     def place(self, v: Value) -> Place:
@@ -141,8 +127,7 @@ class _Lowering:
     def scalar_or_constant(self, v: Value) -> Operand:
         if v.op is not None and v.op.name == "const":
             value = v.op.attrs["value"]
-            if v.type != INDEX or -(1 << 31) <= value < 1 << 31:
-                return value
+            return value if v.type != INDEX else self.immediate(int(value))
         return self.scalar(v)
 
     # -- ops ------------------------------------------------------------------------------------
@@ -271,18 +256,26 @@ class _Lowering:
         if stop is not None:
             self.put("sub", [count, self.scalar(hi), self.scalar(lo)])
             if by > 1:
-                self.put("add", [count, count, by - 1])
+                self.put("add", [count, count, self.immediate(by - 1)])
         else:
             offset = by - 1 - int(start) if start is not None else by - 1
             if offset == 0 and start is not None:
                 self.put("mv", [count, self.scalar(hi)])
             else:
-                self.put("add", [count, self.scalar(hi), offset])
+                self.put("add", [count, self.scalar(hi), self.immediate(offset)])
             if start is None:
                 self.put("sub", [count, count, self.scalar(lo)])
         if by > 1:
-            self.put("div", [count, count, by])
+            self.put("div", [count, count, self.immediate(by)])
         return count
+
+    def immediate(self, n: int) -> Operand:
+        """A number where an instruction takes 32 bits or a register."""
+        if -(1 << 31) <= n < 1 << 31:
+            return n
+        temp = VReg("x")
+        self.put("li", [temp, n])
+        return temp
 
 
 _PURE = {"li", "lf", "mv", "tget", "add", "sub", "mul", "min", "max", "tslice", "tswap", "tinsert", "tdrop"}
@@ -317,42 +310,3 @@ def _sweep(block: list[MNode], used: set[VReg]) -> bool:
             block.remove(n)
             changed = True
     return changed
-
-
-def place_buffers(kernel: MKernel, sram: int, acc: int) -> None:
-    """Give every buffer its address: apart where there is room (nothing then waits for memory), else by live spans.
-
-    Raises CompileError (K060) when the tiles that are live at once do not fit.
-    """
-    spans = Liveness(kernel.nodes).spans(Buffer)
-    kernel.buffers = [b for b in kernel.buffers if b in spans]
-    for space, capacity in ((Space.SRAM, sram), (Space.ACC, acc)):
-        mine = [b for b in kernel.buffers if b.space is space]
-        if sum(_aligned(b) for b in mine) <= capacity:
-            at = 0
-            for b in mine:
-                b.address = at
-                at += _aligned(b)
-            continue
-        placed: list[Buffer] = []
-        for b in sorted(mine, key=_aligned, reverse=True):
-            s = spans[b]
-            rivals = [p for p in placed if spans[p].start <= s.end and s.start <= spans[p].end]
-            b.address = 0
-            for p in sorted(rivals, key=lambda p: p.address):
-                if p.address < b.address + _aligned(b) and b.address < p.address + _aligned(p):
-                    b.address = p.address + _aligned(p)
-            placed.append(b)
-            if b.address + _aligned(b) > capacity:
-                big = sorted(mine, key=_aligned, reverse=True)[:4]
-                sizes = ", ".join(f"{x.name} {x.dtype}{list(x.caps)} {x.nbytes:,} B" for x in big)
-                raise CompileError(
-                    "K060",
-                    f"the tiles of {kernel.name} do not fit {space}: {capacity:,} bytes; largest: {sizes}",
-                    None,
-                    help="make the blocks smaller (compile-time parameters), or compile for a chip with more",
-                )
-
-
-def _aligned(b: Buffer) -> int:
-    return -(-b.nbytes // 64) * 64

@@ -28,6 +28,8 @@ class Buffer:
     dtype: DType
     caps: tuple[int, ...]
     reg: VReg
+    sizes: tuple[object, ...] = ()  # of its tiles: numbers, or the values that only the run knows
+    loc: Loc | None = None  # of the first tile it holds
     address: int = 0
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sohu.asm.program import PARAM_BYTES
 from sohu.dsl.errors import CompileError
 from sohu.dsl.mir import Liveness, MInst, MKernel, MLoop, MNode, MWait, Operand, Span, VReg
 from sohu.isa import NUM_TILES, ROWS
@@ -22,10 +23,8 @@ def allocate(kernel: MKernel) -> dict[VReg, int]:
     _tiles(kernel, spans, registers)
     spilled = _scalars({v: s for v, s in spans.items() if v.bank == "x" and v.fixed is None}, registers)
     if spilled:
-        kernel.nodes = _Spiller(spilled, registers).rewrite(kernel.nodes)
-        for name, reg in kernel.params.items():
-            if reg in spilled:
-                raise CompileError("K062", f"no register is left for parameter {name}", None)
+        params = {reg: PARAM_BYTES * i for i, reg in enumerate(kernel.params.values())}
+        kernel.nodes = _Spiller(spilled, params, registers).rewrite(kernel.nodes)
     return registers
 
 
@@ -85,15 +84,20 @@ def _scalars(spans: dict[VReg, Span], registers: dict[VReg, int]) -> dict[VReg, 
 
 
 class _Spiller:
-    def __init__(self, slots: dict[VReg, int], registers: dict[VReg, int]) -> None:
+    """Reloads what found no register before each use: from the stack, or parameters from their block."""
+
+    def __init__(self, slots: dict[VReg, int], params: dict[VReg, int], registers: dict[VReg, int]) -> None:
         self.slots = slots
+        self.params = params
         self.registers = registers
+        self.sp, self.args = VReg("x", "sp", fixed=SP), VReg("x", "args", fixed=ARGS)
+        registers |= {self.sp: SP, self.args: ARGS}
 
     def rewrite(self, nodes: list[MNode]) -> list[MNode]:
         out: list[MNode] = []
         for n in nodes:
             if isinstance(n, MLoop):
-                count = self.reload(n.count, out, n, {}) if isinstance(n.count, VReg) else n.count
+                count = self.reload(n.count, out, n, {})
                 out.append(MLoop(count, self.rewrite(n.body), n.loc))
             else:
                 out += self.instruction(n)
@@ -108,10 +112,11 @@ class _Spiller:
         if not isinstance(v, VReg) or v not in self.slots:
             return v
         if v not in temps:
+            if len(temps) == len(SPILL_TEMPS):
+                raise CompileError("K062", f"an instruction reads more than {len(SPILL_TEMPS)} spilled scalars", n.loc)
             temps[v] = self.temp(len(temps))
-            sp = VReg("x", "sp", fixed=SP)
-            self.registers[sp] = SP
-            out.append(MInst(ROWS["ld"], [temps[v], sp, -8 * self.slots[v]], n.loc))
+            base, offset = (self.args, self.params[v]) if v in self.params else (self.sp, -8 * self.slots[v])
+            out.append(MInst(ROWS["ld"], [temps[v], base, offset], n.loc))
         return temps[v]
 
     def instruction(self, n: MInst) -> list[MNode]:
@@ -131,7 +136,5 @@ class _Spiller:
             operands = [temp if o.kind.writes else v for o, v in zip(n.row.operands, operands, strict=True)]
         out.append(MInst(n.row, operands, n.loc, n.engine, n.reads, n.writes, wait, n.signal))
         if target is not None and target in self.slots:
-            sp = VReg("x", "sp", fixed=SP)
-            self.registers[sp] = SP
-            out.append(MInst(ROWS["sd"], [temp, sp, -8 * self.slots[target]], n.loc))
+            out.append(MInst(ROWS["sd"], [temp, self.sp, -8 * self.slots[target]], n.loc))
         return out

@@ -1,29 +1,37 @@
-"""What the frontend keeps while it interprets a function: its source, its names, views of tensors."""
+"""What the frontend keeps while it interprets a function: its names, views of tensors, names that are gone."""
 
 from __future__ import annotations
 
 import ast
-import builtins
-import inspect
-import textwrap
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sohu.dsl.errors import CompileError, Loc
-from sohu.dsl.ir import Dim, MemType, Value
+from sohu.dsl.builder import Builder
+from sohu.dsl.errors import Loc
+from sohu.dsl.ir import Dim, MemType, Op, Value, root
+from sohu.dsl.ranges import Index
+from sohu.dsl.source import Source
+from sohu.isa import DType
 
 
-@dataclass(frozen=True)
 class View:
-    """A tensor in HBM, or part of it, as Python sees it: the view, and its elements once loaded.
+    """A tensor in HBM, or part of it, as Python sees it. Its elements are loaded when they are first wanted.
 
-    The load is made where the view is made, and thrown away later if nobody reads it.
+    The load stands where the view was made, so that a view made before a loop is loaded before the loop; of a
+    tensor that the kernel writes, it stands where the elements are wanted if there may have been a store since.
     """
 
-    mem: Value
-    tile: Value | None
+    def __init__(self, b: Builder, mem: Value, parent: View | None = None, see: Callable[[Value], Value] | None = None):
+        """parent, see: this view is `see` of another one, whose load it shares."""
+        self.b = b
+        self.mem = mem
+        self.hint = ""
+        self._parent, self._see = parent, see
+        self._block = b.blocks[-1]
+        self._after: Op | None = self._block.ops[-1] if self._block.ops else None
+        self._version = b.version(root(mem))
+        self._tile: Value | None = None
 
     @property
     def dims(self) -> tuple[Dim, ...]:
@@ -31,76 +39,76 @@ class View:
         assert isinstance(self.mem.type, MemType)
         return self.mem.type.dims
 
+    @property
+    def loadable(self) -> bool:
+        """Whether the sizes of the view have a bound, so that it can be loaded."""
+        return all(self.b.ranges.bounded(d.size) for d in self.dims)
+
+    def tile(self) -> Value:
+        """The elements; raises CompileError (K012) when nothing bounds a size."""
+        b, version = self.b, self.b.version(root(self.mem))
+        if self._tile is None or version != self._version:
+            if self._parent is not None and self._see is not None:
+                return self._see(self._parent.tile())
+            if version == self._version:
+                self._tile = b.load(self.mem, self._block, self._after)
+            else:
+                self._version = version
+                self._tile = b.load(self.mem)
+            self._tile.hint = self.hint
+        return self._tile
+
 
 @dataclass(frozen=True)
 class Gone:
     """A name that has no value any more, and why."""
 
+    code: str
     why: str
+    help: str = ""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of a tile or tensor, bound to it."""
+    """A method of a tile or tensor, bound to it, and where that is said."""
 
     name: str
     apply: Callable[..., Any]
-
-
-@dataclass
-class Source:
-    """A parsed function and where it stands in its file."""
-
-    tree: ast.FunctionDef
-    file: str
-    first_line: int
-    indent: int
-    names: Callable[[str], Any]
-
-
-def source_of(fn: types.FunctionType) -> Source:
-    """The AST of a function; raises CompileError (K001) when its source cannot be read."""
-    try:
-        lines, first = inspect.getsourcelines(fn)
-    except (OSError, TypeError):
-        raise CompileError(
-            "K001",
-            f"the source of {fn.__name__} cannot be read",
-            None,
-            help="define kernels in a file, not in a string",
-        ) from None
-    text = textwrap.dedent("".join(lines))
-    tree = ast.parse(text).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise CompileError("K001", f"{fn.__name__} is no plain function (def)", None)
-    closure = inspect.getclosurevars(fn)
-
-    def names(name: str) -> Any:
-        for scope in (closure.nonlocals, fn.__globals__, vars(builtins)):
-            if name in scope:
-                return scope[name]
-        raise KeyError(name)
-
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return Source(tree, inspect.getsourcefile(fn) or fn.__code__.co_filename, first, indent, names)
+    base: Any
+    node: ast.expr
 
 
 @dataclass
 class Frame:
-    """One function being interpreted: its names, and where it was called from."""
+    """One function being interpreted.
+
+    names: its local names; dtypes: of its dtype variables, by name; dims: the named dimensions of its tensors,
+    by tensor; read_only: tensors it declares as In; caller: where it was called; loops: how many loops of the
+    chip are open in it.
+    """
 
     source: Source
-    names: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, Any]
+    dtypes: dict[str, DType]
+    dims: dict[Value, dict[str, Index]] = field(default_factory=dict)
+    read_only: dict[Value, str] = field(default_factory=dict)
     caller: Loc | None = None
     depth: int = 0
+    loops: int = 0
 
 
 def as_load(target: ast.expr) -> ast.expr:
     """The target of an assignment as an expression that reads it."""
-    copy = ast.parse(ast.unparse(target), mode="eval").body
-    for a, b in zip(ast.walk(copy), ast.walk(target), strict=False):
-        ast.copy_location(a, b)
-    return copy
+    match target:
+        case ast.Name(id=name):
+            copy: ast.expr = ast.Name(name, ast.Load())
+        case ast.Attribute(value=value, attr=attr):
+            copy = ast.Attribute(value, attr, ast.Load())
+        case ast.Subscript(value=value, slice=index):
+            copy = ast.Subscript(value, index, ast.Load())
+        case _:
+            return target
+    return ast.copy_location(copy, target)
 
 
 def assigned_names(body: list[ast.stmt]) -> list[str]:
@@ -111,14 +119,3 @@ def assigned_names(body: list[ast.stmt]) -> list[str]:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 names[node.id] = None
     return list(names)
-
-
-def read_first(body: list[ast.stmt], name: str) -> bool:
-    """Whether a name may be read before the body assigns it (in source order, which errs on the safe side)."""
-    events: list[tuple[int, int, bool]] = []
-    for s in body:
-        for node in ast.walk(s):
-            if isinstance(node, ast.Name) and node.id == name:
-                store = isinstance(node.ctx, ast.Store)
-                events.append((s.lineno, int(store), store))
-    return bool(events) and not min(events)[2]

@@ -34,7 +34,7 @@ from sohu.dsl import (
 )
 from sohu.dsl import range as range_
 
-F = DTypeVar("F", (f32, bf16, f16))
+F = DTypeVar("F", f32, bf16, f16)
 
 ROUNDED = frozenset({"embed", "norm", "q_rope", "k_rope", "v", "weights", "attn", "residual", "swiglu"})
 

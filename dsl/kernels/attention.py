@@ -22,7 +22,7 @@ from sohu.dsl import (
 )
 from sohu.dsl import range as range_
 
-F = DTypeVar("F", (f32, bf16, f16))
+F = DTypeVar("F", f32, bf16, f16)
 
 
 @kernel
@@ -66,7 +66,7 @@ def attention(
         for j in range_(0, end, bk):
             stop = minimum(j + bk, end)
             s = qb @ k[:, None, j:stop, :].T
-            p, m, l, o = online_softmax(s, m, l, o, scale=scale, causal=True, qpos=pos + n, kpos=j, dtype=q.dtype)
+            p, m, l, o = online_softmax(s, m, l, o, scale=scale, causal=True, qpos=pos + n, kpos=j, dtype=q.dtype)  # noqa: E741
             o += p @ v[:, None, j:stop, :]
         out[n : n + bq].transpose(1, 2, 0, 3)[...] = o / l
 

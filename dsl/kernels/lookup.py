@@ -8,7 +8,7 @@ from sohu.dsl import DTypeVar, In, Out, arange, bf16, f16, f32, full, i32, kerne
 from sohu.dsl import argmax as argmax_op
 from sohu.dsl import range as range_
 
-F = DTypeVar("F", (f32, bf16, f16))
+F = DTypeVar("F", f32, bf16, f16)
 
 
 @kernel

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sohu.dsl import DTypeVar, In, Out, bf16, f16, f32, kernel, swiglu, zeros
 from sohu.dsl import range as range_
 
-F = DTypeVar("F", (f32, bf16, f16))
+F = DTypeVar("F", f32, bf16, f16)
 
 
 @kernel

@@ -8,7 +8,7 @@ from sohu.dsl import DTypeVar, In, Index, Out, bf16, f16, f32, kernel
 from sohu.dsl import range as range_
 from sohu.dsl import rope as rope_op
 
-F = DTypeVar("F", (f32, bf16, f16))
+F = DTypeVar("F", f32, bf16, f16)
 
 
 @kernel
