@@ -25,9 +25,11 @@ examples:
 
 Arguments are given as to `sohu run`. -x and -ex are done in the order in which they stand.
 exit codes: 0 all went well; 1 a file or an argument is wrong, or (with -batch, or when commands do not come
-from a terminal) a command failed; 2 the command line is wrong; 3 as 1, but the machine stopped the program.
+from a terminal) a command failed; 2 the command line is wrong; 3 as 1, but the machine stopped the program;
+130 interrupted; 141 whoever read the output has gone.
 """
 COMMAND_FAILED = 1
+INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and SIGPIPE, as shells report them
 
 
 class _InOrder(argparse.Action):
@@ -77,12 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(Style.of(sys.stderr).safe(f"sohu-dbg: {e}"), file=sys.stderr)
         return COMMAND_FAILED
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return COMMAND_FAILED
+        return READER_GONE
 
 
 def _run(options: argparse.Namespace) -> int:

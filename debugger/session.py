@@ -166,7 +166,7 @@ class Session:
     def cont(self) -> Stop:
         """Run to the next breakpoint or the end."""
         self._need_alive()
-        return self._go(self._stops())
+        return self._go(self._stops() or None)  # without any, the machine's fastest loop
 
     def stepi(self, count: int = 1) -> Stop:
         """Execute, or hand to its engine, `count` instructions."""
@@ -240,7 +240,7 @@ class Session:
 
         return self._go(test)
 
-    def _go(self, until: frozenset[int] | Callable[[Machine], bool]) -> Stop:
+    def _go(self, until: frozenset[int] | Callable[[Machine], bool] | None) -> Stop:
         try:
             why = self.machine.run(until)
         except MachineError as e:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import no_arguments
 from sohu.debugger.command import command
-from sohu.debugger.display import counters, instruction_line, place_name, source_line
+from sohu.debugger.display import counters, instruction_line, place_name, short, source_line
+from sohu.isa import INSTRUCTION_BYTES
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
 @command("backtrace", "bt", "where", group="looking")
 def backtrace(shell: Shell, text: str) -> None:
-    """Show where the program stands, who called that, and the hardware loops around it: backtrace.
+    """Show where the program stands, who called it, and its loops: backtrace.
 
-    The caller is known while ra (x1) holds the return address.
+    The caller is known while ra (x1) holds the return address. Of a hardware loop, the round at hand is counted
+    among those left.
     """
     no_arguments(text, "backtrace")
     session, style = shell.session, shell.style
@@ -30,7 +32,8 @@ def backtrace(shell: Shell, text: str) -> None:
         if not level:
             shell.write(instruction_line(shell, frame.pc))
     for loop in reversed(session.machine.loops):
-        start, end = loop.start * 16, loop.end * 16
-        line = session.symbols.line_at(max(start - 16, 0))
-        at = f"  {line.file.rpartition(chr(47))[2]}:{line.line}" if line else ""
-        shell.write(f"    loop {start:#06x}..{end:#06x}: {loop.left} round{chr(115) * (loop.left != 1)} left{at}")
+        start, end = loop.start * INSTRUCTION_BYTES, loop.end * INSTRUCTION_BYTES
+        line = session.symbols.line_at(start - INSTRUCTION_BYTES)  # of the loop instruction
+        at = f"  {short(line.file)}:{line.line}" if line is not None else ""
+        rounds = "1 round" if loop.left == 1 else f"{loop.left} rounds"
+        shell.write(f"    loop {start:#06x}..{end:#06x}: {rounds} left{at}")

@@ -18,8 +18,8 @@ def help_(shell: Shell, text: str) -> None:
             shell.write(shell.style.paint("name", group))
             for c in shell.commands:
                 if c.group == group:
-                    also = f" ({chr(44).join(c.aliases)})" if c.aliases else ""
-                    shell.write(f"  {c.name + also:<24}{c.summary}")
+                    also = f" ({', '.join(c.aliases)})" if c.aliases else ""
+                    shell.write(f"  {c.name + also:<26}{c.summary}")
         shell.write("Any unambiguous beginning of a name will do. Enter repeats the last command.")
         return
     word, _, sub = text.partition(" ")
