@@ -5,11 +5,12 @@ Write kernels in Python, compile them to binaries, run them on an emulated chip,
 
 from __future__ import annotations
 
+import ast
 import os
 import pkgutil
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, resources
 
 from sohu import __version__, commands
 from sohu.arguments import Parser, suggestion
@@ -73,5 +74,7 @@ def _parser() -> Parser:
 
 
 def _summary(name: str) -> str:
-    doc = import_module(f"sohu.commands.{name}").__doc__ or ""
+    """First line of a command's docstring, read without importing all that the command needs."""
+    source = resources.files(commands).joinpath(f"{name}.py").read_text(encoding="utf-8")
+    doc = ast.get_docstring(ast.parse(source)) or ""
     return doc.partition("\n")[0].rstrip(".")
