@@ -1,41 +1,79 @@
 """The kernel language: Python functions over tiles, their IR, and the way down to assembly."""
 
+from typing import TYPE_CHECKING
+
 from sohu.dsl.errors import CompileError, Loc
 from sohu.dsl.ir import Function
 from sohu.dsl.ir_text import parse_function, print_function
 from sohu.dsl.kernel import CompiledKernel, Kernel, default_device, kernel
-from sohu.dsl.language import (
-    INTRINSICS,
-    DTypeVar,
-    In,
-    Index,
-    InOut,
-    Intrinsic,
-    Out,
-    Scalar,
-    arange,
-    argmax,
-    cdiv,
-    exp,
-    full,
-    isa_op,
-    log,
-    maximum,
-    minimum,
-    online_softmax,
-    rms_norm,
-    rope,
-    rsqrt,
-    sigmoid,
-    sqrt,
-    swiglu,
-    tanh,
-    where,
-    zeros,
-    zeros_like,
-)
-from sohu.dsl.language import range_ as range
-from sohu.isa import bf16, f16, f32, i32, u8
+from sohu.dsl.language import INTRINSICS, Intrinsic
+
+if TYPE_CHECKING:
+    from sohu.dsl.typed import (
+        DTypeVar,
+        In,
+        Index,
+        InOut,
+        Out,
+        Scalar,
+        arange,
+        argmax,
+        bf16,
+        cdiv,
+        exp,
+        f16,
+        f32,
+        full,
+        i32,
+        isa_op,
+        log,
+        maximum,
+        minimum,
+        online_softmax,
+        range,
+        rms_norm,
+        rope,
+        rsqrt,
+        sigmoid,
+        sqrt,
+        swiglu,
+        tanh,
+        u8,
+        where,
+        zeros,
+        zeros_like,
+    )
+else:
+    from sohu.dsl.language import (
+        DTypeVar,
+        In,
+        Index,
+        InOut,
+        Out,
+        Scalar,
+        arange,
+        argmax,
+        cdiv,
+        exp,
+        full,
+        isa_op,
+        log,
+        maximum,
+        minimum,
+        online_softmax,
+        rms_norm,
+        rope,
+        rsqrt,
+        sigmoid,
+        sqrt,
+        swiglu,
+        tanh,
+        where,
+        zeros,
+        zeros_like,
+    )
+    from sohu.dsl.language import range_ as range
+    from sohu.isa import bf16, f16, f32, i32, u8
 
 __all__ = [
     "INTRINSICS",

@@ -69,9 +69,10 @@ class Builder:
     def pure(self, name: str, operands: Sequence[Value], t: Type, attrs: dict[str, int | float] | None = None) -> Value:
         """Append an op without effects, or give the equal one that is there."""
         key = (name, tuple(operands), repr(attrs), t)
+        value: Value | None
         for scope in reversed(self.known):
-            if key in scope:
-                return scope[key]
+            if (value := scope.get(key)) is not None:
+                return value
         value = self.emit(name, operands, [t], attrs).result
         self.known[-1][key] = value
         return value
@@ -107,7 +108,7 @@ class Builder:
             raise self.error("K019", f"an index is wanted here, not {describe(x)}")
         return self.pure("const", [], INDEX, {"value": int(x)})
 
-    def float(self, x: float | Value) -> Value:
+    def number(self, x: float | Value) -> Value:
         """A float as a value; raises K035 for a run-time index, K036 for anything else."""
         if isinstance(x, Value) and x.type == FLOAT:
             return x
@@ -158,8 +159,8 @@ class Builder:
             c = constant(b.op.operands[1])  # a - (a - y)
             return int(c) if c is not None else b.op.operands[1]
         if name == "sub" and isinstance(a, Value) and a.op is not None and a.op.name == "min":
-            x, y = (self.scalar("sub", v, b) for v in a.op.operands)  # min(j + n, end) - j is min(n, end - j)
-            return self.scalar("min", x, y)
+            # min(j + n, end) - j is min(n, end - j)
+            return self.scalar("min", *(self.scalar("sub", v, b) for v in a.op.operands))
         if name in ("add", "mul", "min", "max") and ca is not None:
             a, b = b, a  # constants to the right, where the instruction has an immediate
         return self.pure(name, [self.value(a), self.value(b)], INDEX)
@@ -204,10 +205,10 @@ class Builder:
             return v
         size = self._slice_size(d.size, lo, hi)
         c = constant(size)
+        cap = d.cap  # of a tile; a tensor's slice gets its capacity when it is loaded
         if c is not None:
-            size, cap = int(c), int(c)
+            size = cap = int(c)
         else:
-            cap = d.cap  # of a tile; a tensor's slice gets its capacity when it is loaded
             if cap is not None and (n := constant(self.scalar("sub", hi, lo))) is not None:
                 cap = min(cap, int(n))
         dims = (*v.type.dims[:axis], Dim(size, cap), *v.type.dims[axis + 1 :])
@@ -330,7 +331,7 @@ class Builder:
 
     def _operand(self, row: Row, name: str, kind: Any, v: Any) -> Value:
         if not isinstance(kind, Data):
-            return self.float(v) if type(kind) in (XF, XFI) else self.value(v)
+            return self.number(v) if type(kind) in (XF, XFI) else self.value(v)
         in_hbm = row.spaces(kind) == {Space.HBM}
         if not isinstance(v, Value) or not isinstance(v.type, MemType if in_hbm else TileType):
             wanted = "a tensor in HBM" if in_hbm else "a tile"

@@ -40,9 +40,9 @@ class _Emitter:
         head += [f"        .bound  {n}, {b}" for n, b in sorted(self.f.bounds.items())]
         for buf in self.kernel.buffers:
             dims = ", ".join(str(c) for c in buf.caps)
-            reg = f"t{self.registers[buf.reg]}"
+            at = f"t{self.registers[buf.reg]}"
             head.append(
-                f"        .tile   {buf.name}, {buf.space}, {buf.dtype}, [{dims}], at={buf.address:#x}, reg={reg}"
+                f"        .tile   {buf.name}, {buf.space}, {buf.dtype}, [{dims}], at={buf.address:#x}, reg={at}"
             )
         self.nodes(self.kernel.nodes)
         files = [f'        .file   {n} "{name}"' for name, n in self.files.items()]

@@ -403,7 +403,8 @@ class Expressions:
         if isinstance(fn, Method):
             return self.method(fn, args, kwargs, e, frame)
         if isinstance(fn, types.MethodType):
-            fn, args = fn.__func__, [fn.__self__, *args]
+            args.insert(0, fn.__self__)
+            fn = fn.__func__
         run_time = any(isinstance(a, (Value, View)) for a in _leaves([*args, *kwargs.values()]))
         if hasattr(fn, "__sohu_function__"):
             return self.inline_kernel(fn, args, kwargs, e, here, frame)
@@ -497,7 +498,7 @@ class Expressions:
         for name, spec in kernel.specs.items():
             what, v = f"argument {name} of kernel {fn.__name__}", bound.arguments[name]
             if isinstance(spec, ScalarSpec):
-                inner.names[name] = self.b.float(v) if spec.direction == "f32" else self.b.value(v)
+                inner.names[name] = self.b.number(v) if spec.direction == "f32" else self.b.value(v)
                 continue
             mem = v.mem if isinstance(v, View) else v
             if not isinstance(mem, Value) or not isinstance(
@@ -567,7 +568,7 @@ def _method_reduce(name: str) -> Callable[..., Value]:
 
 
 def _method_transpose(self: Expressions, base: Any, e: ast.expr, frame: Frame, *axes: Any) -> Any:
-    t = base.mem.type if isinstance(base, View) else base.type
+    t: Any = base.mem.type if isinstance(base, View) else base.type
     order = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple) else axes or tuple(range(len(t.dims)))[::-1]
     if not all(isinstance(a, int) for a in order) or sorted(order) != list(range(len(t.dims))):
         shown = ", ".join(str(a) if isinstance(a, int) else describe(a) for a in order)

@@ -263,7 +263,7 @@ class Interpreter(Expressions):
         if isinstance(v, int):
             return self.b.value(v)
         if isinstance(v, float):
-            return self.b.float(v)
+            return self.b.number(v)
         if isinstance(v, View):
             return v.tile() if v.loadable else None
         if isinstance(v, Value):
@@ -286,9 +286,9 @@ class Interpreter(Expressions):
             except CompileError as e:
                 misfits[n] = e
         used = {v for op in walk(block) for v in uses(op)} | {v for end in ends.values() for v in _flat(end)}
-        for n, e in misfits.items():
+        for n, error in misfits.items():
             if not used.isdisjoint(_flat(args[n])):
-                raise e
+                raise error
         return ends
 
     def end_of(self, name: str, start: Any, end: Any, frame: Frame, s: ast.For) -> Any:
@@ -305,7 +305,7 @@ class Interpreter(Expressions):
         if isinstance(end, int) and not isinstance(end, bool) and start.type == INDEX:
             return b.value(end)
         if isinstance(end, (int, float)) and not isinstance(end, bool) and start.type == FLOAT:
-            return b.float(end)
+            return b.number(end)
         if isinstance(start.type, TileType) and (isinstance(end, View) or _is_tensor(end)):
             end = self.data(end)
         same_kind = isinstance(end, Value) and (

@@ -214,7 +214,7 @@ class _Reader:
     def plain(self, names: list[Token], tree: Any) -> Op:
         name, *rest = tree.children
         operands = [self.get(t) for t in rest if isinstance(t, Token)]
-        attrs = dict(t for t in rest if isinstance(t, tuple))
+        attrs: dict[str, int | float] = dict(t for t in rest if isinstance(t, tuple))
         op = Op(str(name), operands, attrs)
         types = [self.type(t) for t in rest if t is not None and not isinstance(t, (Token, tuple))]
         op.results = [self.define(n, t, op) for n, t in zip(names, types, strict=True)]

@@ -88,12 +88,12 @@ class Kernel:
     enclosing functions that its body mentions are read when it is compiled, and not again.
     """
 
-    __sohu_function__: types.FunctionType  # calls from other kernels are inlined
+    __sohu_function__: Any  # the function: calls from other kernels are inlined
     __name__: str
 
     def __init__(self, fn: types.FunctionType, signature: Signature) -> None:
         functools.update_wrapper(self, fn)
-        self.fn = self.__sohu_function__ = fn
+        self.__sohu_function__ = fn
         self.specs = signature.specs
         self.defaults = signature.defaults
         self.constants = signature.constants
@@ -104,7 +104,7 @@ class Kernel:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.fn.__name__
+        return str(self.__sohu_function__.__name__)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}({', '.join(self.specs)})>"
@@ -157,7 +157,7 @@ class Kernel:
             return largest.get(name)
 
         start = time.perf_counter()
-        function = trace(self.name, self.fn, self.specs, dtypes, constants, bound)
+        function = trace(self.name, self.__sohu_function__, self.specs, dtypes, constants, bound)
         function.bounds = consulted
         compiled = build(function, chip)
         compiled.seconds = time.perf_counter() - start

@@ -146,15 +146,14 @@ def binary(b: Builder, op: str, x: Any, y: Any) -> Any:
     if not isinstance(number, (int, float, Value)):
         raise b.error("K036", f"cannot {op} {describe(x)} and {describe(y)}")
     if not tile.type.dtype.is_float:
-        b.float(number)
+        b.number(number)
         number_fits(b, number, tile.type.dtype)
-    known = isinstance(number, (int, float))
     match op:
         case "add" | "mul" | "max" | "min":
             return b.one(f"v{op}s", tile, number)
         case "sub" if flip:
             return b.one("vrsubs", tile, number)
-        case "sub" if known:
+        case "sub" if isinstance(number, (int, float)):
             return b.one("vadds", tile, -number)
         case "div":
             return b.one("vrdivs" if flip else "vdivs", tile, number)
@@ -308,7 +307,7 @@ def where(b: Builder, cond: Any, x: Any, y: Any) -> Value:
 @intrinsic
 def full(b: Builder, shape: Any, value: float, dtype: DType = f32) -> Value:
     """A tile of one number."""
-    b.float(value)
+    b.number(value)
     return b.one("vfill", value, shape=_dims(b, shape), dtype=number_fits(b, value, _dtype(b, dtype)))
 
 
@@ -376,7 +375,7 @@ def online_softmax(
     With causal, column c of s is masked for row r when kpos + c > qpos + r.
     """
     tiles = [_tile(b, v) for v in (s, m, l, o)]
-    return tuple(b.inst("vosm", *tiles, b.float(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
+    return tuple(b.inst("vosm", *tiles, b.number(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
 
 
 def hbm_operands(mnemonic: Any) -> dict[int, bool]:

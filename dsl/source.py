@@ -65,7 +65,8 @@ def source_of(fn: types.FunctionType) -> Source:
             help="import it anew; of several lambdas on one line, give each a line of its own",
         )
     node = found[0]
-    body = [ast.copy_location(ast.Return(node.body), node.body)] if isinstance(node, ast.Lambda) else node.body
+    body: list[ast.stmt] = []
+    body += [ast.copy_location(ast.Return(node.body), node.body)] if isinstance(node, ast.Lambda) else node.body
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
 
     def names(name: str) -> Any:

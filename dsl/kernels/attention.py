@@ -82,4 +82,5 @@ def attention_reference(
     s[..., np.arange(pos + n) > (pos + np.arange(n))[:, None]] = -np.inf
     p = np.exp(s - s.max(axis=-1, keepdims=True))
     o = (p / p.sum(axis=-1, keepdims=True)) @ vf
-    return o.transpose(2, 0, 1, 3).astype(q.dtype)
+    out: NDArray[np.generic] = o.transpose(2, 0, 1, 3).astype(q.dtype)
+    return out

@@ -43,4 +43,5 @@ def argmax(x: In[F, "R V"], y: Out[i32, "R"], *, rows: int = 64, bv: int = 16384
 
 def argmax_reference(x: NDArray[np.generic]) -> NDArray[np.int32]:
     """np.argmax of each row."""
-    return np.argmax(x.astype(np.float32), axis=1).astype(np.int32)
+    out: NDArray[np.int32] = np.argmax(x.astype(np.float32), axis=1).astype(np.int32)
+    return out

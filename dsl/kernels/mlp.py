@@ -43,4 +43,5 @@ def gated_mlp_reference(
     xf, gf, uf, df = (a.astype(np.float32) for a in (x, gate, up, down))
     g, u = xf @ gf.T, xf @ uf.T
     h = (g / (1 + np.exp(-g)) * u).astype(x.dtype).astype(np.float32)
-    return (h @ df).astype(x.dtype)
+    out: NDArray[np.generic] = (h @ df).astype(x.dtype)
+    return out

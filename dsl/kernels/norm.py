@@ -22,4 +22,5 @@ def rmsnorm_reference(x: NDArray[np.generic], w: NDArray[np.generic], eps: float
     """RMSNorm in float32, rounded once to x's dtype."""
     t = x.astype(np.float32)
     scale = 1 / np.sqrt((t * t).mean(axis=-1, keepdims=True, dtype=np.float32) + np.float32(eps))
-    return (t * scale * w.astype(np.float32)).astype(x.dtype)
+    out: NDArray[np.generic] = (t * scale * w.astype(np.float32)).astype(x.dtype)
+    return out

@@ -23,4 +23,5 @@ def softmax_reference(x: NDArray[np.generic]) -> NDArray[np.generic]:
     """Softmax of each row in float32, rounded once to x's dtype."""
     t = x.astype(np.float32)
     e = np.exp(t - t.max(axis=1, keepdims=True))
-    return (e / e.sum(axis=1, keepdims=True)).astype(x.dtype)
+    out: NDArray[np.generic] = (e / e.sum(axis=1, keepdims=True)).astype(x.dtype)
+    return out

@@ -1,0 +1,262 @@
+"""What a type checker sees of the language: `sohu.dsl` shows it these names in place of those of language.py.
+
+In a kernel `x: In[bf16, "R C"]` is a tile: it has operators, methods and named dimensions (`x.R`, an int). A dtype
+is the class of its tiles, and a DTypeVar a TypeVar over such classes. At run time none of this is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated as In
+from typing import Annotated as InOut
+from typing import Annotated as Out
+from typing import Any, ClassVar, TypeAlias
+from typing import TypeVar as DTypeVar
+
+import numpy
+
+Index: TypeAlias = int
+Scalar: TypeAlias = float
+Shape: TypeAlias = Sequence[int] | int
+
+
+class Tile:
+    """A tile, a tensor, or a part of one."""
+
+    @property
+    def dtype(self) -> type[Tile]:
+        """Its element type."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """Its rank."""
+        raise NotImplementedError
+
+    @property
+    def T(self) -> Tile:
+        """The last two axes exchanged."""
+        raise NotImplementedError
+
+    @property
+    def mT(self) -> Tile:
+        """The last two axes exchanged."""
+        raise NotImplementedError
+
+    def __getattr__(self, dimension: str) -> int:
+        """A named dimension."""
+        raise NotImplementedError
+
+    def __getitem__(self, key: Any) -> Tile:
+        """A part: slices, indices, None and `...` as in NumPy, or rows by a tile of indices."""
+        raise NotImplementedError
+
+    def __setitem__(self, key: Any, value: Tile | float) -> None:
+        """Store into a tensor."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Size of the first dimension."""
+        raise NotImplementedError
+
+    def __add__(self, other: Tile | float) -> Tile:
+        raise NotImplementedError
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+    __lt__ = __le__ = __gt__ = __ge__ = __add__
+
+    def __eq__(self, other: Tile | float) -> Tile:  # type: ignore[override]  # elementwise, as in NumPy
+        raise NotImplementedError
+
+    def __ne__(self, other: Tile | float) -> Tile:  # type: ignore[override]  # elementwise, as in NumPy
+        raise NotImplementedError
+
+    def __matmul__(self, other: Tile) -> Tile:
+        raise NotImplementedError
+
+    def __neg__(self) -> Tile:
+        raise NotImplementedError
+
+    def __abs__(self) -> Tile:
+        raise NotImplementedError
+
+    def to(self, dtype: type[Tile]) -> Tile:
+        """Converted: floats rounded to nearest even, to integers toward zero."""
+        raise NotImplementedError
+
+    astype = to
+
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> Tile:
+        """Sum along one of the last two axes."""
+        raise NotImplementedError
+
+    max = min = argmax = sum
+
+    def transpose(self, *axes: int) -> Tile:
+        """Axes reordered; reversed without any."""
+        raise NotImplementedError
+
+    def item(self) -> Any:
+        """The one element, as a run-time scalar."""
+        raise NotImplementedError
+
+
+class _DType(Tile):
+    """What the host asks of a dtype; see sohu.isa.DType."""
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    np: ClassVar[numpy.dtype[Any]]
+    is_float: ClassVar[bool]
+    itemsize: ClassVar[int]
+
+
+class f32(_DType):
+    """A tile of f32."""
+
+
+class bf16(_DType):
+    """A tile of bf16."""
+
+
+class f16(_DType):
+    """A tile of f16."""
+
+
+class i32(_DType):
+    """A tile of i32."""
+
+
+class u8(_DType):
+    """A tile of u8."""
+
+
+def exp(x: Tile) -> Tile:
+    """See language.py, here and below."""
+    raise NotImplementedError
+
+
+log = sqrt = rsqrt = tanh = sigmoid = exp
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Of tiles and numbers a tile, of indices an index."""
+    raise NotImplementedError
+
+
+minimum = maximum
+
+
+def cdiv(x: int, y: int) -> int:
+    """An index."""
+    raise NotImplementedError
+
+
+def where(cond: Tile, x: Tile | float, y: Tile | float) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def full(shape: Shape, value: float, dtype: type[Tile] = f32) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def zeros(shape: Shape, dtype: type[Tile] = f32) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def zeros_like(x: Tile, dtype: type[Tile] | None = None) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def arange(shape: Shape, start: int = 0, dtype: type[Tile] = i32) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def argmax(x: Tile, axis: int = -1, keepdims: bool = False) -> Tile:
+    """A tile of i32."""
+    raise NotImplementedError
+
+
+def rms_norm(x: Tile, weight: Tile, eps: float = 1e-5, dtype: type[Tile] | None = None) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def rope(x: Tile, cos: Tile, sin: Tile, interleaved: bool = False) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def swiglu(gate: Tile, up: Tile, dtype: type[Tile] | None = None) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def online_softmax(
+    s: Tile,
+    m: Tile,
+    l: Tile,  # noqa: E741
+    o: Tile,
+    *,
+    scale: float = 1.0,
+    causal: bool = False,
+    qpos: int = 0,
+    kpos: int = 0,
+    dtype: type[Tile] = f32,
+) -> tuple[Tile, Tile, Tile, Tile]:
+    """Weights, and the new m, l, o."""
+    raise NotImplementedError
+
+
+def isa_op(mnemonic: str, *operands: Any, **kw: Any) -> Any:
+    """Its result, or a tuple of its results."""
+    raise NotImplementedError
+
+
+range = range
+
+__all__ = [
+    "DTypeVar",
+    "In",
+    "InOut",
+    "Index",
+    "Out",
+    "Scalar",
+    "Tile",
+    "arange",
+    "argmax",
+    "bf16",
+    "cdiv",
+    "exp",
+    "f16",
+    "f32",
+    "full",
+    "i32",
+    "isa_op",
+    "log",
+    "maximum",
+    "minimum",
+    "online_softmax",
+    "range",
+    "rms_norm",
+    "rope",
+    "rsqrt",
+    "sigmoid",
+    "sqrt",
+    "swiglu",
+    "tanh",
+    "u8",
+    "where",
+    "zeros",
+    "zeros_like",
+]
