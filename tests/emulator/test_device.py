@@ -191,6 +191,9 @@ def test_the_short_way_checks_all_the_same(device: Device, program: Program) -> 
         device.launch(program, "k", [device.zeros((3, 5), i32), y, z, 1, 1.0])
     with pytest.raises(ArgumentError, match="an integer"):
         device.launch(program, "k", [x, y, z, 1.5, 1.0])
+    device.launch(program, "k", [x, z, 1, 1.0])  # shapes in another order, the output being made last
+    with pytest.raises(ArgumentError, match="rank"):
+        device.launch(program, "k", [x, z, y, 1, 1.0])
     z.free()
     with pytest.raises(ArgumentError, match="freed"):
         device.launch(program, "k", [x, y, z, 1, 1.0])

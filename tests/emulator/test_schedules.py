@@ -132,6 +132,13 @@ def test_signals_count_and_increment() -> None:
     assert device.machine.sems[1:3] == [203, 1]
 
 
+def test_a_signal_sets_off_what_is_parked() -> None:
+    device, _ = run(
+        "vpu.sync wait s1>=1 signal s2\n mxu.sync wait s2>=1 signal s3\n dma.sync signal s1\n sync wait s3>=1"
+    )
+    assert device.machine.sems[1:4] == [1, 1, 1]
+
+
 def test_semaphores_are_reset_after_a_drain() -> None:
     body = "vpu.sync signal s1\n drain\n semreset s1\n vpu.sync wait s1>=0 signal s1"
     device, _ = run(body)
