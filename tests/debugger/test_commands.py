@@ -253,7 +253,7 @@ def test_a_compiled_kernel_is_debugged_by_its_python_lines() -> None:
 
     x = np.random.default_rng(0).standard_normal((130, 8)).astype(np.float32)
     compiled = softmax.compile(x, chip="small")
-    lines, first = inspect.getsourcelines(softmax.fn)
+    lines, first = inspect.getsourcelines(inspect.unwrap(softmax))
     at = first + next(i for i, line in enumerate(lines) if "e = exp" in line)
     s = Session(compiled.program, args={"x": x}, device=Device("small"))
     text = talk(s, f"break softmax.py:{at}", "run", "print t[0:2, :4]", "next", "continue", "print t", "delete", "c")
