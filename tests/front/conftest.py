@@ -15,7 +15,9 @@ import tokenizers
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}<|assistant|>"
 BIN = Path(sys.executable).parent
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+WORDS = "the chip hums; a kernel waits for its tile, and the tile for its kernel"
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -28,12 +30,10 @@ def environment(**more: str) -> dict[str, str]:
 def run(tmp_path: Path) -> Run:
     """`run("sohu", "isa", ...)` in a folder of its own; a traceback fails the test."""
 
-    def call(
-        *words: str | Path, input: str | None = None, timeout: float = 120, **more: str
-    ) -> subprocess.CompletedProcess[str]:
+    def call(*words: str | Path, input: str = "", timeout: float = 120, **more: str) -> Done:
         raw = subprocess.run(
             [str(BIN / words[0]), *map(str, words[1:])],
-            cwd=tmp_path, env=environment(**more), input=(input or "").encode(), capture_output=True, timeout=timeout,
+            cwd=tmp_path, env=environment(**more), input=input.encode(), capture_output=True, timeout=timeout,
             check=False,
         )  # fmt: skip
         # decoded here, since text mode would turn the carriage returns of a model's answer into newlines
@@ -73,9 +73,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator(
-        ["the chip hums; a kernel waits for its tile, and the tile for its kernel"] * 4, trainer
-    )
+    backend.train_from_iterator([WORDS] * 4, trainer)
     backend.save(str(folder / "tokenizer.json"))
     vocabulary, width, heads, hidden, layers = backend.get_vocab_size(), 32, 4, 48, 2
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": TEMPLATE, "eos_token": "<|end|>"}))
@@ -107,9 +105,8 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = {"model.embed_tokens.weight": weight(vocabulary, width), "model.norm.weight": weight(width)}
     for i in range(layers):
         at = f"model.layers.{i}."
-        tensors |= {
-            f"{at}self_attn.{n}_proj.weight": weight(r, width) for n, r in (("q", 32), ("k", 16), ("v", 16), ("o", 32))
-        }
+        rows = {"q": width, "k": width // 2, "v": width // 2, "o": width}
+        tensors |= {f"{at}self_attn.{n}_proj.weight": weight(rows[n], width) for n in rows}
         tensors |= {f"{at}mlp.{n}_proj.weight": weight(hidden, width) for n in ("gate", "up")}
         tensors |= {f"{at}mlp.down_proj.weight": weight(width, hidden)}
         tensors |= {f"{at}{n}_layernorm.weight": weight(width) for n in ("input", "post_attention")}

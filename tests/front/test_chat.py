@@ -124,9 +124,8 @@ def test_one_answer_as_text_and_as_json(run: Run, small_model: Path, small: Pret
     assert record["tokens"] == expected(small, prompt, 8)
     assert text.stdout == record["answer"] + "\n"
     assert record["prompt_tokens"] == len(prompt) and record["finish"] in ("stop", "length")
-    assert re.search(
-        rf"prompt of {len(prompt)} tokens: .* s; .* launches, {record['instructions']:,} instr", text.stderr
-    )
+    assert text.stderr.startswith(f"prompt of {len(prompt)} tokens: ")
+    assert text.stderr.endswith(f" launches, {record['instructions']:,} instructions\n")
 
 
 def test_raw_text_from_stdin_in_bfloat16_on_the_small_chip(run: Run, small_model: Path) -> None:
@@ -141,13 +140,13 @@ def test_raw_text_from_stdin_in_bfloat16_on_the_small_chip(run: Run, small_model
     ("words", "given", "message", "status"),
     [
         ([], "  \n", "the prompt on stdin is empty", 1),
-        (["x " * 300], None, "the cache holds 160", 1),
-        (["hi", "--positions", "1000"], None, "this model has 1 to 160", 1),
-        (["hi", "--dtype", "f23"], None, "invalid choice: 'f23'", 2),
+        (["x " * 300], "", "the cache holds 160", 1),
+        (["hi", "--positions", "1000"], "", "this model has 1 to 160", 1),
+        (["hi", "--dtype", "f23"], "", "invalid choice: 'f23'", 2),
     ],
 )
 def test_what_cannot_be_answered(
-    words: list[str], given: str | None, message: str, status: int, run: Run, small_model: Path
+    words: list[str], given: str, message: str, status: int, run: Run, small_model: Path
 ) -> None:
     done = run("sohu", "chat", small_model, *words, input=given)
     assert (done.returncode, done.stdout) == (status, "")
