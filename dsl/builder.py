@@ -69,10 +69,9 @@ class Builder:
     def pure(self, name: str, operands: Sequence[Value], t: Type, attrs: dict[str, int | float] | None = None) -> Value:
         """Append an op without effects, or give the equal one that is there."""
         key = (name, tuple(operands), repr(attrs), t)
-        value: Value | None
-        for scope in reversed(self.known):
-            if (value := scope.get(key)) is not None:
-                return value
+        for scope in self.known[::-1]:
+            if key in scope:
+                return scope[key]
         value = self.emit(name, operands, [t], attrs).result
         self.known[-1][key] = value
         return value
@@ -424,10 +423,12 @@ class Builder:
                 pick = x
             elif x.size == 1:
                 pick = y
-            else:
-                if isinstance(x.size, int) and isinstance(y.size, int):
-                    raise self.error("K014", f"{what}: sizes {x.size} and {y.size} do not broadcast")
-                pick = x if isinstance(x.size, int) or isinstance(y.size, Value) else y
+            elif isinstance(x.size, int) and isinstance(y.size, int):
+                raise self.error("K014", f"{what}: sizes {x.size} and {y.size} do not broadcast")
+            elif 1 in (x.cap, y.cap):  # like x[0:1], whose size is 1 or, of an empty tensor, 0
+                pick = y if x.cap == 1 else x
+            else:  # the machine checks that they are the same
+                pick = y if isinstance(y.size, int) else x
             out.append(self.dim(pick.size, pick.cap))
         return tuple(out)
 

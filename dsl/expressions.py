@@ -410,7 +410,7 @@ class Expressions:
             return self.inline_kernel(fn, args, kwargs, e, here, frame)
         if isinstance(fn, types.FunctionType) and (run_time or not _is_library(fn)):
             return self.inline(fn, args, kwargs, e, here, frame)
-        if not run_time:
+        if not run_time or (fn in _CONTAINERS and not any(isinstance(a, (Value, View)) for a in args)):
             return self.python(lambda: fn(*args, **kwargs), e, frame)
         if fn in (min, max, abs, len) and not kwargs:
             return self.builtin(fn, args, e, frame)
@@ -595,6 +595,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "transpose": _method_transpose,
     "item": _method_item,
 }
+
+_CONTAINERS = (dict, enumerate, len, list, reversed, tuple, zip)  # never look at what is in them
 
 _WORDS: dict[type, str] = {
     ast.ListComp: "comprehensions: write a loop",

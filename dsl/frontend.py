@@ -193,8 +193,9 @@ class Interpreter(Expressions):
             if isinstance(h.size, int) and isinstance(d.size, int) and h.size not in (1, d.size):
                 raise self.error("K014", f"stores {h.size} into {d.size} elements of axis {axis}", node, frame)
         tile = convert(b, tile, t.dtype)
-        if any(h.size == 1 and d.size != 1 for h, d in zip(have, t.dims, strict=True)):
-            wide = tuple(b.dim(d.size, h.cap if h.size != 1 else d.cap) for h, d in zip(have, t.dims, strict=True))
+        pairs = list(zip(have, t.dims, strict=True))
+        if any(h.cap == 1 and d.size != 1 and not h.same(d) for h, d in pairs):
+            wide = tuple(b.dim(d.size, d.cap if h.cap == 1 else h.cap) for h, d in pairs)
             tile = b.one("vmov", tile, shape=wide, dtype=t.dtype)
         b.emit("dma.store", [to.mem, tile], [], {"q": 1})
 
