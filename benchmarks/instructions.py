@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import timeit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,12 @@ def run(*, quick: bool) -> Iterator[Table]:
         loaded = device.load(program(case, rounds))
         x = device.tensor(np.ones((case.rows, case.columns), np.float32))
 
-        def emulated(device: Device = device, loaded: Any = loaded, x: Any = x) -> None:
-            device.launch(loaded, "bench", [x])
-
-        contenders = {"emulator": emulated}
+        emulated = partial(device.launch, loaded, "bench", [x])
+        contenders: dict[str, Callable[[], object]] = {"emulator": emulated}
         if case.numpy:
             names = dict(zip("abc", arrays(case.rows, case.columns), strict=True))
             timer = timeit.Timer("\n".join([case.numpy] * UNROLLED), globals={"np": np, **names})
-            contenders["numpy"] = lambda timer=timer, rounds=rounds: timer.timeit(rounds)  # type: ignore[misc]
+            contenders["numpy"] = partial(timer.timeit, rounds)
         emulated()  # translated once
         seconds = interleaved(contenders, 1 if quick else 7)
         ours = seconds["emulator"] / count * 1e9

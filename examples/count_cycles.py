@@ -13,8 +13,7 @@ def main() -> None:
     chip = sohu.Device("sohu", timing=True)
     print("  bm   bn   bk    cycles       µs")
     for block in (64, 128, 256, 512):
-        sizes = {"bm": block, "bn": block, "bk": block}
-        program = matmul.compile(a, b, **sizes).program
+        program = matmul.compile(a, b, bm=block, bn=block, bk=block).program
         cycles = chip.launch(program, "matmul", [a, b]).cycles
         assert cycles is not None  # the device was made with timing
         print(f"{block:4} {block:4} {block:4} {cycles:9,} {cycles / chip.chip.clock_hz * 1e6:8.2f}")

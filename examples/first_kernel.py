@@ -7,7 +7,7 @@ from sohu import In, Out, bf16, f32
 
 
 @sohu.kernel
-def softmax(x: In[bf16, "R C"], y: Out[bf16, "R C"], *, rows: int = 128):
+def softmax(x: In[bf16, "R C"], y: Out[bf16, "R C"], *, rows: int = 128) -> None:
     for r in sohu.range(0, x.R, rows):  # the last block may be short: nothing to write for that
         t = x[r : r + rows].to(f32)
         e = sohu.exp(t - t.max(axis=1, keepdims=True))

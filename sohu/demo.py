@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -172,9 +173,9 @@ class Demo:
         chat = Conversation(model, tokenizer)
         spoken = chat.ask(QUESTION, MAX_TOKENS)
         with working("reading the prompt"):
-            self.console.print(harmless(next(spoken, "")), end="", markup=False, highlight=False)
-        for piece in spoken:
-            self.console.print(harmless(piece), end="", markup=False, highlight=False)
+            first = next(spoken, "")
+        for piece in chain([first], spoken):
+            self.console.print(harmless(piece), end="", markup=False)
         self.console.print()
         assert chat.last is not None
         speed = chat.last.steps / chat.last.seconds if chat.last.steps else 0.0
@@ -190,7 +191,7 @@ def function_source(path: Path, name: str) -> tuple[str, int]:
     text = path.read_text(encoding="utf-8")
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            first = min(d.lineno for d in [node, *node.decorator_list])
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno]), first
     raise SohuError(f"{path} has no function {name}")
 

@@ -50,8 +50,9 @@ def panel(title: str, *parts: RenderableType) -> Panel:
 
 def output(folder: Path, *words: str) -> str:
     """What a command of ours prints."""
-    command = [BIN / words[0], *words[1:]]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.rstrip()
+    command = [str(BIN / words[0]), *words[1:]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.rstrip()
 
 
 def loop(asm: str) -> str:
