@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sohu.emulator.bind import Bound, Registers, binder, constant, scalar_reader
+from sohu.emulator.bind import Bound, Registers, binder, constant, read_tile, scalar_reader
 from sohu.isa import (
     INSTRUCTION_BYTES,
     LOOP_DEPTH,
@@ -28,7 +29,7 @@ from sohu.isa import (
     decode,
 )
 from sohu.isa.machine import RA
-from sohu.isa.operands import XI, Reg, X
+from sohu.isa.operands import XI, Reg, T, X
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine, Queue
@@ -110,6 +111,10 @@ class Op:
         if self.scalars:
             return bound, partial(bound.invoke, **{name: read() for name, read in self.scalars})
         return bound, bound.invoke
+
+
+def _nothing(_: object) -> None:
+    return None
 
 
 def _unset() -> int:
@@ -403,8 +408,6 @@ class Translator:
         if row.data:
             call = self.op.call
             return lambda: call()[1]()
-        if self._memoizable():
-            return self._memoized()
         semantics = partial(row.semantics, self.machine) if row.takes_machine else row.semantics
         readers = [self.readers.get(o.name) for o in row.operands]
         values = [self.constants.get(o.name) for o in row.operands]
@@ -413,34 +416,6 @@ class Translator:
 
         def compute() -> Any:
             return semantics(*[v if r is None else r() for r, v in zip(readers, values, strict=True)])
-
-        return compute
-
-    def _memoizable(self) -> bool:
-        """A descriptor computed from descriptors and scalars alone."""
-        return self.dest is not None and self.dest[0] and not self.row.takes_machine
-
-    def _memoized(self) -> Callable[[], Tile]:
-        """The same operands give the same Tile object, whose checked views are then found again."""
-        readers, constants, semantics = self.readers, self.constants, self.row.semantics
-        known: dict[tuple[Any, ...], tuple[Tile, tuple[Any, ...]]] = {}
-        order = [o.name for o in self.row.operands]
-        sources = [readers.get(name) for name in order]
-        fixed = [constants.get(name) for name in order]
-        reads = [r for r in sources if r is not None]
-
-        def compute() -> Tile:
-            values = [r() for r in reads]
-            # tiles by identity: what is kept keeps its operands alive
-            key = tuple([id(v) if type(v) is Tile else v for v in values])
-            found = known.get(key)
-            if found is None:
-                got = iter(values)
-                tile = semantics(*[f if r is None else next(got) for r, f in zip(sources, fixed, strict=True)])
-                if len(known) >= _KEPT_TILES:
-                    known.clear()
-                found = known[key] = (tile, tuple(values))
-            return found[0]
 
         return compute
 
@@ -476,6 +451,8 @@ class Translator:
                     return nxt
 
                 return immediate
+        if (tile_run := self._tile_run()) is not None:
+            return tile_run
         effect = self._effect()
 
         def straight() -> int:
@@ -483,6 +460,55 @@ class Translator:
             return nxt
 
         return straight
+
+    def _tile_run(self) -> Run | None:
+        """A descriptor made from one descriptor and scalars; None for anything else.
+
+        The same operands give the same Tile object, whose checked views are then found again.
+        """
+        if self.dest is None or not self.dest[0] or self.row.takes_machine:
+            return None
+        source = -1  # position and register of the descriptor
+        source_reg, source_name = 0, ""
+        scalars: list[tuple[int, int]] = []  # position and register
+        args: list[Any] = []
+        for i, (o, v) in enumerate(zip(self.row.operands, self.inst.values, strict=True)):
+            args.append(self.constants.get(o.name))
+            if o.name not in self.readers:
+                continue
+            if type(o.kind) is T and source < 0:
+                source, source_reg, source_name = i, v, o.name
+            elif type(o.kind) in (X, XI):
+                scalars.append((i, v.index if isinstance(v, Reg) else v))
+            else:
+                return None
+        if source < 0:
+            return None
+        nxt, x, t, d = self.next, self.machine.x, self.machine.t, self.dest[1]
+        semantics = self.row.semantics
+        sizes: Callable[[Any], Any] = itemgetter(*(r for _, r in scalars)) if scalars else _nothing
+        known: dict[tuple[int, Any], tuple[Tile, Tile]] = {}  # keeps the source too, so that its id stays its own
+
+        def fresh(tile: Tile, key: tuple[int, Any]) -> tuple[Tile, Tile]:
+            values = list(args)
+            values[source] = tile
+            for i, r in scalars:
+                values[i] = x[r]
+            made = semantics(*values)
+            if len(known) >= _KEPT_TILES:
+                known.clear()
+            known[key] = (tile, made)
+            return tile, made
+
+        def run() -> int:
+            tile = t[source_reg]
+            if tile is None or tile.dimregs is not None:
+                tile = read_tile(t, source_reg, x, source_name)
+            key = (id(tile), sizes(x))
+            t[d] = (known.get(key) or fresh(tile, key))[1]
+            return nxt
+
+        return run
 
     def _branch(self, target: int) -> Run:
         """Flow.BRANCH, with a closure of its own for the comparison of two scalars."""
