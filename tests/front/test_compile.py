@@ -84,7 +84,7 @@ def test_what_cannot_be_compiled_exits_with_1(
     (folder / "syntax.py").write_text("x = 1\ny = (\n")
     (folder / "raises.py").write_text("1 / 0\n")
     source = kernel_file.read_text()
-    (folder / "two.py").write_text(source + "\n\ntriple = sohu.kernel(double.fn)\n")
+    (folder / "two.py").write_text(source + source.partition("f32\n")[2].replace("double", "triple"))
     monkeypatch.chdir(folder)
     before = sorted(folder.rglob("*.elf"))
     assert main(["compile", *words]) == 1

