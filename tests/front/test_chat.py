@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pexpect
@@ -11,6 +14,7 @@ from sohu.models import ModelError, Pretrained, load, reference
 from sohu.models.chat import Answer, Conversation
 from sohu.models.llama import LlamaOnChip
 
+from sohu.terminal import harmless
 from tests.front.conftest import BIN, TEMPLATE, Run, environment
 
 QUESTION = "which chip hums?"
@@ -189,3 +193,22 @@ def test_a_conversation_on_a_terminal(small_model: Path, small: Pretrained) -> N
         terminal.close()
     assert terminal.exitstatus == 0
     assert "Traceback" not in (terminal.before or "")
+
+
+def test_ctrl_c_ends_the_line_of_an_answer_and_exits_with_130(small_model: Path) -> None:
+    words = [BIN / "sohu", "chat", str(small_model), "hello", "--positions", "160", "--max-tokens", "160"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env=environment(), **pipes) as process:
+        assert process.stdout is not None
+        began = process.stdout.read(1)  # it has begun to answer
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"")
+    assert (began + rest).endswith(b"\n")
+
+
+def test_escape_sequences_of_a_model_do_not_reach_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "red \x1b[31m\tnaïve\n"
+    assert harmless(text) == text  # into a file it goes as it is
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert harmless(text) == "red \N{REPLACEMENT CHARACTER}[31m\tnaïve\n"

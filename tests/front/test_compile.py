@@ -68,6 +68,7 @@ def test_a_library_kernel_in_a_narrow_dtype(tmp_path: Path) -> None:
         (["double.py", "--bound", "C=lots"], ["--bound C: 'lots' is no whole number"]),
         (["double.py"], ["K012", "--bind NAME=f32[300,70] or --bound"]),
         (["double.py", "--bind", "x=f32[3,4]", "-o", "no/folder/k.elf"], ["cannot write no/folder/k.elf"]),
+        (["double.py", "--bind", "x=f32[3,4]", "-o", "taken"], ["cannot write taken: Is a directory"]),
         (["syntax.py"], ["syntax.py:2: SyntaxError"]),
         (["raises.py"], ["raises.py:1: ZeroDivisionError: division by zero"]),
         (["two.py"], ["two.py has several kernels", "two.py:double"]),
@@ -83,13 +84,14 @@ def test_what_cannot_be_compiled_exits_with_1(
     folder = kernel_file.parent
     (folder / "syntax.py").write_text("x = 1\ny = (\n")
     (folder / "raises.py").write_text("1 / 0\n")
+    (folder / "taken").mkdir()
     source = kernel_file.read_text()
     (folder / "two.py").write_text(source + source.partition("f32\n")[2].replace("double", "triple"))
     monkeypatch.chdir(folder)
-    before = sorted(folder.rglob("*.elf"))
+    before = {path.name for path in folder.iterdir()}
     assert main(["compile", *words]) == 1
     said = capsys.readouterr().err
     assert said.startswith("sohu: ")
     for message in messages:
         assert message in said
-    assert sorted(folder.rglob("*.elf")) == before
+    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == before
