@@ -127,9 +127,9 @@ class Builder:
             if not isinstance(x, int):
                 self.value(x)
         ca, cb = constant(a), constant(b)
+        if name in ("div", "rem") and cb == 0:
+            raise self.error("K020", "division by zero")
         if ca is not None and cb is not None:
-            if name in ("div", "rem") and cb == 0:
-                raise self.error("K020", "division by zero")
             return FOLD[name](int(ca), int(cb))
         match name:
             case "add" if ca == 0:
@@ -438,7 +438,9 @@ class Builder:
         Raises K012 when nothing bounds a size of the view.
         """
         assert isinstance(view.type, MemType)
+        loc, self.loc = self.loc, view.op.loc if view.op is not None else self.loc
         dims = tuple(self.dim(d.size, d.cap) for d in view.type.dims)
+        self.loc = loc
         if block is None:
             return self.emit("dma.load", [view], [TileType(view.type.dtype, dims)], {"q": 0}).result
         op = Op("dma.load", [view], {"q": 0}, loc=view.op.loc if view.op is not None else self.loc)
@@ -449,9 +451,11 @@ class Builder:
 
 def describe(v: Any) -> str:
     """What a frontend value is, for messages."""
+    v = getattr(v, "mem", v)  # of a View
     if isinstance(v, Value):
         if isinstance(v.type, TileType):
-            return f"a {v.type.dtype} tile of rank {len(v.type.dims)}"
+            name = v.type.dtype.name
+            return f"{'an' if name[0] in 'fi' else 'a'} {name} tile of rank {len(v.type.dims)}"
         return "a tensor in HBM" if isinstance(v.type, MemType) else f"a run-time {v.type.name}"
     return f"{v!r}" if isinstance(v, (int, float, str, bool, type(None), DType)) else f"a Python {type(v).__name__}"
 

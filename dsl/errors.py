@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sohu.isa import SohuError
 
+SHOWN_CALLS = 4  # innermost, and as many outermost
+
 
 @dataclass(frozen=True)
 class Loc:
@@ -33,10 +35,16 @@ class CompileError(SohuError):
 
     def __str__(self) -> str:
         out = [f"error[{self.code}]: {self.message}"]
+        places = []
         loc = self.loc
         while loc is not None:
-            out += _excerpt(loc, "-->" if loc is self.loc else "inlined at")
+            places.append(loc)
             loc = loc.caller
+        for i, place in enumerate(places):
+            if i < SHOWN_CALLS or i >= len(places) - SHOWN_CALLS:
+                out += _excerpt(place, "inlined at" if i else "-->")
+            elif i == SHOWN_CALLS:
+                out.append(f"  ... {len(places) - 2 * SHOWN_CALLS} more calls")
         if self.help:
             out.append(f"   = help: {self.help}")
         return "\n".join(out)

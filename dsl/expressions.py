@@ -27,7 +27,7 @@ from sohu.dsl.language import (
     reduce,
 )
 from sohu.dsl.scope import Frame, Gone, Method, View
-from sohu.dsl.source import source_of
+from sohu.dsl.source import Source, source_of
 from sohu.isa import DType, i32
 
 MAX_INLINE_DEPTH = 32
@@ -472,7 +472,16 @@ class Expressions:
     ) -> Any:
         """Interpret a called function in place."""
         bound = self.bind(fn.__name__, fn, args, kwargs, e, frame)
-        return self.run(fn, Frame(source_of(fn), dict(bound.arguments), frame.dtypes, frame.dims), e, here, frame)
+        return self.run(
+            fn, Frame(self.source(fn, e, frame), dict(bound.arguments), frame.dtypes, frame.dims), e, here, frame
+        )
+
+    def source(self, fn: types.FunctionType, e: ast.Call, frame: Frame) -> Source:
+        """The source of a called function; raises K001 at the call."""
+        try:
+            return source_of(fn)
+        except CompileError as x:
+            raise self.error(x.code, x.message, e, frame, help=x.help) from None
 
     def run(self, fn: types.FunctionType, inner: Frame, e: ast.Call, here: Loc, frame: Frame) -> Any:
         """Interpret a function whose parameters are bound; raises K011 when calls nest too deeply."""
@@ -493,7 +502,7 @@ class Expressions:
         """A kernel called by a kernel: in place, its parameters bound to tensors, views and numbers of the caller."""
         fn: types.FunctionType = kernel.__sohu_function__
         bound = self.bind(fn.__name__, fn, args, kwargs, e, frame)
-        inner = Frame(source_of(fn), dict(bound.arguments), {})
+        inner = Frame(self.source(fn, e, frame), dict(bound.arguments), {})
         sizes: dict[str, Any] = {}
         for name, spec in kernel.specs.items():
             what, v = f"argument {name} of kernel {fn.__name__}", bound.arguments[name]

@@ -183,19 +183,17 @@ class Kernel:
     def _bind(self, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments by name, and all compile-time parameters.
 
-        Positional arguments are all that are not given by name, or all of them but the Out tensors.
+        Positional arguments are those of all parameters, in order, or when they are fewer: without the Out tensors.
         """
-        names = [n for n in self.specs if n not in kw] if kw else list(self.specs)
-        if len(args) != len(names):
-            names = [n for n in self._in_order if n not in kw]
-            if len(args) > len(names):
-                raise self._error(
-                    f"takes {len(self._in_order)} arguments ({', '.join(self._in_order)}), "
-                    f"not {len(args) + sum(k in self.specs for k in kw)}"
-                )
+        needed = sum(n not in kw and n not in self.defaults for n in self.specs)
+        names = list(self.specs) if len(args) >= needed else self._in_order
+        if len(args) > len(names):
+            raise self._error(f"takes {len(names)} arguments ({', '.join(names)}), not {len(args)}")
         given = dict(zip(names, args, strict=False))
         constants = self.constants
         for k, v in kw.items():
+            if k in given:
+                raise self._error(f"argument {k} is given twice")
             if k in self.specs:
                 given[k] = v
             elif k in self.constants:

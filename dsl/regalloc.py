@@ -34,7 +34,7 @@ def _tiles(kernel: MKernel, spans: dict[VReg, Span], registers: dict[VReg, int])
         raise CompileError(
             "K061",
             f"{kernel.name} has {len(pinned)} tensors and tiles, the chip {NUM_TILES} tile registers",
-            None,
+            kernel.buffers[-1].loc if kernel.buffers else None,
             help="split the kernel",
         )
     for i, v in enumerate(pinned):
@@ -50,7 +50,7 @@ def _tiles(kernel: MKernel, spans: dict[VReg, Span], registers: dict[VReg, int])
             raise CompileError(
                 "K061",
                 f"{kernel.name} needs more than {NUM_TILES} tile registers",
-                None,
+                kernel.buffers[-1].loc if kernel.buffers else None,
                 help="split the kernel",
             )
         free.sort()

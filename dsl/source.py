@@ -62,7 +62,7 @@ def source_of(fn: types.FunctionType) -> Source:
             "K001",
             f"{fn.__name__} is not found in its source: the file has changed, or this is no plain function (def)",
             Loc(file, code.co_firstlineno),
-            help="import it anew; of several lambdas on one line, give each a line of its own",
+            help="import it anew",
         )
     node = found[0]
     body: list[ast.stmt] = []

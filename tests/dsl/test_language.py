@@ -8,9 +8,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-import sohu
 from sohu.dsl import DTypeVar, In, Index, InOut, Out, Scalar, bf16, f16, f32, i32, kernel, u8
 
+import sohu
 from tests.dsl.support import rand, run, same
 
 F = DTypeVar("F", f32, bf16, f16)
@@ -166,6 +166,17 @@ def test_an_index_outside_is_no_matter_when_the_loop_has_no_turn() -> None:
     same(run(maybe, rand(3, 4), y, 1, 2)[1], rand(3, 4)[1])
 
 
+def test_what_a_loop_without_turns_would_have_picked_does_not_matter() -> None:
+    @kernel
+    def rows(x: In[f32, "N C"], y: InOut[f32, "C"], many: Index, turns: Index):
+        for i in sohu.range(many):
+            for _ in sohu.range(turns):
+                y[:] = x[i]
+
+    same(run(rows, rand(3, 4), np.ones(4, np.float32), 9, 0)[1], np.ones(4, np.float32))
+    same(run(rows, rand(3, 4), np.ones(4, np.float32), 2, 2)[1], rand(3, 4)[1])
+
+
 def test_transposes_of_tensors_and_tiles() -> None:
     @kernel
     def turn(x: In[f32, "A B C"], y: Out[f32, "A C B"], z: Out[f32, "C A B"], w: Out[f32, "C B A"]):
@@ -294,7 +305,11 @@ def test_gather_rows() -> None:
 
     ids = np.array([3, 0, 3, 1, 2, 3, 0], np.int32)
     for dtype in (np.float32, np.uint8, np.int32):
-        table = (rand(4, 3) * 50).astype(np.float32).astype(dtype) if dtype is not np.uint8 else np.arange(12, dtype=np.uint8).reshape(4, 3)
+        table = (
+            (rand(4, 3) * 50).astype(np.float32).astype(dtype)
+            if dtype is not np.uint8
+            else np.arange(12, dtype=np.uint8).reshape(4, 3)
+        )
         same(run(take, ids, table), table[ids])
 
 
@@ -342,7 +357,7 @@ def test_comparisons_where_minimum_maximum_abs() -> None:
         y[4] = sohu.maximum(a, b) - sohu.minimum(a, 0)
         y[5] = max(a, b) + min(a, b, 0.25) + abs(a)
         y[6] = sohu.where(a < b, 1.0, b)
-        y[7] = 0.5 < a
+        y[7] = a > 0.5
 
     x, z = rand(16), rand(16, seed=1)
     z[3] = x[3]
@@ -404,7 +419,14 @@ def test_integers() -> None:
         y[5] = sohu.full((x.N,), 7, i32) - sohu.zeros_like(a)
 
     x = np.array([-5, 0, 3, 7, 100000], np.int32)
-    rows = [x + 3 - 2 * x, np.maximum(x, 0) - (np.arange(5) + 11), np.where(x > 2, x, -x), (x == 3) + (x != 3) * 2, np.trunc(x * 0.5), np.full(5, 7)]
+    rows = [
+        x + 3 - 2 * x,
+        np.maximum(x, 0) - (np.arange(5) + 11),
+        np.where(x > 2, x, -x),
+        (x == 3) + (x != 3) * 2,
+        np.trunc(x * 0.5),
+        np.full(5, 7),
+    ]
     same(run(whole, x, s=11), np.array(rows).astype(np.int32))
 
 
@@ -696,7 +718,7 @@ def test_consumed_tiles_still_used_also_by_views(turns: int) -> None:
         seen = sohu.zeros((s.R, s.C))
         for _ in sohu.range(turns):
             first = o[:, 0:1]
-            before, most = o, m
+            before = o
             p, m, l, o = sohu.online_softmax(s[...], m, l, o)  # noqa: E741
             o = o + p
             seen = seen + before * 2 + first
@@ -719,6 +741,40 @@ def test_consumed_tiles_still_used_also_by_views(turns: int) -> None:
     y, z = run(tied, s, turns=turns)
     same(y, o + seen, 1e-5)
     same(z, np.array([np.maximum(m, -100), l, l]), 1e-5)
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_a_view_outlives_the_tile_it_is_of(turns: int) -> None:
+    @kernel
+    def seen(p: In[f32, "N N"], y: Out[f32, "2 N N"], turns: Index):
+        acc, first = sohu.zeros((p.N, p.N)), sohu.zeros((p.N, p.N))
+        for _ in sohu.range(turns):
+            before = acc.T
+            acc += p[...] @ p[...]
+            first = first + before
+        y[0] = acc
+        y[1] = first
+
+    p = rand(4, 4)
+    acc = first = np.zeros((4, 4), np.float32)
+    for _ in range(turns):
+        acc, first = acc + p @ p, first + acc.T
+    same(run(seen, p, turns=turns), np.array([acc, first]), 1e-5)
+
+
+@pytest.mark.parametrize("turns", TURNS)
+def test_one_beginning_for_two_names_and_nothing_else(turns: int) -> None:
+    @kernel
+    def twins(x: In[f32, "N"], y: Out[f32, "2 N"], turns: Index):
+        a = b = x[:] * 3
+        for _ in sohu.range(turns):
+            a = a + 1
+            b = b * 2
+        y[0] = a
+        y[1] = b
+
+    x = rand(5)
+    same(run(twins, x, turns=turns), np.array([x * 3 + turns, x * 3 * 2**turns]), 1e-5)
 
 
 @pytest.mark.parametrize("turns", TURNS)
@@ -824,7 +880,9 @@ def test_eight_loops_deep() -> None:
 
 def test_if_unrolled_loops_and_compile_time_values() -> None:
     @kernel
-    def parts(x: In[f32, "N"], y: Out[f32, "N"], *, kind: str = "a", parts: tuple[float, ...] = (1, 2), sign: bool = True):
+    def parts(
+        x: In[f32, "N"], y: Out[f32, "N"], *, kind: str = "a", parts: tuple[float, ...] = (1, 2), sign: bool = True
+    ):
         t = x[:] * 0
         for i, p in enumerate(parts):
             t = t + x[:] * p if i % 2 == 0 else t - p
@@ -833,7 +891,7 @@ def test_if_unrolled_loops_and_compile_time_values() -> None:
                 t += 10
             elif kind in ("c",):
                 t = -t
-        if sign and len(parts) > 1 or kind is None:
+        if (sign and len(parts) > 1) or kind is None:
             t = -t
         y[:] = t
 
@@ -877,7 +935,7 @@ def test_functions_lambdas_methods_closures_and_early_returns() -> None:
 
     def clamp(t, low, high=1.0):
         """A docstring
-that begins at the margin."""
+        that begins at the margin."""
         if low is None:
             return t, "free"
         return sohu.minimum(sohu.maximum(t, low), high), "clamped"

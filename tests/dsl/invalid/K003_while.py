@@ -1,0 +1,12 @@
+from sohu.dsl import In, Out, f32, kernel
+
+
+@kernel
+def k(x: In[f32, "N C"], y: Out[f32, "N C"]):
+    n = 0
+    while n < 3:
+        n += 1
+
+
+def attempt() -> None:
+    k.compile(bounds={"N": 64, "C": 64})

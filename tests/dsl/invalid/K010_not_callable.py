@@ -1,0 +1,11 @@
+from sohu.dsl import In, Out, f32, kernel
+
+
+@kernel
+def k(x: In[f32, "N C"], y: Out[f32, "N C"]):
+    for i in range(x.N):
+        y[i] = x[i]
+
+
+def attempt() -> None:
+    k.compile(bounds={"N": 64, "C": 64})

@@ -1,0 +1,15 @@
+import sohu
+from sohu.dsl import In, Out, f32, kernel
+
+
+@kernel
+def k(x: In[f32, "N C"], y: Out[f32, "N C"]):
+    mode = "first"
+    for i in sohu.range(x.N):
+        if mode == "first":
+            y[i] = x[i]
+        mode = "next"
+
+
+def attempt() -> None:
+    k.compile(bounds={"N": 64, "C": 64})

@@ -1,0 +1,13 @@
+import sohu
+from sohu.dsl import In, Out, f32, kernel
+
+
+@kernel
+def k(x: In[f32, "N C"], y: Out[f32, "N C"]):
+    for i in sohu.range(x.N):
+        y[i] = x[i]
+        return
+
+
+def attempt() -> None:
+    k.compile(bounds={"N": 64, "C": 64})
