@@ -1,11 +1,15 @@
-"""The IR as text, and back: `parse_function(str(f))` prints the same again."""
+"""The IR as text, and back: `parse_function(str(f))` prints the same again, and compiles to the same.
+
+A value is called %name after what it is bound to in Python, the second one of that name %name.1, one without a
+name %0, %1, ... Where an op comes from in the source is not part of the text.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import LarkError, VisitError
+from lark.exceptions import UnexpectedInput
 from sohu.dsl.errors import CompileError
 from sohu.dsl.ir import (
     FLOAT,
@@ -29,18 +33,13 @@ from sohu.isa import DTYPES, Space
 class _Printer:
     def __init__(self) -> None:
         self.names: dict[Value, str] = {}
-        self.taken: set[str] = set()
+        self.count: dict[str, int] = {}  # values by hint
         self.lines: list[str] = []
 
     def name(self, v: Value) -> str:
         if v not in self.names:
-            base = v.hint or "v"
-            n, name = 0, base if v.hint else "v0"
-            while name in self.taken:
-                n += 1
-                name = f"{base}{'_' if v.hint else ''}{n}"
-            self.taken.add(name)
-            self.names[v] = name
+            n = self.count[v.hint] = self.count.get(v.hint, -1) + 1
+            self.names[v] = (f"{v.hint}.{n}" if n else v.hint) if v.hint else str(n)
         return f"%{self.names[v]}"
 
     def type(self, t: Type) -> str:
@@ -97,6 +96,11 @@ def print_function(f: Function) -> str:
     return "\n".join(p.lines) + "\n"
 
 
+def print_type(t: Type) -> str:
+    """The textual form of a type."""
+    return _Printer().type(t)
+
+
 # -- parsing -------------------------------------------------------------------------------------
 
 _GRAMMAR = r"""
@@ -112,7 +116,7 @@ plain: ID [VAL ("," VAL)*] ["{" pair ("," pair)* "}"] [":" type ("," type)*]
 pair: ID "=" NUMBER
 type: ID ["<" ID "," "[" [dim ("," dim)*] "]" ["," ID] ">"]
 dim: INT | VAL ["<=" INT]
-VAL: /%[A-Za-z_0-9]+/
+VAL: /%\w+(\.[0-9]+)?/
 ID: /[A-Za-z_][A-Za-z_0-9.]*/
 NUMBER: /-?(inf|nan|[0-9][0-9.e+\-]*)/
 INT: /[0-9]+/
@@ -129,10 +133,10 @@ class _Build(Transformer[Token, Any]):
         text = str(value)
         return str(key), int(text) if text.lstrip("-").isdigit() else float(text)
 
-    def dim(self, c: list[Any]) -> tuple[str | int, int | None]:
+    def dim(self, c: list[Any]) -> tuple[Token | int, int | None]:
         if not str(c[0]).startswith("%"):
             return int(c[0]), int(c[0])
-        return str(c[0]), None if c[1] is None else int(c[1])
+        return c[0], None if c[1] is None else int(c[1])
 
 
 def parse_function(text: str) -> Function:
@@ -140,9 +144,9 @@ def parse_function(text: str) -> Function:
     try:
         tree = _Build().transform(_parser().parse(text))
         return _Reader().function(tree)
-    except (LarkError, VisitError) as e:
-        line, column = getattr(e, "line", 0), getattr(e, "column", 0)
-        raise CompileError("K090", f"line {line}, column {column}: this is no IR", None) from None
+    except UnexpectedInput as e:
+        place = f"line {e.line}, column {e.column}: " if e.line > 0 else ""
+        raise CompileError("K090", f"{place}this is no IR", None) from None
     except (KeyError, ValueError, AssertionError) as e:
         raise CompileError("K090", f"this is no IR: {e}", None) from None
 
@@ -152,8 +156,12 @@ _PARSERS: list[Lark] = []
 
 def _parser() -> Lark:
     if not _PARSERS:
-        _PARSERS.append(Lark(_GRAMMAR, parser="earley", maybe_placeholders=True))
+        _PARSERS.append(Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True))
     return _PARSERS[0]
+
+
+def _hint(name: Token) -> str:
+    return str(name)[1:].partition(".")[0]
 
 
 class _Reader:
@@ -161,16 +169,16 @@ class _Reader:
         self.values: dict[str, Value] = {}
 
     def define(self, name: Token, t: Type, op: Op | None = None) -> Value:
-        hint = str(name)[1:]
         if str(name) in self.values:
-            raise ValueError(f"{name} is defined twice")
-        v = Value(t, op, hint)
+            raise ValueError(f"line {name.line}: {name} is defined twice")
+        hint = _hint(name)
+        v = Value(t, op, "" if hint.isdigit() else hint)
         self.values[str(name)] = v
         return v
 
-    def get(self, name: Token | str) -> Value:
+    def get(self, name: Token) -> Value:
         if str(name) not in self.values:
-            raise ValueError(f"{name} is used before its definition")
+            raise ValueError(f"line {name.line}: {name} is used before its definition")
         return self.values[str(name)]
 
     def type(self, tree: Any) -> Type:
@@ -192,14 +200,14 @@ class _Reader:
         block = Block()
         for c in rest:
             if isinstance(c, Token):
-                dims[str(c)[1:]] = self.define(c, INDEX)
+                dims[_hint(c)] = self.define(c, INDEX)
             elif c is not None and c.data == "param":
                 pname, ptype, direction = c.children
                 value = self.define(pname, self.type(ptype))
                 sizes: tuple[str | int, ...] = ()
                 if isinstance(value.type, MemType):
                     sizes = tuple(d.size.hint if isinstance(d.size, Value) else d.size for d in value.type.dims)
-                params.append(Param(str(pname)[1:], str(direction), value, sizes))
+                params.append(Param(_hint(pname), str(direction), value, sizes))
             elif c is not None and c.data == "bounds":
                 bounds = {k: int(v) for k, v in c.children}
             elif c is not None:

@@ -11,6 +11,7 @@ from sohu.dsl.ir import (
     SCALAR_OPS,
     VIEW_OPS,
     Block,
+    Dim,
     Function,
     MemType,
     Op,
@@ -18,9 +19,12 @@ from sohu.dsl.ir import (
     TileType,
     Value,
     slots,
+    tied,
     type_values,
     uses,
 )
+from sohu.dsl.ir_text import print_type
+from sohu.dsl.ranges import constant
 from sohu.isa import Data, Fault, Space
 from sohu.isa.operands import XF, XFI, XI, X, XOut
 from sohu.isa.shapes import match
@@ -37,33 +41,37 @@ def rule(f: Rule) -> Rule:
 
 def verify(f: Function, stage: str) -> None:
     """Raises CompileError (K099, an error of the compiler itself) naming the stage that broke the IR."""
-    visible: set[Value] = {*f.dims.values(), *(p.value for p in f.params)}
-    _block(f.body, visible, stage, is_loop=False)
+    _block(f.body, {*f.dims.values(), *(p.value for p in f.params)}, set(), stage, is_loop=False)
 
 
 def _fail(op: Op, stage: str, why: str) -> CompileError:
     return CompileError("K099", f"internal: after {stage}, {op.name}: {why}", op.loc)
 
 
-def _block(block: Block, visible: set[Value], stage: str, is_loop: bool) -> None:
+def _block(block: Block, visible: set[Value], defined: set[Value], stage: str, is_loop: bool) -> None:
+    """visible: values that an op may use; defined: all that were defined so far, in other blocks too."""
     visible = visible | set(block.args)
     for i, op in enumerate(block.ops):
         for v in op.operands:
             if v not in visible:
                 raise _fail(op, stage, f"operand %{v.hint or '?'} is not defined before its use")
         for v in uses(op):
-            if v not in visible and v not in op.results:
+            if v not in visible:
                 raise _fail(op, stage, f"a size %{v.hint or '?'} in its type is not defined before its use")
+        for v in op.results:
+            if v.op is not op:
+                raise _fail(op, stage, f"result %{v.hint or '?'} does not name its op")
+            if v in defined:
+                raise _fail(op, stage, f"%{v.hint or '?'} is defined twice")
+            defined.add(v)
+        if op.name == "yield" and (not is_loop or i != len(block.ops) - 1):
+            raise _fail(op, stage, "only a loop's last op yields")
         for r in RULES:
             for why in r(op):
                 raise _fail(op, stage, why)
-        if op.name == "yield" and (not is_loop or i != len(block.ops) - 1):
-            raise _fail(op, stage, "only a loop's last op yields")
         if op.body is not None:
-            _block(op.body, visible, stage, is_loop=True)
+            _block(op.body, visible, defined, stage, is_loop=True)
         visible |= set(op.results)
-    if is_loop and (not block.ops or block.ops[-1].name != "yield"):
-        raise CompileError("K099", f"internal: after {stage}, a loop does not yield", None)
 
 
 @rule
@@ -99,8 +107,13 @@ def loops(op: Op) -> Iterator[str]:
     if op.body is None or len(op.operands) < 3 or any(v.type != INDEX for v in op.operands[:3]):
         yield "needs three indices and a body"
         return
-    inits, args = op.operands[3:], op.body.args[1:]
-    last = op.body.ops[-1].operands if op.body.ops else []
+    if not op.body.ops or op.body.ops[-1].name != "yield":
+        yield "has a body that does not yield"
+        return
+    if not op.body.args or op.body.args[0].type != INDEX:
+        yield "has no index"
+        return
+    inits, args, last = op.operands[3:], op.body.args[1:], op.body.ops[-1].operands
     if not len(inits) == len(args) == len(last) == len(op.results):
         yield "carries different numbers of values in, around and out"
         return
@@ -110,7 +123,7 @@ def loops(op: Op) -> Iterator[str]:
             a, b = types[0], t
             if isinstance(a, TileType) and isinstance(b, TileType):
                 if not a.same_shape(b) or a.space != b.space:
-                    yield f"a carried tile changes its type: {a} and {b}"
+                    yield f"a carried tile changes its type: {print_type(a)} and {print_type(b)}"
             elif a != b:
                 yield "a carried value changes its type"
 
@@ -120,14 +133,37 @@ def views(op: Op) -> Iterator[str]:
     """A view keeps dtype and kind, and has the rank its op gives."""
     if op.name not in VIEW_OPS:
         return
+    if len(op.operands) != (3 if op.name == "tslice" else 1) or len(op.results) != 1:
+        yield "takes a tile or tensor (a slice its start and size, too), and gives one"
+        return
     source, out = op.operands[0].type, op.result.type
-    if isinstance(source, ScalarType) or type(source) is not type(out):
+    if isinstance(source, ScalarType) or isinstance(out, ScalarType) or type(source) is not type(out):
         yield "gives a view of the same kind as its source"
         return
-    assert not isinstance(out, ScalarType)
-    rank = len(source.dims) + {"tinsert": 1, "tdrop": -1}.get(op.name, 0)
-    if len(out.dims) != rank or out.dtype != source.dtype:
+    if any(v.type != INDEX for v in op.operands[1:]):
+        yield "takes a start and a size that are indices"
+        return
+    dims: list[Dim] = list(source.dims)
+    axes = [op.attrs.get(name) for name in (("a", "b") if op.name == "tswap" else ("axis",))]
+    rank = len(dims) + (op.name == "tinsert")
+    if any(not isinstance(a, int) or not 0 <= a < rank for a in axes):
+        yield f"has axis {' and '.join(map(str, axes))} of rank {rank}"
+        return
+    a, b = int(axes[0] or 0), int(axes[-1] or 0)
+    match op.name:
+        case "tslice":
+            dims[a] = out.dims[a] if a < len(out.dims) else dims[a]
+        case "tswap":
+            dims[a], dims[b] = dims[b], dims[a]
+        case "tinsert":
+            dims.insert(a, Dim(1, 1))
+        case "tdrop":
+            if dims.pop(a).size != 1:
+                yield "drops a dimension whose size is not 1"
+    if out.dtype != source.dtype or len(out.dims) != len(dims):
         yield f"gives rank {len(out.dims)} {out.dtype} from rank {len(source.dims)} {source.dtype}"
+    elif not all(x.same(y) for x, y in zip(out.dims, dims, strict=True)):
+        yield "gives other sizes than it sees"
 
 
 @rule
@@ -142,6 +178,12 @@ def instructions(op: Op) -> Iterator[str]:
     if len(op.operands) != n_operands or len(op.results) != n_results:
         yield f"takes {n_operands} operands and gives {n_results} results"
         return
+    for key in op.attrs:
+        if key not in [s.attr for s in places]:
+            yield f"has no option {key}"
+    for i, r in tied(op):
+        if op.operands[i].type != op.results[r].type:
+            yield f"changes the type of {op.results[r].hint or 'what it updates'}"
     shapes = []
     known = True
     for s in places:
@@ -177,5 +219,13 @@ def sizes(op: Op) -> Iterator[str]:
         for v in type_values(r.type):
             if v.type != INDEX:
                 yield "a size is no index"
-        if isinstance(r.type, TileType) and any(d.cap is None for d in r.type.dims):
-            yield "a tile's dimension has no capacity"
+        if isinstance(r.type, TileType):
+            for d in r.type.dims:
+                if d.cap is None:
+                    yield "a tile's dimension has no capacity"
+                elif d.cap < _least(d.size):
+                    yield f"a tile's dimension of size {_least(d.size)} has a capacity of {d.cap}"
+
+
+def _least(size: int | Value) -> int:
+    return int(constant(size) or 0)
