@@ -44,5 +44,5 @@ fuzz: $(VENV) ## the property tests, with many more random cases and a new seed
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile fuzz --numprocesses auto --maxprocesses 8
 
 clean: ## remove everything that make and the tools made, .venv too
-	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build demo-out dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 # Made by tools, not by people; .gitignore names the same.
-_MADE = re.compile(r"build|dist|__pycache__|.*\.egg-info|\.git|\.venv|\.hypothesis|\..*_cache")
+_MADE = re.compile(r"build|demo-out|dist|__pycache__|.*\.egg-info|\.git|\.venv|\.hypothesis|\..*_cache")
 
 
 def rooms(root: Path = ROOT) -> list[str]:
