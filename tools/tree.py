@@ -45,7 +45,5 @@ def modules(root: Path = ROOT) -> list[str]:
     for _, path in room_files(root):
         if path.suffix == ".py" and path.name != "__main__.py":
             inner = installed_name(path, root)
-            names.append(
-                ".".join((inner.parent if path.name == "__init__.py" else inner.with_suffix("")).parts)
-            )
+            names.append(".".join((inner.parent if path.name == "__init__.py" else inner.with_suffix("")).parts))
     return names
