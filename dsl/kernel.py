@@ -9,6 +9,7 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from sohu.emulator import ArgumentError, Device, Tensor
 from sohu.isa import Chip, DType, dtype_of, load_chip
 
 Key = tuple[Any, ...]
+TOOLS = "sohu.kernel"  # entry points of this group become methods of kernels
 
 
 def round_up(n: int) -> int:
@@ -268,12 +270,8 @@ class Kernel:
         NumPy arrays are copied in; inout arrays are updated in place; out parameters that are not given
         are returned, as arrays when every tensor argument is an array, else as device tensors.
         """
-        given, constants = self._bind(args, kw)
         device = device or default_device()
-        dtypes, dims = self._shapes(given)
-        compiled = self._compile(
-            dtypes, dims, lambda: {n: round_up(d) for n, d in dims.items()}, constants, device.chip
-        )
+        compiled, given = self._for_call(args, kw, device)
         result = device.launch(compiled.program, self.name, given)
         arrays = not any(isinstance(v, Tensor) for v in given.values())
         outputs = [t.numpy() if arrays else t for n, t in result.outputs.items() if n not in given]
@@ -282,6 +280,29 @@ class Kernel:
                 if n not in given:
                     t.free()
         return None if not outputs else outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _for_call(
+        self, args: tuple[Any, ...], kw: dict[str, Any], device: Device
+    ) -> tuple[CompiledKernel, dict[str, Any]]:
+        given, constants = self._bind(args, kw)
+        dtypes, dims = self._shapes(given)
+        limits = lambda: {n: round_up(d) for n, d in dims.items()}  # noqa: E731
+        return self._compile(dtypes, dims, limits, constants, device.chip), given
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """`kernel.debug(...)` and whatever else is installed under the entry-point group `sohu.kernel`.
+
+        A tool there is called as tool(program, kernel's name, arguments by name, device=device).
+        """
+        found = entry_points(group=TOOLS, name=name) if not name.startswith("_") else ()
+        for point in found:
+            return functools.partial(self._with_tool, point.load())
+        raise AttributeError(f"a kernel has no {name!r}")
+
+    def _with_tool(self, tool: Callable[..., Any], *args: Any, device: Device | None = None, **kw: Any) -> Any:
+        device = device or default_device()
+        compiled, given = self._for_call(args, kw, device)
+        return tool(compiled.program, self.name, given, device=device)
 
 
 def _frozen(v: Any) -> Any:
