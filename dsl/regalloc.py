@@ -15,8 +15,16 @@ SCALARS = tuple(r for r in range(1, 32) if r not in (RA, SP, GP, ARGS, *SPILL_TE
 def allocate(kernel: MKernel) -> dict[VReg, int]:
     """Registers of all virtual registers; rewrites the kernel where scalars are spilled.
 
-    Raises CompileError (K061) when tiles, (K062) when scalars that cannot be spilled, exceed the register file.
+    Raises CompileError (K061) when tiles, (K062) when parameters and counters, which must have one, are too many.
     """
+    scalars = [name for name, r in kernel.params.items() if r.bank == "x"]
+    if len(scalars) > len(SCALARS):
+        raise CompileError(
+            "K062",
+            f"{kernel.name} has {len(scalars)} scalar parameters, the chip {len(SCALARS)} registers for them",
+            kernel.nodes[0].loc,
+            help="give them in a tensor of i32, and read them with .item()",
+        )
     loaded = [*kernel.params.values(), *(b.reg for b in kernel.buffers)]  # by the prologue
     spans = {v: s for v, s in Liveness(kernel.nodes, loaded).spans(VReg).items() if isinstance(v, VReg)}
     registers: dict[VReg, int] = {v: v.fixed for v in spans if v.fixed is not None}

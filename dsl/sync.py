@@ -7,11 +7,13 @@ instruction k signals before this point is `sQ >= xQ - k`. Queues are in order, 
 instruction of a queue covers all older ones.
 
 What must be waited for is found by walking the program in order with, for each stretch of memory, its last
-writer and the readers since. A loop's body is walked twice, the second time with what the first turn left behind.
+writer and the readers since, and for each pair of queues, how far the one has waited for the other. A loop's body
+is walked first to see what a turn leaves behind, then with that, until what was waited for holds at every turn.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from sohu.dsl.mir import Buffer, MInst, MKernel, MLoop, MNode, MWait, Place, VReg
@@ -19,6 +21,9 @@ from sohu.isa import ROWS, Row
 
 Queue = tuple[str, int]
 SEQUENCER: Queue = ("SEQ", 0)
+
+# A loop's body is walked a few times, and a loop in it as often each time; deeper ones less often.
+KNOWING_DEPTH = 4
 
 
 @dataclass
@@ -29,13 +34,21 @@ class Access:
     reads: dict[Queue, int] = field(default_factory=dict)
 
 
+Waited = dict[tuple[Queue, Queue], int]  # (who, for whom): the newest instruction it has waited for
+
+
+def both(a: Waited, b: Waited) -> Waited:
+    """What has been waited for on either of two roads."""
+    return {k: min(n, b[k]) for k, n in a.items() if k in b}
+
+
 class State:
     """Who touched what last. Ordinals count a queue's signals from the last flush on; older ones are <= 0."""
 
     def __init__(self) -> None:
         self.places: dict[Place, Access] = {}
         self.issued: dict[Queue, int] = {}
-        self.waited: dict[tuple[Queue, Queue], int] = {}
+        self.waited: Waited = {}
 
     def shift(self, by: dict[Queue, int]) -> None:
         """The frame moves on: counters are now up to date."""
@@ -56,13 +69,12 @@ class State:
         return s
 
     def join(self, other: State) -> None:
-        """What holds on either road."""
+        """What was accessed on either road."""
         for p, a in other.places.items():
             mine = self.places.setdefault(p, Access())
             for table, theirs in ((mine.writes, a.writes), (mine.reads, a.reads)):
                 for q, n in theirs.items():
                     table[q] = max(table.get(q, n), n)
-        self.waited = {k: min(n, other.waited[k]) for k, n in self.waited.items() if k in other.waited}
 
 
 def overlap(a: Place, b: Place) -> bool:
@@ -93,6 +105,8 @@ class Synchronizer:
         self.semaphores = {q: i for i, q in enumerate(queues)}
         self.counters = {q: VReg("x", f"n_{q[0].lower()}{q[1] or ''}", pinned=True) for q in queues}
         state = State()
+        # nothing was issued yet, so nobody needs to wait for what is older
+        state.waited = dict.fromkeys(itertools.product([*queues, SEQUENCER], queues), 0)
         nodes = self.block(self.kernel.nodes, state, static=True)
         used = {n.wait.sem for n in _instructions(nodes) if n.wait is not None}
         with_registers = {n.wait.reg for n in _instructions(nodes) if n.wait is not None and n.wait.reg is not None}
@@ -106,25 +120,37 @@ class Synchronizer:
         ]
         self.kernel.nodes = start + nodes
 
-    def block(self, nodes: list[MNode], state: State, static: bool) -> list[MNode]:
+    def loop(self, n: MLoop, state: State, depth: int) -> MLoop:
+        """A loop with its waits; `state`, whose counters are up to date, becomes that after it."""
+        before, probe = state.copy(), state.copy()
+        self.block(n.body, probe, False, depth)
+        probe.shift(dict(probe.issued))
+        state.join(probe)  # what the turn before may have left
+        # What has been waited for at the start of every turn: suppose it is what holds before the first, and
+        # drop what does not hold at the end of a turn, until all the rest does.
+        suppose = dict(state.waited) if depth <= KNOWING_DEPTH else {}
+        while True:
+            turn = state.copy()
+            turn.waited = dict(suppose)
+            body = self.block(n.body, turn, False, depth)
+            body += self.flush(turn, n.loc)
+            lost = [k for k, ordinal in suppose.items() if turn.waited.get(k, ordinal - 1) < ordinal]
+            if not lost:
+                break
+            for k in lost:
+                del suppose[k]
+        state.places, state.issued, state.waited = turn.places, turn.issued, both(before.waited, turn.waited)
+        state.join(before)  # there may be no turn at all
+        return MLoop(n.count, body, n.loc)
+
+    def block(self, nodes: list[MNode], state: State, static: bool, depth: int = 0) -> list[MNode]:
         """`static`: no loop has run yet, so that counts are constants and the counters still hold 0."""
         out: list[MNode] = []
         for n in nodes:
             if isinstance(n, MLoop):
                 out += self.flush(state, n.loc)
                 static = False
-                # What a turn leaves behind: walk once for that, once more for good.
-                before, probe = state.copy(), state.copy()
-                probe.waited = {}
-                self.block(n.body, probe, static)
-                probe.shift(probe.issued)
-                state.join(probe)
-                state.waited = {}
-                body = self.block(n.body, state, static)
-                body += self.flush(state, n.loc)
-                state.join(before)  # there may be no turn at all
-                state.waited = {}
-                out.append(MLoop(n.count, body, n.loc))
+                out.append(self.loop(n, state, depth + 1))
             else:
                 out += self.instruction(n, state, static)
         return out

@@ -38,7 +38,7 @@
         tslice      t9, t7, 1, x15, x12
         .loc    1 19 19
         tset        acc, acc, 1, x12
-        vfill       acc, 0.0                              wait s2>=x6  signal s3
+        vfill       acc, 0.0                              signal s3
         .loc    1 20 13
         add         x14, x9, 63
         div         x14, x14, 64
