@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from sohu.isa.dtypes import Float
 from sohu.isa.errors import SohuError
 from sohu.isa.machine import MIN_QUEUE_DEPTH, Space
 
@@ -86,14 +88,18 @@ def _chip(data: dict[str, Any], origin: str) -> Chip:
         elif key == "mxu_rate":
             good = isinstance(value, dict) and all(_positive(rate) for rate in value.values())
             wants = "a table of positive numbers"
+        elif names[key].type == "int":
+            good, wants = type(value) is int and 0 < value < 1 << 63, "a positive whole number"
         else:
             good, wants = _positive(value), "a positive number"
         if not good:
             raise SohuError(f"chip configuration {origin}: {key} = {value!r}, wants {wants}")
+    if unrated := sorted(d.name for d in Float if d.name not in data["mxu_rate"]):
+        raise SohuError(f"chip configuration {origin}: mxu_rate says nothing of {', '.join(unrated)}")
     if data["queue_depth"] < MIN_QUEUE_DEPTH:
         raise SohuError(f"chip configuration {origin}: queues are at least {MIN_QUEUE_DEPTH} deep")
     return Chip(**data)
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
