@@ -45,11 +45,20 @@ def reference(table: Table = ROWS) -> str:
         if engine.is_async:
             reach = ", ".join(str(s).upper() for s in sorted(REACHES[engine]))
             parts.append(f"Queues: {engine.queues}. Reaches {reach}.\n")
+        parts += [f"{text}\n" for text in general(rows)]
         parts += ["| instruction | does |", "|---|---|"]
         parts += [f"| [`{r.mnemonic}`](#{anchor(r)}) | {r.summary} |" for r in rows]
         parts.append("")
         parts += ["\n".join(entry(r)) for r in rows]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def general(rows: list[Row]) -> Iterator[str]:
+    """What the modules that define these rows say of all of them: their documentation after its first line."""
+    for module in dict.fromkeys(r.semantics.__module__ for r in rows):
+        doc = inspect.getdoc(sys.modules[module]) or ""
+        if rest := doc.partition("\n\n")[2]:
+            yield rest
 
 
 def anchor(row: Row) -> str:

@@ -64,6 +64,13 @@ F32 = frozenset({f32})
 I32 = frozenset({i32})
 
 
+def to_integers(values: Any, to: np.dtype[Any]) -> Any:
+    """Floats (an array or NumPy scalar) as integers: toward zero, saturating at the ends of `to`, NaN to 0."""
+    ends = np.iinfo(to)
+    wide = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return np.clip(np.trunc(wide), ends.min, ends.max).astype(to)
+
+
 def dtype_of(array_dtype: Any) -> DType | None:
     """The element type of a NumPy dtype, or None when the chip has none for it."""
     return BY_NUMPY.get(np.dtype(array_dtype))

@@ -96,7 +96,8 @@ def match(patterns: Sequence[tuple[str, Pattern]], shapes: Sequence[Shape]) -> d
             elif size * d.divisor != bound[d.name] and not (d.broadcast and size == 1):
                 origin = f" in {who[d.name]}" if d.name in who else ""
                 per = f"/{d.divisor}" if d.divisor > 1 else ""
-                want = "size 1" if d.name == "1" else f"{d.name}{per}={bound[d.name] // d.divisor}{origin}"
+                whole, rest = divmod(bound[d.name], d.divisor)
+                want = "size 1" if d.name == "1" else f"{d.name}{per}={whole}{f' rest {rest}' if rest else ''}{origin}"
                 raise Fault(
                     "operand",
                     f"{operand} has shape {list(shape)} ([{p.text}]): {size} does not fit {want}",

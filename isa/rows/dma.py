@@ -1,12 +1,16 @@
 """DMA: HBM <-> SRAM. Opcodes 0x100..0x1ff.
 
 Both sides may be strided in up to four dimensions (so transposed too) and may differ in dtype: elements
-are converted on the way, floats rounded to nearest even, once.
+are converted on the way. Floats are rounded to nearest even, once; an integer becomes a float by way of
+float32; a float becomes an integer toward zero, saturating at its ends, NaN as 0; integers wrap.
 """
+
+from typing import Any
 
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import gathered, moved
+from sohu.isa.dtypes import to_integers
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 
@@ -16,25 +20,25 @@ DMA = Engine.DMA
 @instruction("dma.load", 0x100, DMA, cost=moved(1))
 def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 0) -> None:
     """Copy a tile from HBM to SRAM, converting the dtype where they differ."""
-    dst[...] = src
+    dst[...] = _converted(src, dst)
 
 
 @instruction("dma.store", 0x101, DMA, cost=moved(0))
 def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue = 0) -> None:
     """Copy a tile from SRAM to HBM, converting the dtype where they differ."""
-    dst[...] = src
+    dst[...] = _converted(src, dst)
 
 
 @instruction("dma.copy", 0x102, DMA, cost=moved(0))
 def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
     """Copy a tile within or between HBM and SRAM; source and destination must not overlap."""
-    dst[...] = src
+    dst[...] = _converted(src, dst)
 
 
 @instruction("dma.fill", 0x103, DMA, cost=moved(0))
 def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
     """Fill a tile with one number, converted to its dtype."""
-    dst[...] = value
+    dst[...] = _converted(np.float32(value), dst)
 
 
 @instruction("dma.gather", 0x104, DMA, cost=gathered(0))
@@ -46,7 +50,7 @@ def gather(
     An index outside 0..V-1 is an out-of-bounds error.
     """
     _check(index, table.shape[0])
-    dst[...] = table[index]
+    dst[...] = _converted(table[index], dst)
 
 
 @instruction("dma.scatter", 0x105, DMA, cost=gathered(1))
@@ -58,12 +62,17 @@ def scatter(
     An index outside 0..V-1 is an out-of-bounds error.
     """
     _check(index, table.shape[0])
-    table[index] = src
+    table[index] = _converted(src, table)
 
 
 @instruction("dma.sync", 0x10F, DMA, cost=lambda _: 0)
 def sync(q: Queue = 0) -> None:
     """Only wait and signal, in the order of the queue."""
+
+
+def _converted(src: Any, dst: Any) -> Any:
+    """What to assign: NumPy's own conversions of floats to integers differ between hosts."""
+    return to_integers(src, dst.dtype) if dst.dtype.kind in "iu" and src.dtype.kind not in "iu" else src
 
 
 def _check(index: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]", rows: int) -> None:

@@ -1,12 +1,14 @@
 """VPU: elementwise operations, reductions, selection. Opcodes 0x300..0x37f.
 
 Float operands are read as float32 and each result is rounded once, to nearest even, to dst's dtype.
-Transcendental functions are within 2 ULP of float32 before that rounding. Sources broadcast as in NumPy.
+vexp, vlog, vsqrt, vrsqrt, vtanh and vsigmoid are within 4 ULP of float32 before that rounding. Sources broadcast
+as in NumPy.
 """
 
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
+from sohu.isa.dtypes import to_integers
 from sohu.isa.instruction import instruction
 
 VPU = Engine.VPU
@@ -28,7 +30,7 @@ def vfill(dst: Out[Num, "..."], value: XFI) -> None:
 @instruction("viota", 0x302, VPU, cost=CHEAP)
 def viota(dst: Out[Num, "... C"], start: XI) -> None:
     """Count along the last axis: dst[..., c] = start + c."""
-    dst[...] = np.arange(start, start + dst.shape[-1])
+    dst[...] = np.arange(dst.shape[-1]) + np.int64(start)  # 64 bits, which wrap
 
 
 @instruction("vneg", 0x303, VPU, cost=CHEAP)
@@ -82,8 +84,7 @@ def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
 @instruction("vf2i", 0x30B, VPU, cost=CHEAP)
 def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     """Floats to integers: toward zero, saturating at the ends of i32, NaN to 0."""
-    whole = np.trunc(np.nan_to_num(src, nan=0.0, posinf=np.inf, neginf=-np.inf))
-    dst[...] = np.clip(whole.astype(np.float64), -(2**31), 2**31 - 1)
+    dst[...] = to_integers(src, dst.dtype)
 
 
 @instruction("vi2f", 0x30C, VPU, cost=CHEAP)
@@ -214,7 +215,7 @@ def vmin_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
 
 @instruction("vargmax.row", 0x343, VPU, cost=per_element(1, operand=1))
 def vargmax_row(dst: Out[I32, "... R 1"], src: In[Num, "... R C"]) -> None:
-    """Position of the largest element along the last axis; the first one of equals."""
+    """Position of the largest element along the last axis; the first one of equals, and of NaNs if any is."""
     dst[...] = np.argmax(src, axis=-1, keepdims=True)
 
 

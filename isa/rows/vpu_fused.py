@@ -33,14 +33,17 @@ def vosm(
     np.multiply(s, np.float32(scale), out=p)
     if causal:
         rows, cols = p.shape[-2:]
-        if kpos + cols - 1 > qpos:
-            masked = (kpos + np.arange(cols)) > (qpos + np.arange(rows))[:, None]
+        ahead = min(qpos - kpos, cols)  # the last column that row 0 sees; in Python, where nothing wraps
+        if cols - 1 > ahead:
+            masked = np.arange(cols) > np.arange(rows)[:, None] + max(ahead, -rows)
             p[..., masked] = -np.inf
     new = np.maximum(m, p.max(axis=-1, keepdims=True, initial=-np.inf))
-    base = np.where(np.isneginf(new), np.float32(0), new)
+    nothing = np.isneginf(new)
+    base = np.where(nothing, np.float32(0), new)
     np.subtract(p, base, out=p)
     np.exp(p, out=p)
     alpha = np.exp(m - base)
+    alpha[nothing] = 1
     l *= alpha
     l += p.sum(axis=-1, keepdims=True)
     o *= alpha

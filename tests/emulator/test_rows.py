@@ -60,9 +60,12 @@ def _fill(shape: tuple[int, ...], dtype: DType, below: int, positive: bool, rng:
 
 
 def _round(exact: Any, dtype: DType) -> Any:
-    """A number rounded once to float32 and once to the stored dtype; integers wrap."""
+    """A number rounded once to float32 and once to the stored dtype; integers wrap, floats saturate."""
     if not dtype.is_float:
         bits = 8 * dtype.itemsize
+        if isinstance(exact, float):
+            ends = np.iinfo(dtype.np)
+            return max(ends.min, min(ends.max, math.trunc(exact)))
         n = int(exact) % (1 << bits)
         return n - (1 << bits) if dtype is i32 and n >> (bits - 1) else n
     return float(np.array(np.float32(exact)).astype(dtype.np))

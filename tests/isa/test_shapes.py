@@ -42,6 +42,7 @@ def test_what_matches(patterns: str, shapes: list[Shape], names: dict[str, int])
         ("M N,M K,K N", [(2, 3), (2, 4), (5, 3)], "op2 has shape [5, 3] ([K N]): 5 does not fit K=4 in op1"),
         ("... R 1", [(5, 2)], "op0 has shape [5, 2] ([... R 1]): 2 does not fit size 1"),
         ("... D,...? D/2", [(4, 8), (4, 8)], "8 does not fit D/2=4 in op0"),
+        ("... D,...? D/2", [(4, 9), (4, 4)], "4 does not fit D/2=4 rest 1 in op0"),
         ("... M,... M", [(2, 3), (3, 3)], "op1 has leading dimensions [3], wants [2]"),
         ("...,...?", [(4, 8), (4,)], "op1 has shape [4], which does not broadcast to [4, 8]"),
         ("...,...?", [(8,), (4, 8)], "does not broadcast to [8]"),
