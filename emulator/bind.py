@@ -154,6 +154,20 @@ def _refused(row: Row, s: _Spec, tile: Tile) -> Fault:
     return Fault("operand", f"{tile} is in {tile.space}, {row.mnemonic} wants it in {wants}", operand=s.name)
 
 
+def _same_rank(specs: tuple[_Spec, ...], views: list[View]) -> list[View]:
+    """Without the leading dimensions of size 1 that broadcast operands have beyond the first operand's rank.
+
+    The pattern allows them, and NumPy does in assignments; where it has an `out`, it does not.
+    """
+    lead = next((v.array.ndim - s.data.pattern.min_rank for s, v in zip(specs, views, strict=True)), 0)
+    out = []
+    for s, v in zip(specs, views, strict=True):
+        pattern = s.data.pattern
+        extra = v.array.ndim - pattern.min_rank - lead if pattern.leading == "...?" else 0
+        out.append(v._replace(array=v.array[(0,) * extra]) if extra > 0 else v)
+    return out
+
+
 def _check_nests(tile: Tile, name: str) -> None:
     """A tile that is written may hold no byte twice: its dimensions, by stride, lie within each other."""
     reach = 0
@@ -244,6 +258,7 @@ def bind(
             raise fault
         views.append(v)
     dims = _bind_dims(row, tuple([t.dims for t in tiles]))
+    views = _same_rank(specs, views)
     numbers = {BY_CODE[v.kind & 255].is_float for s, v in zip(specs, views, strict=True) if s.num}
     if len(numbers) > 1:
         what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.num)

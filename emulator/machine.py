@@ -2,7 +2,8 @@
 
 Program order: an instruction whose queue is empty and whose wait is met executes when it issues; what must
 wait parks in its queue, and every signal tries the parked again. Random order: at each turn, one of the
-sequencer and the queues that may legally move is drawn.
+sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
+that a program which runs here runs on any; the timer alone knows the depth of the configuration.
 
 `run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
 `step`, which shares its binding and semantics. Neither listeners nor the timer change results.
@@ -26,6 +27,7 @@ from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
 from sohu.isa import (
     INSTRUCTION_BYTES,
+    MIN_QUEUE_DEPTH,
     NUM_SCALARS,
     NUM_SEMAPHORES,
     NUM_TILES,
@@ -116,9 +118,7 @@ class Machine:
         self.t: list[Tile | None] = [None] * NUM_TILES
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
-        self.queues: list[Queue] = [
-            Queue(e, n, chip.queue_depth) for e in Engine if e.is_async for n in range(e.queues)
-        ]
+        self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
         self.timer: Timer | None = Timer(chip, [(q.engine, q.name) for q in self.queues]) if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")

@@ -59,6 +59,13 @@ def kind_of(space: Space, dtype_code: int) -> int:
     return int(space) << 8 | dtype_code
 
 
+def _on_chip(space: Space, size: int) -> mmap.mmap:
+    try:
+        return _reserve(size)
+    except OSError as e:
+        raise SohuError(f"the host refuses {size:,} bytes for {space}: {e.strerror}") from None
+
+
 def _reserve(size: int) -> mmap.mmap:
     return mmap.mmap(
         -1,
@@ -230,8 +237,8 @@ class Memories:
         self.hbm = Hbm(chip.hbm_bytes)
         self._maps: dict[Space, mmap.mmap] = {
             Space.HBM: self.hbm.map,
-            Space.SRAM: _reserve(chip.sram_bytes),
-            Space.ACC: _reserve(chip.acc_bytes),
+            Space.SRAM: _on_chip(Space.SRAM, chip.sram_bytes),
+            Space.ACC: _on_chip(Space.ACC, chip.acc_bytes),
         }
         self._sizes = {
             Space.HBM: self.hbm.size,
@@ -245,7 +252,8 @@ class Memories:
         """The elements of a resolved tile as stored, live.
 
         Raises Fault: misaligned; out-of-bounds when any element lies outside its memory (HBM: outside
-        one allocation); operand when it has more elements than its memory has bytes.
+        one allocation); operand when it has more elements than its memory has bytes (an empty tile: without its
+        dimensions of size 0).
         """
         known = tile.cache
         if known is not None and known.owner is self and (known.allocation is None or known.allocation.live):
@@ -257,8 +265,9 @@ class Memories:
         low, high = tile.extent()
         allocation = None
         if low == high:
-            if prod(d for d in tile.dims if d) >> 48:
-                raise Fault("operand", f"{tile}: absurd dimensions")
+            # semantics may make vectors as long as a dimension, whether or not the tile has elements
+            if prod(d for d in tile.dims if d) > self._sizes[space]:
+                raise Fault("operand", f"{tile} is empty, but its other dimensions are larger than {space}")
             array: NDArray[Any] = np.empty(tile.dims, dtype.np)
         else:
             size = self._sizes[space]
