@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sohu.asm.diagnostics import Mistake, nearest
 from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
-from sohu.asm.names import REGISTERS, RegisterFile, is_name
+from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name
 from sohu.asm.numbers import BITS, pack_integer, pack_number
 from sohu.asm.syntax import (
     Argument,
@@ -134,8 +134,9 @@ class Arguments:
         found = REGISTERS.get(node.name) if isinstance(node, Ref) else None
         if found is None or found[0] != file:
             raise self.bad(f"reg= takes a register {file}0, {file}1, ...", node.span)
-        if file == "x" and found[1] == 0:
-            raise self.bad("x0 can hold nothing", node.span)
+        if found[1] not in declarable(file):
+            why = "x0 can hold nothing" if not found[1] else f"the prologue itself needs {file}{found[1]}"
+            raise self.bad(why, node.span)
         return found[1]
 
     def done(self) -> None:

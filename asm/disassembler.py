@@ -21,7 +21,7 @@ _SYNC_COLUMN = 48
 def disassemble(program: Program) -> str:
     """Assembly text of a program.
 
-    It assembles to the same .text and .rodata, symbols, kernels and source places. Words that are no
+    It assembles to the same .text and .rodata, symbols, kernels and, if it has any, source places. Words that are no
     instruction become `.inst`; a kernel whose code does not begin with the usual prologue says noprologue.
     """
     return "\n".join(_Disassembler(program).lines()) + "\n"

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from sohu.asm import dwarf
 from sohu.asm.kernels import bad_tile
-from sohu.asm.names import SIZES, RegisterFile, is_local, is_name
+from sohu.asm.names import RegisterFile, declarable, is_local, is_name
 from sohu.asm.program import Direction, Kernel, Param, Program, Symbol, TileSymbol
 from sohu.isa import DTYPES, INSTRUCTION_BYTES, ISA_VERSION, TILE_BYTES, Fault, Tile
 from sohu.isa.machine import MAX_RANK
@@ -347,7 +347,7 @@ class _Loader:
         held += [(t.name, "t", t.reg) for t in tiles]
         held += [(s, "s", reg) for s, reg in k["semaphores"].items()]
         for own, file, reg in held:
-            if not is_name(own) or type(reg) is not int or not (file == "x") <= reg < SIZES[file]:
+            if not is_name(own) or type(reg) is not int or reg not in declarable(file):
                 self.bad(f"{what}: {own!r} in {file}{reg} is no declaration")
         if len({own for own, _, _ in held}) < len(held) or len({h[1:] for h in held}) < len(held):
             self.bad(f"{what}: a name or a register is declared twice")

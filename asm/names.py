@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from sohu.isa import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES
-from sohu.isa.machine import SCALAR_ALIASES
+from sohu.isa.machine import ARGS, GP, SCALAR_ALIASES
 
 RegisterFile = Literal["x", "t", "s"]
 
@@ -26,6 +26,11 @@ _NAME = re.compile(r"\.?[^\W\d][\w.]*")  # as in grammar.lark
 def file_of(name: str) -> RegisterFile | None:
     """The register file that a name like x5 speaks of, whether or not the machine has that register."""
     return next((f for f in SIZES if name[0] == f), None) if _REGISTER_LIKE.fullmatch(name) else None
+
+
+def declarable(file: RegisterFile) -> set[int]:
+    """Registers that a declaration can take: not x0, and none from which the prologue loads the others."""
+    return set(range(SIZES[file])) - ({0, GP, ARGS} if file == "x" else set())
 
 
 def reserved(name: str) -> bool:

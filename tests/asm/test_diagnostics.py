@@ -155,6 +155,8 @@ CASES = [
     Case("A041", ".kernel k\n.param x, in, f32, 4", "4", "expected dimensions in brackets"),
     Case("A041", ".kernel k\n.tile a, sram, f32, [4], reg=x5", "x5", "takes a register t0"),
     Case("A041", ".kernel k\n.param n, i64, reg=x0", "x0", "x0 can hold nothing"),
+    Case("A041", ".kernel k\n.param n, i64, reg=args", "args", "the prologue itself needs x10"),
+    Case("A041", ".kernel k\n.param n, f32, reg=x3", "x3", "the prologue itself needs x3"),
     Case("A042", ".rodata\n.zero 1 << 30", ".zero", "larger than"),
 ]  # fmt: skip
 
