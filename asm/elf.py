@@ -74,7 +74,8 @@ def write_elf(program: Program) -> bytes:
     ]
     if program.lines:
         end = len(program.text)
-        info, abbrev = dwarf.info_sections(program.name, _PRODUCER, 0, end)
+        # the source's name, not the assembly file's: what is disassembled assembles to the same file
+        info, abbrev = dwarf.info_sections(program.lines[0].file, _PRODUCER, 0, end)
         sections += [
             _Section(".debug_line", _SHT_PROGBITS, dwarf.line_section(program.lines, end)),
             _Section(".debug_info", _SHT_PROGBITS, info),

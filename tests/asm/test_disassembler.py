@@ -150,3 +150,11 @@ def test_one_instruction_without_a_program() -> None:
     assert format_inst(Inst(ROWS["dbg.mark"], (4096,))) == "dbg.mark 4096"
     assert format_inst(Inst(ROWS["j"], (32,))) == "j .+32"
     assert format_inst(Inst(ROWS["halt"], ()), 0, Program(b"")) == "halt"
+
+
+def test_a_file_assembles_to_the_same_file() -> None:
+    """Byte for byte, whatever the assembly files are called."""
+    for source in (".kernel k\n .param x, in, f32, [N]\n nop\nend: halt", '.file 1 "a.py"\n.loc 1 3 5\n nop\n halt'):
+        elf = write_elf(assemble(source, "first.s"))
+        again = disassemble(read_elf(elf, "second.elf"))
+        assert write_elf(assemble(again, "third.s")) == elf
