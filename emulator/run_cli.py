@@ -12,15 +12,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, read_elf
+from sohu.asm.diagnostics import printable
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
 from sohu.isa import SohuError, bf16
@@ -79,12 +80,21 @@ def run(argv: Sequence[str]) -> int:
     try:
         _run(options)
     except SohuError as e:
-        print(e if isinstance(e, MachineError) else f"error: {e}", file=sys.stderr)
+        print(_harmless(str(e) if isinstance(e, MachineError) else f"error: {e}"), file=sys.stderr)
         return e.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _harmless(text: str) -> str:
+    """Text out of a binary without control characters: an escape sequence could steer the terminal."""
+    return "\n".join(printable(line) for line in text.expandtabs().split("\n"))
+
+
+def _printer(stream: TextIO) -> Callable[[str], None]:
+    return lambda text: print(_harmless(text) if stream.isatty() else text, file=stream)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -98,7 +108,7 @@ def _run(options: argparse.Namespace) -> None:
         timing=options.timing,
         max_instructions=options.max_instructions,
         # the program's own prints must not mix with the JSON
-        output=(lambda text: print(text, file=sys.stderr)) if options.json else print,
+        output=_printer(sys.stderr if options.json else sys.stdout),
     )
     result = device.launch(program, kernel.name, args)
     arrays = {p.name: _array(p, args, result) for p in kernel.params if p.direction in ("out", "inout")}

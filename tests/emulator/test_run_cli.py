@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,15 @@ def test_damaged_arrays_are_one_error_or_an_array(
         read_array(path)
     except SohuError as e:
         assert str(path) in e.message and "\n" not in e.message
+
+
+def test_a_binary_steers_no_terminal(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    source = '.file 1 "\\x1b[2Jk.py"\n.kernel k\n.loc 1 5\n dbg.print "\\x1b]0;evil\\x07", x0\n trap 7\n'
+    (folder / "evil.elf").write_bytes(write_elf(assemble(source, "k.s")))
+    assert run(["evil.elf", "--chip", "small"]) == 3
+    out, err = capsys.readouterr()
+    assert out == "\x1b]0;evil\x070\n"  # no terminal: the program's own bytes
+    assert "[2Jk.py:5: error[trap]" in err and "\x1b" not in err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(["evil.elf", "--chip", "small"]) == 3
+    assert capsys.readouterr().out == "\N{REPLACEMENT CHARACTER}]0;evil\N{REPLACEMENT CHARACTER}0\n"
