@@ -137,11 +137,10 @@ def _shards(folder: Path) -> list[Path]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict):
         raise ModelError("no weight_map", where=str(index))
-    files = set(names.values())
-    for name in files:
+    for name in names.values():
         if not isinstance(name, str) or "/" in name or "\\" in name or not name.endswith(".safetensors"):
             raise ModelError(f"weight_map names {json.dumps(name)[:60]}, not a file of this folder", where=str(index))
-    return [folder / name for name in sorted(files)]
+    return [folder / name for name in sorted(set(names.values()))]
 
 
 def load_hf(folder: Path) -> Checkpoint:

@@ -345,7 +345,7 @@ def test_incomplete_folders(write_hf: Write, tmp_path: Path) -> None:
         load(folder)
 
 
-@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/passwd", "..\\x.safetensors", "x.bin", 3])
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/passwd", "..\\x.safetensors", "x.bin", 3, [], {}])
 def test_a_shard_index_stays_in_its_folder(write_hf: Write, tmp_path: Path, name: object) -> None:
     folder = write_hf(tmp_path / "model", shards=2)
     index = folder / "model.safetensors.index.json"
