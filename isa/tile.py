@@ -111,14 +111,17 @@ class Tile:
     def resolve(self, x: Sequence[int]) -> Tile:
         """This tile with the dimensions that come from scalar registers read from `x`.
 
-        Raises Fault (operand) when a register holds a negative or absurd size.
+        Raises Fault: operand when a register holds a negative or absurd size, out-of-bounds when it holds more
+        than the tile has room for.
         """
         if self.dimregs is None:
             return self
         dims = tuple(x[r] if r else d for d, r in zip(self.dims, self.dimregs, strict=True))
-        for d, r in zip(dims, self.dimregs, strict=True):
+        for d, r, room in zip(dims, self.dimregs, self.dims, strict=True):
             if not 0 <= d < 1 << 32:
                 raise Fault("operand", f"x{r} holds {d}, which is no tile dimension")
+            if room and d > room:
+                raise Fault("out-of-bounds", f"x{r} holds {d}, and {self} has room for {room}")
         return Tile(self.space, self.dtype, self.base, dims, self.strides)
 
     def slice(self, axis: int, start: int, length: int) -> Tile:

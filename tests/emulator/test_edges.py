@@ -163,3 +163,11 @@ def test_a_program_deadlocks_on_every_chip_that_deadlocks_on_the_least() -> None
     for seed in (None, 1):
         assert stopped(body, device=Device("sohu", schedule=seed)).category == "deadlock"
     run(body.replace("vpu.sync\n", "", 1), device=Device("sohu"))
+
+
+def test_a_register_holds_no_larger_size_than_there_is_room_for() -> None:
+    decl = ".tile a, sram, f32, [x20<=4], at=0\n.tile b, sram, f32, [4], at=16"
+    e = stopped("li x20, 5\n viota a, 5", decl)
+    assert e.category == "out-of-bounds" and "x20 holds 5" in e.message and "room for 4" in e.message
+    assert tiles("li x20, 4\n viota a, 5", decl)["b"].tolist() == [0] * 4
+    run("li x20, 5\n viota a, 5", ".tile a, sram, f32, [x20], at=0")  # no largest size is known
