@@ -70,10 +70,6 @@ class Machine(Protocol):
         """A line from the program to whoever runs it."""
 
 
-class Group(Protocol):
-    """The chips that take part in a collective, in rank order (semantics get one view per chip)."""
-
-
 @dataclass(frozen=True)
 class CostArgs:
     """What a cost function may look at: the chip, shapes and dtypes of tile operands, bound dimensions."""

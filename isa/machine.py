@@ -13,7 +13,6 @@ MAX_RANK = 4
 LOOP_DEPTH = 8
 MIN_QUEUE_DEPTH = 8
 DMA_QUEUES = 4
-CHIP_IMAGE_ALIGN = 4096
 
 # Scalar registers with a role. All others belong to the kernel.
 RA, SP, GP, ARGS = 1, 2, 3, 10
@@ -53,7 +52,7 @@ class Engine(enum.Enum):
 
 
 REACHES: dict[Engine, frozenset[Space]] = {
-    Engine.SEQ: frozenset({Space.SRAM, Space.ACC, Space.HBM}),  # sld only
+    Engine.SEQ: frozenset({Space.SRAM, Space.ACC, Space.HBM}),
     Engine.DMA: frozenset({Space.HBM, Space.SRAM}),
     Engine.MXU: frozenset({Space.SRAM, Space.ACC}),
     Engine.VPU: frozenset({Space.SRAM, Space.ACC}),
