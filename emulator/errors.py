@@ -55,8 +55,8 @@ class MachineError(SohuError):
                 # tabs stay tabs, so that the caret stands under its column
                 lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
                 out.append(f"{' ' * len(number)} | {lead}^")
-        if self.instruction:
-            out.append(f"  pc {self.pc:#06x}: {self.instruction}")
+        if self.instruction or self.line:  # without a line, the first one names the pc
+            out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
         if self.help:
             out.append(f"  help: {self.help}")
         return "\n".join(out)

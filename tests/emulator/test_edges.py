@@ -171,3 +171,10 @@ def test_a_register_holds_no_larger_size_than_there_is_room_for() -> None:
     assert e.category == "out-of-bounds" and "x20 holds 5" in e.message and "room for 4" in e.message
     assert tiles("li x20, 4\n viota a, 5", decl)["b"].tolist() == [0] * 4
     run("li x20, 5\n viota a, 5", ".tile a, sram, f32, [x20], at=0")  # no largest size is known
+
+
+def test_a_word_that_is_no_instruction_is_named_by_pc_and_line() -> None:
+    said = str(stopped("nop\n .inst 0xfff"))
+    assert said.startswith("k.s:4: error[illegal-instruction]: opcode 0xfff") and "pc 0x0010: no instruction" in said
+    said = str(stopped("nop\n .inst 1 << 127 | 0x2a"))
+    assert "error[reserved-bits]: nop: reserved bits 127 are set" in said and "pc 0x0010" in said
