@@ -132,6 +132,9 @@ def test_smollm2s_chat_form(smollm2: Pretrained) -> None:
     assert ids.count(1) == 3, "<|im_start|> once for each message, and not once more as beginning of text"
 
 
+DOUBLING = "{{% set n = namespace(s='a') %}}{{% for i in range(40) %}}{{% set n.s = n.s {} n.s %}}{{% endfor %}}"
+
+
 def test_a_template_sees_the_models_tokens(tiny_tokenizer: Tokenizer) -> None:
     assert tiny_tokenizer.chat_text(USER) == "<|endoftext|><|user|>Hi\n<|assistant|>"
     assert tiny_tokenizer.encode_chat(USER)[:2] == [0, 1]
@@ -157,6 +160,12 @@ def test_a_template_sees_the_models_tokens(tiny_tokenizer: Tokenizer) -> None:
         ("x" * 70000, "70,000 characters"),
         ("{{ 1 / 0 }}", "failed: ZeroDivisionError"),
         ("{{ messages[0].content + 1 }}", "failed: TypeError"),
+        ("{{ 'a'.ljust(3000000000) }}", "runs away: it takes more than 512 MiB"),
+        ("{{ 'a' | center(3000000000) }}", "runs away: it takes more than 512 MiB"),
+        ("{{ '{:3000000000}'.format(1) }}", "runs away: it takes more than 512 MiB"),
+        (DOUBLING.format("~"), "runs away: it takes more than 512 MiB"),
+        (DOUBLING.format("+"), "runs away: it takes more than 512 MiB"),
+        ("{% for i in range(99999) %}" * 3 + "{% endfor %}" * 3, "runs away: it was stopped"),
     ],
 )
 def test_a_bad_template_is_one_line(template: str, message: str) -> None:
@@ -164,6 +173,12 @@ def test_a_bad_template_is_one_line(template: str, message: str) -> None:
         render(template, USER, add_generation_prompt=True)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 200
+
+
+def test_a_template_may_hold_any_text() -> None:
+    names = {"eos_token": "\ud800\U0001f600\0"}
+    text = render("é{{ eos_token }}{{ messages | length }}", USER, add_generation_prompt=False, **names)
+    assert text == "é\ud800\U0001f600\x001"
 
 
 def test_a_template_can_do_arithmetic_and_json() -> None:
