@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AsmError as e:
         _say(e.render(_coloured(sys.stderr)))
     except SohuError as e:
-        _say(f"sohu-asm: {e}")
+        _say("\n".join(printable(line) for line in f"sohu-asm: {e}".split("\n")))
     except BrokenPipeError:
         # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
         with suppress(OSError):
@@ -134,9 +134,8 @@ def _coloured(stream: object) -> bool:
 
 
 def _say(text: str) -> None:
-    lines = text if "\033" in text else "\n".join(printable(line) for line in text.split("\n"))
     encoding = sys.stderr.encoding or "utf-8"
-    print(lines.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -60,9 +60,12 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
 
     def render(self, colour: bool = False) -> str:
-        """The lines to print, as GNU tools do: file:line:column, the source line, a caret, help."""
+        """The lines to print, as GNU tools do: file:line:column, the source line, a caret, help.
+
+        Nothing in them steers a terminal but our own colours.
+        """
         bold, red, cyan, off = (_BOLD, _RED, _CYAN, _OFF) if colour else ("", "", "", "")
-        place = f"{bold}{self.file}:{self.line}:{self.column}:{off}"
+        place = f"{bold}{printable(self.file)}:{self.line}:{self.column}:{off}"
         out = [f"{place} {red}error[{self.code}]:{off} {bold}{printable(self.message)}{off}"]
         if self.source.strip():
             shown, at = _window(self.source, self.column - 1)
@@ -105,7 +108,7 @@ class AsmError(SohuError):
         """All diagnostics, as text."""
         out = [d.render(colour) for d in self.diagnostics]
         if self.more:
-            out.append(f"{self.diagnostics[0].file}: and {self.more} more errors")
+            out.append(f"{printable(self.diagnostics[0].file)}: and {self.more} more errors")
         return "\n".join(out)
 
 

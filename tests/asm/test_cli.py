@@ -123,6 +123,21 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "usage: sohu-asm" in capsys.readouterr().err
 
 
+def test_a_name_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["\033[2Jgone\u202e.s"]) == 1
+    assert capsys.readouterr().err.startswith("sohu-asm: cannot read \ufffd[2Jgone\ufffd.s: ")
+
+
+def test_a_file_name_in_a_diagnostic_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    err = Stream(tty=True)
+    monkeypatch.setattr(sys, "stderr", err)
+    Path("\033[2Ja.s").write_text("bad \033[2J\n" * 201)
+    assert main(["\033[2Ja.s"]) == 1
+    err.flush()
+    text = err.raw_bytes.getvalue()
+    assert b"\033[1m" in text and b"\033[2J" not in text and b"and 1 more errors" in text
+
+
 def test_an_output_keeps_its_permissions() -> None:
     Path("a.s").write_text(GOOD)
     assert main(["a.s"]) == 0
