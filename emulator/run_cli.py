@@ -268,10 +268,17 @@ def _array(p: Param, args: dict[str, Any], result: Result) -> NDArray[Any]:
 
 
 def write_arrays(arrays: dict[Path, NDArray[Any]]) -> None:
-    """Write .npy files: all of them or, when one cannot be written, none. Raises SohuError."""
+    """Write .npy files: all of them or, when one cannot be written, none. Raises SohuError.
+
+    They replace what was there one after another. Should the system refuse that halfway, those before
+    stay replaced, which the message says; no file is ever half written.
+    """
     ready: list[tuple[Path, Path]] = []
+    replaced: list[str] = []
     try:
         for path, array in arrays.items():
+            if path.is_dir():
+                raise SohuError(f"cannot write {path}: it is a folder")
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             with temporary.open("xb") as file:
                 ready.append((temporary, path))
@@ -279,8 +286,10 @@ def write_arrays(arrays: dict[Path, NDArray[Any]]) -> None:
                 npy.write_array(file, np.ascontiguousarray(stored), allow_pickle=False)
         for temporary, path in ready:
             temporary.replace(path)
+            replaced.append(str(path))
     except OSError as e:
-        raise SohuError(f"cannot write {path}: {e.strerror}") from None
+        already = f"; written already: {', '.join(replaced)}" if replaced else ""
+        raise SohuError(f"cannot write {path}: {e.strerror}{already}") from None
     finally:
         for temporary, _ in ready:
             temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from sohu.asm import assemble, write_elf
-from sohu.emulator.run_cli import read_array, run
+from sohu.emulator.run_cli import read_array, run, write_arrays
 from sohu.isa import SohuError
 
 from tests.emulator.support import random_floats
@@ -185,6 +185,14 @@ def test_damaged_arrays_are_one_error_or_an_array(
         read_array(path)
     except SohuError as e:
         assert str(path) in e.message and "\n" not in e.message
+
+
+def test_a_folder_in_the_way_leaves_the_other_files(folder: Path) -> None:
+    Path("b.npy").mkdir()
+    before = Path("x.npy").read_bytes()
+    with pytest.raises(SohuError, match=r"^cannot write b\.npy: it is a folder$"):
+        write_arrays({Path("x.npy"): np.zeros(3), Path("b.npy"): np.zeros(3)})
+    assert Path("x.npy").read_bytes() == before and not list(folder.glob(".*.tmp"))
 
 
 def test_a_binary_steers_no_terminal(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
