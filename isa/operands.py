@@ -76,7 +76,13 @@ def format_f32(value: float) -> str:
 def _number(value: Any) -> int:
     if not isinstance(value, (int, float)):
         raise EncodingError(f"{value!r} is no number")
-    return f32_bits(value)
+    raw = f32_bits(value)
+    if isinstance(value, int) and bits_f32(raw) != value:  # a float says itself that it is rounded
+        raise EncodingError(
+            f"no float32 is exactly {value}",
+            help=f"write {bits_f32(raw)} for the nearest; li (a register) and viota (a tile) are exact",
+        )
+    return raw
 
 
 def _float(raw: int) -> float:

@@ -55,6 +55,8 @@ def test_operands() -> None:
     assert one("vfill t0, x31") == Inst(ROWS["vfill"], (0, Reg(31)))
     assert one("lf x1, -inf") == Inst(ROWS["lf"], (1, float("-inf")))
     assert one("lf x1, 0x1.8p-1") == Inst(ROWS["lf"], (1, 0.75))
+    assert one("lf x1, 16777217.0") == Inst(ROWS["lf"], (1, 2.0**24))
+    assert one("vadds t0, t1, -2147483648") == Inst(ROWS["vadds"], (0, 1, -(2.0**31)))
     assert one("semreset s63") == Inst(ROWS["semreset"], (63,))
     assert one("  dma.load t1, t2, q=1+1  # comment") == Inst(ROWS["dma.load"], (1, 2, 2))
     assert one("vosm t0,t1,t2,t3,t4,x1,x2,x3,causal=1").values[-1] == 1
