@@ -12,6 +12,7 @@ InOut operands in SRAM/ACC are both: consumed, and a result in the same place.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -188,7 +189,8 @@ class Slot:
     attr: str | None  # or an attribute (immediates, queues)
 
 
-def slots(row: Row) -> list[Slot]:
+@functools.cache
+def slots(row: Row) -> tuple[Slot, ...]:
     """The row's operands as the IR has them: what is an operand, what a result, what an attribute."""
     out: list[Slot] = []
     operand = result = 0
@@ -208,7 +210,7 @@ def slots(row: Row) -> list[Slot]:
         )
         operand += takes
         result += gives
-    return out
+    return tuple(out)
 
 
 def tied(op: Op) -> list[tuple[int, int]]:

@@ -98,9 +98,12 @@ class Synchronizer:
         self.kernel = kernel
         self.semaphores: dict[Queue, int] = {}
         self.counters: dict[Queue, VReg] = {}
+        self.rivals: dict[Place, list[Place]] = {}  # what shares bytes with a place, itself included
 
     def run(self) -> None:
         """Rewrite the kernel's nodes."""
+        places = {p for n in _instructions(self.kernel.nodes) for p in (*n.reads, *n.writes)}
+        self.rivals = {p: [q for q in places if overlap(p, q)] for p in places}
         queues = sorted({n.engine for n in _instructions(self.kernel.nodes) if n.engine is not None})
         self.semaphores = {q: i for i, q in enumerate(queues)}
         self.counters = {q: VReg("x", f"n_{q[0].lower()}{q[1] or ''}", pinned=True) for q in queues}
@@ -178,12 +181,12 @@ class Synchronizer:
                     needs[q] = max(needs.get(q, ordinal), ordinal)
 
         for place in n.reads:
-            for p, a in state.places.items():
-                if overlap(p, place):
+            for p in self.rivals[place]:
+                if (a := state.places.get(p)) is not None:
                     need(a.writes)
         for place in n.writes:
-            for p, a in state.places.items():
-                if overlap(p, place):
+            for p in self.rivals[place]:
+                if (a := state.places.get(p)) is not None:
                     need(a.writes)
                     need(a.reads)
         waits = []
