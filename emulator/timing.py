@@ -64,7 +64,7 @@ class Timer:
         self.chip = chip
         self._no_latency = dataclasses.replace(chip, hbm_latency=0)
         self._queues = [_Queue(engine, name) for engine, name in places]
-        self._costs: dict[tuple[Row, tuple[Shape, ...], tuple[DType, ...], bool], tuple[float, float]] = {}
+        self._costs: dict[tuple[Row, tuple[Shape, ...], tuple[DType, ...], tuple[Space, ...]], tuple[float, float]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -180,28 +180,33 @@ class Timer:
         """Cycles of an instruction: what overlaps with other transfers, and what shares HBM's bandwidth."""
         if bound is None:
             if op.cost is None:
-                op.cost = self._compute(op, (), (), {}, False)
+                op.cost = self._compute(op, (), (), (), {})
             return op.cost
         if bound.cost is None:
             assert op.inst is not None
             shapes, dtypes = tuple(t.dims for t in bound.tiles), tuple(t.dtype for t in bound.tiles)
-            hbm = op.inst.row.engine is Engine.DMA and any(t.space is Space.HBM for t in bound.tiles)
-            key = (op.inst.row, shapes, dtypes, hbm)
+            spaces = tuple(t.space for t in bound.tiles)
+            key = (op.inst.row, shapes, dtypes, spaces)
             if len(self._costs) >= _KEPT_COSTS:
                 self._costs.clear()
             known = self._costs.get(key)
             if known is None:
-                known = self._costs[key] = self._compute(op, shapes, dtypes, bound.dims, hbm)
+                known = self._costs[key] = self._compute(op, shapes, dtypes, spaces, bound.dims)
             bound.cost = known
         return bound.cost
 
     def _compute(
-        self, op: Op, shapes: tuple[Shape, ...], dtypes: tuple[DType, ...], dims: dict[str, int], hbm: bool
+        self,
+        op: Op,
+        shapes: tuple[Shape, ...],
+        dtypes: tuple[DType, ...],
+        spaces: tuple[Space, ...],
+        dims: dict[str, int],
     ) -> tuple[float, float]:
         assert op.inst is not None
         cost = op.inst.row.cost
-        whole = cost(CostArgs(self.chip, shapes, dtypes, dims))
-        if not hbm:
+        whole = cost(CostArgs(self.chip, shapes, dtypes, spaces, dims))
+        if op.inst.row.engine is not Engine.DMA or Space.HBM not in spaces:
             return whole, 0.0
-        transfer = min(whole, cost(CostArgs(self._no_latency, shapes, dtypes, dims)))
+        transfer = min(whole, cost(CostArgs(self._no_latency, shapes, dtypes, spaces, dims)))
         return whole - transfer, transfer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, prod
 
 from sohu.isa.instruction import Cost, CostArgs
+from sohu.isa.machine import Space
 from sohu.isa.shapes import Shape
 
 
@@ -29,13 +30,16 @@ def systolic() -> Cost:
         c = a.chip
         (acc, lhs, _rhs) = a.shapes[:3]
         m, k, n = acc[-2], lhs[-1], acc[-1]
+        fixed = 2 * c.mxu_rows + c.mxu_cols - 2
+        if not prod(acc) * k:
+            return fixed
         folds = prod(acc[:-2]) * ceil(k / c.mxu_rows) * ceil(n / c.mxu_cols)
         rate = min(c.mxu_rate[d.name] for d in a.dtypes[1:3])
         stream = max(ceil(m / rate), c.mxu_rows)  # loading a fold's weights takes one cycle per array row
         # with fewer folds than arrays, the rows of one fold are split over idle arrays
         split = max(1, min(c.mxu_arrays // max(folds, 1), ceil(m / c.mxu_rows)))
         waves = ceil(folds / c.mxu_arrays)
-        return waves * max(ceil(stream / split), c.mxu_rows) + 2 * c.mxu_rows + c.mxu_cols - 2
+        return waves * max(ceil(stream / split), c.mxu_rows) + fixed
 
     return cost
 
@@ -45,10 +49,15 @@ def _bytes(shape: Shape, itemsize: int) -> int:
 
 
 def moved(hbm_operand: int) -> Cost:
-    """A transfer: the HBM side's bytes over the queue's bandwidth, after the memory's latency."""
+    """A transfer: the HBM side's bytes over the queue's bandwidth, after the memory's latency.
+
+    Within SRAM neither HBM's latency nor its bandwidth counts.
+    """
 
     def cost(a: CostArgs) -> float:
         n = _bytes(a.shapes[hbm_operand], a.dtypes[hbm_operand].itemsize)
+        if Space.HBM not in a.spaces:
+            return ceil(n / a.chip.dma_queue_bytes_per_cycle)
         rate = min(a.chip.dma_queue_bytes_per_cycle, a.chip.hbm_bytes_per_cycle)
         return a.chip.hbm_latency + ceil(n / rate)
 

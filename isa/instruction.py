@@ -61,7 +61,7 @@ class Machine(Protocol):
         """Park the sequencer until every queue is empty and every engine idle."""
 
     def reset_semaphore(self, sem: int) -> None:
-        """Set a semaphore to zero; only right after a drain."""
+        """Set a semaphore to zero; only while no engine instruction has issued since the last drain."""
 
     def string(self, offset: int) -> str:
         """Zero-terminated text in .rodata."""
@@ -72,11 +72,12 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class CostArgs:
-    """What a cost function may look at: the chip, shapes and dtypes of tile operands, bound dimensions."""
+    """What a cost function may look at: the chip; shapes, dtypes and spaces of tile operands; bound dimensions."""
 
     chip: Chip
     shapes: tuple[Shape, ...]
     dtypes: tuple[DType, ...]
+    spaces: tuple[Space, ...]
     dims: dict[str, int]
 
 

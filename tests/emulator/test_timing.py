@@ -63,6 +63,27 @@ def test_engines_run_side_by_side() -> None:
     assert cycles("dma.load a, h\n vadds b, b, 1.0", decl, [random_floats((5,))]) == 3 + 120
 
 
+def test_a_copy_within_sram_pays_nothing_of_hbm() -> None:
+    # 20 bytes at a byte a cycle; the fill waits in the same queue, then takes as long
+    chip = dataclasses.replace(CHIP, hbm_bytes_per_cycle=0.5)
+    device = Device(chip, timing=True)
+    assert device.launch(kernel("dma.copy a, b", TILES), "k").cycles == PROLOGUE + 20
+    assert device.launch(kernel("dma.copy a, b\n dma.fill a, 1.0", TILES), "k").cycles == PROLOGUE + 20 + 20
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 8, 8), (8, 0, 8), (8, 8, 0)])
+def test_an_empty_product_costs_its_fixed_part(m: int, k: int, n: int) -> None:
+    # sizes come from registers: a declared one cannot be 0
+    sizes = {"m": m, "k": k, "n": n}
+    regs = "".join(f" li x{20 + i}, {v}\n" for i, v in enumerate(sizes.values()))
+    tiles = """
+        .tile c, acc, f32, [x20<=8, x22<=8]
+        .tile a, sram, f32, [x20<=8, x21<=8]
+        .tile b, sram, f32, [x21<=8, x22<=8]
+    """
+    assert cycles(regs + "mm c, a, b", tiles) == 3 + 3 + 2 * CHIP.mxu_rows + CHIP.mxu_cols - 2
+
+
 def test_a_wait_starts_when_the_signal_is_sent() -> None:
     decl = ".param h, in, f32, [5]\n" + TILES
     body = "dma.load a, h signal s1\n vadds a, a, 1.0 wait s1>=1"
