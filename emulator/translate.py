@@ -29,13 +29,15 @@ from sohu.isa import (
     decode,
 )
 from sohu.isa.machine import RA
-from sohu.isa.operands import XI, Reg, T, X
+from sohu.isa.operands import XI, Reg, Sem, T, X
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine, Queue
 
 Run = Callable[[], int]
 
+# Rows that set a semaphore; all others reach theirs by wait and signal
+_RESETS = [row for row in ROWS if any(isinstance(o.kind, Sem) for o in row.operands)]
 _MIN, _MAX, _WRAP = -(1 << 63), (1 << 63) - 1, 1 << 64
 SEMAPHORE_LIMIT = 1 << 32
 
@@ -130,6 +132,7 @@ class Code:
         self._text = text
         self._ops: dict[int, Op] = {}
         self._ends = _loop_ends(text)
+        self.resets = bool(_indices(text, _RESETS))
         self.run: list[Run] = [partial(self._first, i) for i in range(self.size)]
         self.run.append(self._fell_off)
 
@@ -178,12 +181,17 @@ class Code:
         return out
 
 
+def _indices(text: bytes, rows: list[Row]) -> list[int]:
+    """Where in a text instructions of these rows may be."""
+    words = np.frombuffer(text, "<u8")[::2]
+    opcodes = np.array([row.opcode for row in rows], np.uint64)
+    return list(np.flatnonzero(np.isin(words & np.uint64(0xFFF), opcodes)).tolist())
+
+
 def _loop_ends(text: bytes) -> set[int]:
     """Indices where a hardware loop's body may end."""
-    words = np.frombuffer(text, "<u8")[::2]
-    loops = [row.opcode for row in ROWS if row.flow is Flow.LOOP]
     ends = set()
-    for i in np.flatnonzero(np.isin(words & np.uint64(0xFFF), np.array(loops, np.uint64))).tolist():
+    for i in _indices(text, [row for row in ROWS if row.flow is Flow.LOOP]):
         try:
             inst = decode(int.from_bytes(text[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES], "little"))
         except EncodingError:
@@ -196,6 +204,16 @@ def _loop_ends(text: bytes) -> set[int]:
 
 def _refuse(category: str, message: str) -> int:
     raise Fault(category, message)
+
+
+def _noted(run: Run, machine: Machine) -> Run:
+    """`run`, for an engine's instruction in a program that resets semaphores: only such a one looks at `drained`."""
+
+    def noted() -> int:
+        machine.drained = False
+        return run()
+
+    return noted
 
 
 def _closing(run: Run, loops: list[Frame], arrive: Callable[[int], int]) -> Run:
@@ -223,6 +241,7 @@ class Translator:
         self.inst = inst
         self.row: Row = inst.row
         self.machine = code.machine
+        self.resets = code.resets
         self.next = op.index + 1
         self.size = code.size
         m = code.machine
@@ -286,7 +305,7 @@ class Translator:
                 machine.signal(signal)
             return nxt
 
-        return run
+        return _noted(run, machine) if self.resets else run
 
     # -- what the sequencer executes ---------------------------------------------------------------
 

@@ -206,7 +206,7 @@ def drain(m: Machine) -> None:
 
 @instruction("semreset", 0x02C, SEQ)
 def semreset(m: Machine, sem: Sem) -> None:
-    """Set a semaphore to zero; an error unless every engine is idle (drain first)."""
+    """Set a semaphore to zero; an error when an engine instruction has issued since the last drain."""
     m.reset_semaphore(sem)
 
 

@@ -2,13 +2,17 @@
 
 Float operands are read as float32 and each result is rounded once, to nearest even, to dst's dtype.
 vexp, vlog, vsqrt, vrsqrt, vtanh and vsigmoid are within 4 ULP of float32 before that rounding. Sources broadcast
-as in NumPy.
+as in NumPy. Numbers beside tiles are float32 too; for a tile of i32, one that is not a whole number in its range
+is an operand error.
 """
+
+from typing import Any
 
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
 from sohu.isa.dtypes import to_integers
+from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 
 VPU = Engine.VPU
@@ -24,7 +28,7 @@ def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
 @instruction("vfill", 0x301, VPU, cost=CHEAP)
 def vfill(dst: Out[Num, "..."], value: XFI) -> None:
     """Set every element to one number."""
-    dst.fill(value)
+    dst.fill(_number(value, dst))
 
 
 @instruction("viota", 0x302, VPU, cost=CHEAP)
@@ -156,19 +160,19 @@ def vsel(dst: Out[Num, "..."], cond: In[Num, "...?"], a: In[Num, "...?"], b: In[
 @instruction("vadds", 0x320, VPU, cost=CHEAP)
 def vadds(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Add a number: dst = a + value."""
-    np.add(a, a.dtype.type(value), out=dst)
+    np.add(a, _number(value, a), out=dst)
 
 
 @instruction("vmuls", 0x321, VPU, cost=CHEAP)
 def vmuls(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Multiply by a number: dst = a * value."""
-    np.multiply(a, a.dtype.type(value), out=dst)
+    np.multiply(a, _number(value, a), out=dst)
 
 
 @instruction("vrsubs", 0x322, VPU, cost=CHEAP)
 def vrsubs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Subtract from a number: dst = value - a."""
-    np.subtract(a.dtype.type(value), a, out=dst)
+    np.subtract(_number(value, a), a, out=dst)
 
 
 @instruction("vrdivs", 0x323, VPU, cost=DIV)
@@ -186,13 +190,13 @@ def vdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
 @instruction("vmaxs", 0x324, VPU, cost=CHEAP)
 def vmaxs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """The larger of each element and a number."""
-    np.maximum(a, a.dtype.type(value), out=dst)
+    np.maximum(a, _number(value, a), out=dst)
 
 
 @instruction("vmins", 0x325, VPU, cost=CHEAP)
 def vmins(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """The smaller of each element and a number."""
-    np.minimum(a, a.dtype.type(value), out=dst)
+    np.minimum(a, _number(value, a), out=dst)
 
 
 @instruction("vsum.row", 0x340, VPU, cost=per_element(1, operand=1))
@@ -204,18 +208,21 @@ def vsum_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
 @instruction("vmax.row", 0x341, VPU, cost=per_element(1, operand=1))
 def vmax_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Largest element along the last axis; NaN if any is."""
+    _not_empty(src, -1)
     np.maximum.reduce(src, axis=-1, keepdims=True, out=dst)
 
 
 @instruction("vmin.row", 0x342, VPU, cost=per_element(1, operand=1))
 def vmin_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Smallest element along the last axis; NaN if any is."""
+    _not_empty(src, -1)
     np.minimum.reduce(src, axis=-1, keepdims=True, out=dst)
 
 
 @instruction("vargmax.row", 0x343, VPU, cost=per_element(1, operand=1))
 def vargmax_row(dst: Out[I32, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Position of the largest element along the last axis; the first one of equals, and of NaNs if any is."""
+    _not_empty(src, -1)
     dst[...] = np.argmax(src, axis=-1, keepdims=True)
 
 
@@ -228,15 +235,37 @@ def vsum_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
 @instruction("vmax.col", 0x349, VPU, cost=per_element(1, operand=1))
 def vmax_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
     """Largest element along the axis before the last; NaN if any is."""
+    _not_empty(src, -2)
     np.maximum.reduce(src, axis=-2, keepdims=True, out=dst)
 
 
 @instruction("vmin.col", 0x34A, VPU, cost=per_element(1, operand=1))
 def vmin_col(dst: Out[Num, "... 1 C"], src: In[Num, "... R C"]) -> None:
     """Smallest element along the axis before the last; NaN if any is."""
+    _not_empty(src, -2)
     np.minimum.reduce(src, axis=-2, keepdims=True, out=dst)
 
 
 @instruction("vpu.sync", 0x37F, VPU, cost=lambda _: 0)
 def sync() -> None:
     """Only wait and signal, in the order of the queue."""
+
+
+def _number(value: float, like: Any) -> Any:
+    """A number beside a tile as an element of it; raises Fault (operand) where an integer tile has none."""
+    if like.dtype.kind == "f":
+        return like.dtype.type(value)
+    if not (-(2.0**31) <= value < 2.0**31 and value.is_integer()):
+        raise Fault(
+            "operand",
+            f"{value} is no whole number in the range of i32",
+            operand="value",
+            help="numbers beside a tile of i32 must be one; vi2f makes floats of the tile",
+        )
+    return like.dtype.type(value)
+
+
+def _not_empty(src: Any, axis: int) -> None:
+    """Raises Fault (operand) where there is nothing to choose from."""
+    if not src.shape[axis]:
+        raise Fault("operand", f"a tile of shape {list(src.shape)} has no largest or smallest element", operand="src")

@@ -15,6 +15,7 @@ from sohu.isa import CATEGORIES, ROWS, Inst, encode
 from tests.emulator.support import kernel, random_floats, run, stopped
 
 A = ".tile a, sram, f32, [4, 8]\n"
+INTEGERS = ".tile a, sram, i32, [4]\n"
 H = ".param h, in, f32, [R, C]\n"
 
 # category, body (the marked line is at fault), declarations, operand, a piece of the message
@@ -51,7 +52,18 @@ PLANTED: list[tuple[str, str, str, str, str]] = [
     ("operand", "sld x5, a  #!", A, "src", "the tile has 32"),
     ("operand", "li x20, -3\n vexp a, a  #!", ".tile a, sram, f32, [x20<=4]", "", "x20 holds -3"),
     ("operand", "tld t5, sp, -64  #!", "", "", "no tile descriptor"),
-    ("operand", "vfill a, nan  #!", ".tile a, sram, i32, [4]", "", "NaN"),
+    ("operand", "vfill a, nan  #!", INTEGERS, "value", "nan is no whole number in the range of i32"),
+    ("operand", "vadds a, a, 2.5  #!", INTEGERS, "value", "2.5 is no whole number"),
+    ("operand", "vmuls a, a, -1e10  #!", INTEGERS, "value", "is no whole number in the range"),
+    ("operand", "vmaxs a, a, inf  #!", INTEGERS, "value", "inf is no whole number"),
+    ("operand", "vmins a, a, 2147483648  #!", INTEGERS, "value", "in the range of i32"),
+    ("operand", "lf x20, 0.5\n vrsubs a, a, x20  #!", INTEGERS, "value", "0.5 is no whole number"),
+    *(("operand", f"{row} d, e  #!", f".tile d, sram, {t}, [{shape}]\n.tile e, sram, f32, {empty}", "src", "no largest")
+      for row, t, shape, empty in (
+          ("vmax.row", "f32", "2, 1", [2, 0]), ("vmin.row", "f32", "2, 1", [2, 0]),
+          ("vargmax.row", "i32", "2, 1", [2, 0]),
+          ("vmax.col", "f32", "1, 2", [0, 2]), ("vmin.col", "f32", "1, 2", [0, 2]),
+      )),
     ("operand", "loop 1, 9f\n" * 9 + "nop\n9:", "", "", "nest deeper than 8"),
     ("operand", "vexp a, a  #!", ".tile a, sram, f32, [4, 4], strides=[0, 1]", "dst", "elements overlap"),
     ("operand", "vexp a, a  #!", ".tile a, sram, f32, [4, 4], strides=[2, 1]", "dst", "elements overlap"),
@@ -65,7 +77,9 @@ PLANTED: list[tuple[str, str, str, str, str]] = [
     ("deadlock", "sync wait s1>=1  #!", "", "", "for s1 >= 1, which is 0"),
     ("deadlock", "sld x5, a wait s1>=1  #!", ".tile a, sram, f32, [1]", "", "for s1 >= 1, which is 0"),
     ("deadlock", "vfill a, 1.0 wait s1>=2\n drain  #!", A, "", "VPU at pc 0x0010 (k.s:4)"),
-    ("semaphore", "loop 2, 9f\n vfill a, 1.0 wait s1>=1\n semreset s2  #!\n9:", A, "", "1 instructions are queued"),
+    ("semaphore", "loop 2, 9f\n vfill a, 1.0 wait s1>=1\n semreset s2  #!\n9:", A, "", "engines may be at work"),
+    ("semaphore", "vpu.sync signal s1\n sync wait s1>=1\n semreset s1  #!", "", "", "engines may be at work"),
+    ("semaphore", "vpu.sync\n drain\n loop 2, 9f\n semreset s1  #!\n dma.sync\n9:", "", "", "engines may be"),
     ("trap", "trap 77  #!", "", "", "code 77"),
     ("trap", "div x5, x5, x0  #!", "", "", "division by zero"),
     ("assert", 'dbg.assert x0, "x0 is never set"  #!', "", "", "x0 is never set"),

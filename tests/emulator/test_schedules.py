@@ -145,6 +145,13 @@ def test_semaphores_are_reset_after_a_drain() -> None:
     assert device.machine.sems[1] == 1
 
 
+@pytest.mark.parametrize("seed", [None, *range(10)])
+def test_a_reset_without_a_drain_fails_under_every_schedule(seed: int | None) -> None:
+    e = stopped("vpu.sync signal s1\n nop\n semreset s1", device=Device("small", schedule=seed))
+    assert (e.category, e.pc) == ("semaphore", 2 * 16)
+    run("semreset s1\n vpu.sync\n drain\n nop\n semreset s1\n semreset s2", device=Device("small", schedule=seed))
+
+
 def test_queues_belong_to_their_engines() -> None:
     names = [q.name for q in Device("small").machine.queues]
     assert names == ["DMA0", "DMA1", "DMA2", "DMA3", "MXU", "VPU", "CCE"]
