@@ -37,9 +37,7 @@ def test_it_reads_everything_and_names_what_is_wrong(house: Path) -> None:
     (house / "isa" / "chip.py").write_text(GOOD, encoding="utf-8")
     (house / "tools" / "make.py").write_text(GOOD, encoding="utf-8")
     (house / "isa" / "rows").mkdir()
-    (house / "isa" / "rows" / "vector.py").write_text(
-        UNTYPED, encoding="utf-8"
-    )  # no __init__.py: not installed
+    (house / "isa" / "rows" / "vector.py").write_text(UNTYPED, encoding="utf-8")  # no __init__.py: not installed
     assert check(house) == (4, [wrong_count(4, 5)])
 
     (house / "kitchen").mkdir()

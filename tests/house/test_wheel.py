@@ -39,9 +39,7 @@ for name in {modules()!r}:
     module = importlib.import_module(name)
     assert module.__file__.startswith({str(site)!r}), (name, module.__file__)
 """
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", program], cwd=site, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=site, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
