@@ -633,7 +633,7 @@ _USE = {
     "sum": "t.sum(axis=...) reduces a tile",
     "float": "t.to(f32) converts a tile",
     "int": "t.to(i32) converts a tile, t.item() reads its one element",
-    "print": "look at values with the debugger, or run kernel.eager",
+    "print": "kernel.debug(...) stops at any line and shows its tiles",
     "isinstance": "tiles and tensors have .dtype and .shape",
 }
 

@@ -241,6 +241,16 @@ class Kernel:
                     raise self._error(f"shape {list(shape)}{what}, wants {wants}", argument=name)
         return dtypes, dims
 
+    def _check_apart(self, given: dict[str, Any]) -> None:
+        """Tensors of a call share no memory where one of them is written: the compiler takes that for granted."""
+        extents = [(name, *v.tile.extent()) for name, v in given.items() if isinstance(v, Tensor)]
+        for name, low, high in extents:
+            spec = self.specs[name]
+            if isinstance(spec, TensorSpec) and spec.direction != "in":
+                for other, start, end in extents:
+                    if other != name and low < end and start < high:
+                        raise self._error(f"shares memory with {other}", "give a copy of one of them", argument=name)
+
     def _dtype(self, name: str, v: Any) -> DType:
         if not isinstance(v, np.ndarray):
             raise self._error(f"a {type(v).__name__}, wants an array", "np.asarray(...) makes one", argument=name)
@@ -286,6 +296,7 @@ class Kernel:
     ) -> tuple[CompiledKernel, dict[str, Any]]:
         given, constants = self._bind(args, kw)
         dtypes, dims = self._shapes(given)
+        self._check_apart(given)
         limits = lambda: {n: round_up(d) for n, d in dims.items()}  # noqa: E731
         return self._compile(dtypes, dims, limits, constants, device.chip), given
 
