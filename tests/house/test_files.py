@@ -50,7 +50,7 @@ def test_no_file_betrays_where_it_was_written() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "see /work/main/x.py",
+        "see /work/elsewhere/x.py",
         'open("/home/me/model.gguf")',
         "cp x /tmp/x",
         "pip install --index-url http://host/simple",
