@@ -69,7 +69,7 @@ class Writer:
         form = self.pick(
             "({a} + {c})",
             "({a} - {c})",
-            "({a} * {c})",
+            "({a} * xp.tanh({c}))",
             "({a} + {n})",
             "({n} - {a})",
             "({a} * {n})",
@@ -190,9 +190,11 @@ def test_random_kernels(seed: int, rows: int, columns: int, n: int) -> None:
     y, kept = outcomes[0]
     text = "\n".join(lines)
     assert all(a.tobytes() == y.tobytes() and b.tobytes() == kept.tobytes() for a, b in outcomes), text
+    if not (np.isfinite(want).all() and np.isfinite(want_z).all()):
+        return  # sums grew in loops until they overflowed
     for got, wanted in ((y, want), (kept, want_z)):
         scale = max(1.0, float(np.abs(wanted).max(initial=0)))
-        assert (np.abs(got - wanted) <= 1e-3 * scale).all() or not np.isfinite(scale), text
+        assert (np.abs(got - wanted) <= 1e-3 * scale).all(), text
 
 
 @settings(max_examples=EXAMPLES // 10)
