@@ -20,6 +20,7 @@ then the operands in order, none across the middle of the word; at least 12 bits
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ MIN_RESERVED = 12
 EXTENSION_OPCODES = range(0xC00, 0x1000)
 SYNC_START = 12
 OPERANDS_AFTER_SYNC = 55
+_EXAMPLE = re.compile(r"^Example:\n", re.MULTILINE)  # begins the last section of a row's documentation
 
 
 class Machine(Protocol):
@@ -142,6 +144,16 @@ class Row:
     def summary(self) -> str:
         """First line of the documentation."""
         return self.doc.split("\n", 1)[0]
+
+    @property
+    def description(self) -> str:
+        """The documentation after its first line and before its example; may be empty."""
+        return _EXAMPLE.split(self.doc.partition("\n")[2], maxsplit=1)[0].strip()
+
+    @property
+    def example(self) -> str:
+        """The example of the documentation, a form of its own (sohu.isa.manual.examples); may be empty."""
+        return inspect.cleandoc("\n" + "".join(_EXAMPLE.split(self.doc, maxsplit=1)[1:]))
 
     @property
     def used_bits(self) -> int:

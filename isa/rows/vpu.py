@@ -51,7 +51,13 @@ def vabs(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
 
 @instruction("vexp", 0x305, VPU, cost=FUNC)
 def vexp(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
-    """Natural exponential: dst = e ** src."""
+    """Natural exponential: dst = e ** src.
+
+    Example:
+        src = f32 [[0.0, 1.0, -inf]]
+        vexp dst, src
+        dst = f32 [[1.0, 2.7182817, 0.0]]
+    """
     np.exp(src, out=dst)
 
 
