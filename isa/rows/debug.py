@@ -9,23 +9,47 @@ DEBUG = Engine.DEBUG
 
 @instruction("dbg.print", 0x500, DEBUG, cost=no_cost)
 def print_(m: Machine, text: Str, value: X) -> None:
-    """Print text and a scalar."""
+    """Print text and a scalar.
+
+    Example:
+        x5 = 42
+        dbg.print "x5 = ", x5
+        prints "x5 = 42"
+    """
     m.output(f"{m.string(text)}{value}")
 
 
 @instruction("dbg.printt", 0x501, DEBUG, cost=no_cost, sync=True)
 def printt(m: Machine, text: Str, src: In[Stored, "..."]) -> None:
-    """Print text and a tile's elements, once the wait is met."""
+    """Print text and a tile's elements, once the wait is met.
+
+    Example:
+        src = i32 [[1, 2]]
+        dbg.printt "src = ", src
+        prints "src = [[1 2]]"
+    """
     m.output(f"{m.string(text)}{src}")
 
 
 @instruction("dbg.assert", 0x502, DEBUG, cost=no_cost)
 def assert_(m: Machine, value: X, text: Str) -> None:
-    """Stop with the text when the scalar is zero."""
+    """Stop with the text when the scalar is zero.
+
+    Example:
+        x5 = 0
+        dbg.assert x5, "x5 must not be zero"
+        fault assert
+    """
     if not value:
         raise Fault("assert", m.string(text))
 
 
 @instruction("dbg.mark", 0x503, DEBUG, cost=no_cost)
 def mark(m: Machine, text: Str) -> None:
-    """A named place in traces and the debugger; does nothing by itself."""
+    """A named place in traces and the debugger; does nothing by itself.
+
+    Example:
+        x5 = 1
+        dbg.mark "after the loads"
+        x5 = 1
+    """

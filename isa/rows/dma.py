@@ -19,25 +19,48 @@ DMA = Engine.DMA
 
 @instruction("dma.load", 0x100, DMA, cost=moved(1))
 def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 0) -> None:
-    """Copy a tile from HBM to SRAM, converting the dtype where they differ."""
+    """Copy a tile from HBM to SRAM, converting the dtype where they differ.
+
+    Example:
+        src = f32 [[1.0, 2.5], [-3.0, 1.0e9]]
+        dma.load dst, src
+        dst = i32 [[1, 2], [-3, 1000000000]]
+    """
     dst[...] = _converted(src, dst)
 
 
 @instruction("dma.store", 0x101, DMA, cost=moved(0))
 def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue = 0) -> None:
-    """Copy a tile from SRAM to HBM, converting the dtype where they differ."""
+    """Copy a tile from SRAM to HBM, converting the dtype where they differ.
+
+    Example:
+        src = f32 [[1.0, 2.00390625]]
+        dma.store dst, src, q=1
+        dst = bf16 [[1.0, 2.0]]
+    """
     dst[...] = _converted(src, dst)
 
 
 @instruction("dma.copy", 0x102, DMA, cost=moved(0))
 def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
-    """Copy a tile within or between HBM and SRAM; source and destination must not overlap."""
+    """Copy a tile within or between HBM and SRAM; source and destination must not overlap.
+
+    Example:
+        src = u8 [7, 255]
+        dma.copy dst, src
+        dst = f32 [7.0, 255.0]
+    """
     dst[...] = _converted(src, dst)
 
 
 @instruction("dma.fill", 0x103, DMA, cost=moved(0))
 def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
-    """Fill a tile with one number, converted to its dtype."""
+    """Fill a tile with one number, converted to its dtype.
+
+    Example:
+        dma.fill dst, 0.5
+        dst = f16 [[0.5, 0.5], [0.5, 0.5]]
+    """
     dst[...] = _converted(np.float32(value), dst)
 
 
@@ -48,6 +71,12 @@ def gather(
     """Rows of a table by index: dst[r, :] = table[index[r], :].
 
     An index outside 0..V-1 is an out-of-bounds error.
+
+    Example:
+        table = f32 [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]
+        index = i32 [2, 0, 2]
+        dma.gather dst, table, index
+        dst = f32 [[2.0, 2.5], [0.0, 0.5], [2.0, 2.5]]
     """
     _check(index, table.shape[0])
     dst[...] = _converted(table[index], dst)
@@ -60,6 +89,13 @@ def scatter(
     """Rows of a tile to a table by index: table[index[r], :] = src[r, :], in the order of r.
 
     An index outside 0..V-1 is an out-of-bounds error.
+
+    Example:
+        table = f32 [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+        src = f32 [[1.0, 2.0], [3.0, 4.0]]
+        index = i32 [2, 0]
+        dma.scatter table, src, index
+        table = f32 [[3.0, 4.0], [0.0, 0.0], [1.0, 2.0]]
     """
     _check(index, table.shape[0])
     table[index] = _converted(src, table)
@@ -67,7 +103,15 @@ def scatter(
 
 @instruction("dma.sync", 0x10F, DMA, cost=lambda _: 0)
 def sync(q: Queue = 0) -> None:
-    """Only wait and signal, in the order of the queue."""
+    """Only wait and signal, in the order of the queue.
+
+    Example:
+        x = hbm f32 [1.0, 2.0]
+        dma.load y, x    signal s0
+        dma.sync         wait s0>=1   signal s1
+        vadds y, y, 1.0  wait s1>=1
+        y = f32 [2.0, 3.0]
+    """
 
 
 def _converted(src: Any, dst: Any) -> Any:

@@ -29,6 +29,19 @@ def vosm(
     A row with nothing unmasked so far has m' = -inf, p = 0, l' = l, o' = o.
     Source: Milakov and Gimelshein 2018 (arXiv 1805.02867), in the blocked form of FlashAttention
     (arXiv 2205.14135).
+
+    Example:
+        s = f32 [[0.0, 0.0, 9.0]]
+        m = f32 [[-inf]]
+        l = f32 [[0.0]]
+        o = f32 [[0.0, 0.0]]
+        x5 = 1.0
+        x6 = 1
+        vosm p, s, m, l, o, x5, x6, x0, causal=1
+        p = f32 [[1.0, 1.0, 0.0]]
+        m = f32 [[0.0]]
+        l = f32 [[2.0]]
+        o = f32 [[0.0, 0.0]]
     """
     np.multiply(s, np.float32(scale), out=p)
     if causal:
@@ -55,6 +68,12 @@ def vrms(dst: Out[Float, "... R C"], src: In[Float, "... R C"], weight: In[Float
     """RMSNorm along the last axis: dst = src / sqrt(mean(src ** 2) + eps) * weight.
 
     Source: Zhang and Sennrich 2019 (arXiv 1910.07467). The sum of squares is in float32, its order open.
+
+    Example:
+        src = f32 [[3.0, 4.0]]
+        weight = f32 [1.0, 2.0]
+        vrms dst, src, weight, 0.0
+        dst = f32 [[0.84852815, 2.2627418]]
     """
     square = np.einsum("...c,...c->...", src, src)[..., None] / np.float32(max(src.shape[-1], 1))
     np.multiply(src, np.float32(1) / np.sqrt(square + np.float32(eps)), out=dst)
@@ -73,6 +92,13 @@ def vrope(
 
     Pairs are (i, i + D/2), or (2i, 2i + 1) when interleaved: (a, b) -> (a cos - b sin, b cos + a sin).
     Source: Su et al. 2021 (arXiv 2104.09864).
+
+    Example:
+        src = f32 [[1.0, 2.0, 3.0, 4.0]]
+        cos = f32 [[0.0, 1.0]]
+        sin = f32 [[1.0, 0.0]]
+        vrope dst, src, cos, sin
+        dst = f32 [[-3.0, 2.0, 1.0, 4.0]]
     """
     if src.shape[-1] % 2:
         raise Fault("operand", f"a rotary embedding needs an even last dimension, not {src.shape[-1]}", operand="src")
@@ -90,6 +116,12 @@ def vswiglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]
     """SiLU-gated product: dst = gate / (1 + e ** -gate) * up.
 
     Source: Shazeer 2020 (arXiv 2002.05202).
+
+    Example:
+        gate = f32 [[0.0, 2.0]]
+        up = f32 [[5.0, 3.0]]
+        vswiglu dst, gate, up
+        dst = f32 [[0.0, 5.284782]]
     """
     e = np.exp(-gate)
     e += np.float32(1)
