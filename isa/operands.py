@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+import numpy as np
 from sohu.isa.dtypes import Any_, DType
 from sohu.isa.errors import EncodingError
 from sohu.isa.machine import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES, Space
@@ -20,6 +21,7 @@ from sohu.isa.shapes import Pattern, parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 # An immediate has one NaN: its payload would survive neither the text form nor a conversion to double.
 CANONICAL_NAN = 0x7FC00000
@@ -30,6 +32,25 @@ class Reg:
     """A scalar register where an immediate could stand too."""
 
     index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The values of one operand in many instructions, [n].
+
+    values: unsigned, signed or float32 numbers as the kind has them. is_reg, for kinds that take a register or an
+    immediate: where values holds a register's number.
+    """
+
+    values: Array
+    is_reg: Array | None = None
+
+    def tolist(self) -> list[Any]:
+        """The values as an Inst holds them."""
+        values: list[Any] = self.values.tolist()
+        if self.is_reg is None:
+            return values
+        return [Reg(int(v)) if r else v for v, r in zip(values, self.is_reg.tolist(), strict=True)]
 
 
 def _unsigned(value: Any, bits: int, what: str) -> int:
@@ -46,6 +67,12 @@ def _signed(value: Any, bits: int, what: str) -> int:
 
 def _extend(raw: int, bits: int) -> int:
     return raw - (1 << bits) if raw >> (bits - 1) else raw
+
+
+def _extend_column(raw: Array, bits: int) -> Array:
+    unused = raw.itemsize * 8 - bits
+    signed = raw.view(f"i{raw.itemsize}")
+    return signed << unused >> unused if unused else signed
 
 
 def f32_bits(value: float) -> int:
@@ -65,8 +92,6 @@ def bits_f32(raw: int) -> float:
 
 def format_f32(value: float) -> str:
     """Shortest decimal text that rounds to the same float32, also through a double; reads as a float."""
-    import numpy as np
-
     text = str(np.float32(value))
     if f32_bits(float(text)) != f32_bits(value):
         text = repr(float(value))
@@ -92,6 +117,11 @@ def _float(raw: int) -> float:
     return value
 
 
+def _float_column(raw: Array) -> tuple[Array, Array]:
+    values = raw.view(np.float32)
+    return values, np.isnan(values) & (raw != CANONICAL_NAN)
+
+
 class Kind:
     """Base of operand kinds. `syntax` is the word for it in messages and docs."""
 
@@ -111,6 +141,21 @@ class Kind:
         """The assembly text of a value (labels are printed by the disassembler instead)."""
         raise NotImplementedError
 
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        """`decode` of many fields: their values, and where there is none (None: nowhere).
+
+        raw: the smallest unsigned dtype that holds the field, [n]. This form, for kinds that have no other, decodes
+        each distinct field by itself.
+        """
+        fields, inverse = np.unique(raw, return_inverse=True)
+        values, bad = np.empty(len(fields), object), np.zeros(len(fields), bool)
+        for i, field in enumerate(fields.tolist()):
+            try:
+                values[i] = self.decode(field)
+            except EncodingError:
+                bad[i] = True
+        return Column(values[inverse]), bad[inverse]
+
 
 class X(Kind):
     """A scalar register, read."""
@@ -123,6 +168,9 @@ class X(Kind):
 
     def decode(self, raw: int) -> int:
         return raw
+
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(raw), None
 
     def format(self, value: Any) -> str:
         return f"x{value}"
@@ -158,6 +206,10 @@ class XI(Kind):
             raise EncodingError("reserved bits set beside a scalar register")
         return Reg(raw & 31)
 
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        is_reg, low = (raw >> 32).astype(bool), raw.astype(np.uint32)
+        return Column(low.view(np.int32), is_reg), is_reg & (low >= NUM_SCALARS)
+
     def format(self, value: Any) -> str:
         return f"x{value.index}" if isinstance(value, Reg) else str(value)
 
@@ -174,6 +226,12 @@ class XFI(XI):
 
     def decode(self, raw: int) -> Any:
         return super().decode(raw) if raw >> 32 else _float(raw)
+
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        is_reg, low = (raw >> 32).astype(bool), raw.astype(np.uint32)
+        values, bad = _float_column(low)
+        number = low.astype(np.float32)
+        return Column(np.where(is_reg, number, values), is_reg), np.where(is_reg, low >= NUM_SCALARS, bad)
 
     def format(self, value: Any) -> str:
         return f"x{value.index}" if isinstance(value, Reg) else format_f32(value)
@@ -194,6 +252,9 @@ class Imm(Kind):
 
     def decode(self, raw: int) -> int:
         return _extend(raw, self.width) if self.signed else raw
+
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(_extend_column(raw, self.width) if self.signed else raw), None
 
     def format(self, value: Any) -> str:
         return str(value)
@@ -230,6 +291,10 @@ class FImm(Kind):
     def decode(self, raw: int) -> float:
         return _float(raw)
 
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        values, bad = _float_column(raw)
+        return Column(values), bad
+
     def format(self, value: Any) -> str:
         return format_f32(value)
 
@@ -250,6 +315,9 @@ class Label(Kind):
             raise EncodingError("branch displacement is no multiple of 16")
         return _extend(raw, 32)
 
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(raw.view(np.int32)), raw % 16 != 0
+
     def format(self, value: Any) -> str:
         return f".{value:+d}"
 
@@ -265,6 +333,9 @@ class Str(Kind):
 
     def decode(self, raw: int) -> int:
         return raw
+
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(raw), None
 
     def format(self, value: Any) -> str:
         return str(value)
@@ -282,6 +353,9 @@ class Sem(Kind):
     def decode(self, raw: int) -> int:
         return raw
 
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(raw), None
+
     def format(self, value: Any) -> str:
         return f"s{value}"
 
@@ -297,6 +371,9 @@ class T(Kind):
 
     def decode(self, raw: int) -> int:
         return raw
+
+    def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
+        return Column(raw), None
 
     def format(self, value: Any) -> str:
         return f"t{value}"

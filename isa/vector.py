@@ -1,0 +1,146 @@
+"""Decoding a whole program at once: `decode` for many words, in columns of NumPy arrays instead of objects.
+
+`decode_all` accepts exactly the words that `sohu.isa.decode` accepts, with the same values. Words are grouped by
+instruction; within a group each operand is one array. What has to look at every instruction of a program (the
+disassembler, static checks, the fuzzer) does so in a few array operations per row of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+from sohu.isa.errors import EncodingError
+from sohu.isa.instruction import OPCODE_BITS, ROWS, SYNC_START, Inst, Row, Signal, Table, Wait
+from sohu.isa.machine import INSTRUCTION_BYTES
+from sohu.isa.operands import Array, Column
+
+
+@dataclass(frozen=True, eq=False)
+class SyncColumns:
+    """Waits and signals of many instructions, each [n]; without one, its fields are 0."""
+
+    waits: Array  # bool: has a wait
+    wait_sem: Array
+    wait_reg: Array
+    wait_imm: Array
+    signals: Array  # bool: has a signal
+    signal_sem: Array
+    signal_inc: Array
+
+    def wait_list(self) -> list[Wait | None]:
+        """The waits as an Inst holds them."""
+        fields = (self.waits, self.wait_sem, self.wait_reg, self.wait_imm)
+        rows = zip(*(f.tolist() for f in fields), strict=True)
+        return [Wait(sem, reg, imm) if has else None for has, sem, reg, imm in rows]
+
+    def signal_list(self) -> list[Signal | None]:
+        """The signals as an Inst holds them."""
+        rows = zip(self.signals.tolist(), self.signal_sem.tolist(), self.signal_inc.tolist(), strict=True)
+        return [Signal(sem, inc) if has else None for has, sem, inc in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """All instructions of one row: where they stand (ascending), and their operands in the row's order."""
+
+    row: Row
+    at: Array  # index of the word in .text, [n]
+    operands: tuple[Column, ...]
+    sync: SyncColumns | None  # None for rows that can neither wait nor signal
+
+    def insts(self) -> list[Inst]:
+        """The instructions as objects."""
+        count = len(self.at)
+        values = zip(*(c.tolist() for c in self.operands), strict=True) if self.operands else repeat((), count)
+        waits: Sequence[Wait | None] = self.sync.wait_list() if self.sync else [None] * count
+        signals: Sequence[Signal | None] = self.sync.signal_list() if self.sync else [None] * count
+        return list(map(Inst, repeat(self.row, count), values, waits, signals))
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The words of a program, decoded; n words."""
+
+    low: Array  # bits 0..63 of each word, u64 [n]
+    high: Array  # bits 64..127
+    bad: Array  # bool [n]: the word is no instruction
+    groups: tuple[Group, ...]  # in the order of opcodes; none is empty
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def insts(self) -> list[Inst | None]:
+        """Each instruction as an object; None for a word that is none."""
+        out: list[Inst | None] = [None] * len(self)
+        for group in self.groups:
+            for i, inst in zip(group.at.tolist(), group.insts(), strict=True):
+                out[i] = inst
+        return out
+
+
+def decode_all(text: bytes, table: Table = ROWS) -> Decoded:
+    """Decode every word of `text`; raises EncodingError when it is no whole number of words."""
+    if len(text) % INSTRUCTION_BYTES:
+        raise EncodingError(f"{len(text)} bytes are no whole number of instructions of {INSTRUCTION_BYTES} bytes")
+    words = np.frombuffer(text, "<u8").reshape(-1, 2)
+    low, high = words[:, 0].copy(), words[:, 1].copy()
+    opcodes = low.astype(np.uint16) & ((1 << OPCODE_BITS) - 1)
+    order = np.argsort(opcodes, kind="stable")
+    ends = np.bincount(opcodes, minlength=1 << OPCODE_BITS).cumsum()
+    bad = np.ones(len(low), bool)
+    groups = []
+    for opcode, row in sorted(table.by_opcode.items()):
+        at = order[ends[opcode - 1] if opcode else 0 : ends[opcode]]
+        if at.size and (group := _group(row, at, low[at], high[at])).at.size:
+            bad[group.at] = False
+            groups.append(group)
+    return Decoded(low, high, bad, tuple(groups))
+
+
+def _group(row: Row, at: Array, low: Array, high: Array) -> Group:
+    group, bad = _columns(row, at, low, high)
+    if not bad.any():
+        return group
+    good = ~bad
+    return _columns(row, at[good], low[good], high[good])[0]
+
+
+def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array]:
+    """The words decoded as this row's, and which of them are no instruction (what is decoded of them means nothing)."""
+    bad = (low & np.uint64(row.reserved_mask & (1 << 64) - 1)) != 0
+    bad |= (high & np.uint64(row.reserved_mask >> 64)) != 0
+    columns = []
+    for o in row.operands:
+        half, shift = (low, o.low) if o.low < 64 else (high, o.low - 64)
+        column, wrong = o.kind.decode_column(_field(half, shift, o.kind.bits))
+        columns.append(column)
+        if wrong is not None:
+            bad |= wrong
+    sync = None
+    if row.sync:
+        sync, wrong = _sync(low >> SYNC_START)
+        bad |= wrong
+    return Group(row, at, tuple(columns), sync), bad
+
+
+def _field(half: Array, shift: int, bits: int) -> Array:
+    """Bits [shift, shift + bits) in the smallest unsigned dtype that holds them."""
+    width = next(w for w in (8, 16, 32, 64) if bits <= w)
+    field = (half >> shift if shift else half).astype(f"u{width // 8}")
+    return field & ((1 << bits) - 1) if bits < width else field
+
+
+def _sync(bits: Array) -> tuple[SyncColumns, Array]:
+    """Wait and signal of words shifted to them, and where they are malformed."""
+    waits, signals = _field(bits, 0, 1).view(bool), _field(bits, 28, 1).view(bool)
+    increment = _field(bits, 35, 8)
+    bad = ~waits & (_field(bits, 0, 28) != 0)
+    bad |= np.where(signals, increment == 0, _field(bits, 28, 15) != 0)
+    sync = SyncColumns(
+        waits, _field(bits, 1, 6), _field(bits, 7, 5), _field(bits, 12, 16).view(np.int16),
+        signals, _field(bits, 29, 6), increment,
+    )  # fmt: skip
+    return sync, bad
