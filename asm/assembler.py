@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from sohu.asm.diagnostics import Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES
 from sohu.asm.kernels import KernelScope, prologue
+from sohu.asm.lines import Line, Lines
 from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
 from sohu.asm.numbers import Number, binary, unary
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
-from sohu.asm.program import RODATA_ALIGN, Kernel, Line, Param, Program, Symbol, TileSymbol
+from sohu.asm.program import RODATA_ALIGN, Kernel, Param, Program, Symbol, TileSymbol
 from sohu.asm.syntax import (
     MAX_DEPTH,
     Argument,
@@ -123,10 +126,9 @@ class Assembler:
         self.scopes: list[tuple[KernelScope, int]] = []  # of finished kernels, with their ends
         self.scope: KernelScope | None = None
         self.files: dict[int, str] = {}
-        self.location: tuple[str, int, int] | None = None
-        self.has_locations = False
-        self.lines: list[Line] = []  # by .loc
-        self.own_lines: list[Line] = []  # of this file
+        self.word_lines = array("i")  # where each word comes from in this file
+        self.word_columns = array("i")
+        self.locations: list[tuple[int, tuple[str, int, int]]] = []  # and by .loc: from which word on, what
         self.data_address = 0  # image offset of what the source put in .rodata, once that is known
         self.resolving: list[Constant] = []  # whose value is being computed
 
@@ -243,16 +245,9 @@ class Assembler:
         self.words.append(word)
 
     def mark(self, column: int) -> None:
-        """The next word comes from the statement at hand, or from where .loc says."""
-        pc = len(self.words) * INSTRUCTION_BYTES
-        own = self.own_lines
-        if not own or own[-1].line != self.line:
-            own.append(Line(pc, self.filename, self.line, column))
-        if self.location is not None:
-            file, line, col = self.location
-            last = self.lines[-1] if self.lines else None
-            if last is None or (last.file, last.line, last.column) != (file, line, col):
-                self.lines.append(Line(pc, file, line, col))
+        """The next word comes from the statement at hand."""
+        self.word_lines.append(self.line)
+        self.word_columns.append(column)
 
     # -- data ------------------------------------------------------------------------------------
 
@@ -525,9 +520,27 @@ class Assembler:
             rodata=b"".join((descriptors, self.rodata, strings)),
             symbols=self.symbols(kernels),
             kernels=kernels,
-            lines=self.lines if self.has_locations else self.own_lines,
+            lines=self.lines(),
             name=self.filename,
         )
+
+    def lines(self) -> Lines:
+        """The line table: by .loc if there is any, else of this file."""
+        if self.locations:
+            return self.given_lines()
+        line, column = np.array(self.word_lines), np.array(self.word_columns)
+        (at,) = np.nonzero(np.diff(line, prepend=0))
+        return Lines((self.filename,), at * INSTRUCTION_BYTES, np.zeros_like(at), line[at], column[at])
+
+    def given_lines(self) -> Lines:
+        """The line table by .loc."""
+        lines: list[Line] = []
+        for i, (word, (file, line, column)) in enumerate(self.locations):
+            following = self.locations[i + 1][0] if i + 1 < len(self.locations) else len(self.words)
+            here = Line(word * INSTRUCTION_BYTES, file, line, column)
+            if word < following and (not lines or replace(lines[-1], pc=here.pc) != here):
+                lines.append(here)
+        return Lines.of(lines)
 
     def scope_at(self, pc: int) -> KernelScope | None:
         """The kernel whose code holds `pc`."""

@@ -327,8 +327,7 @@ def loc(asm: Assembler, st: Statement) -> None:
         raise Mistake("A041", f".loc: no .file has the number {number}", st.args[0].span)
     if not 1 <= line < 1 << 31 or not 0 <= column < 1 << 31:
         raise Mistake("A041", ".loc: lines count from 1, and stay below 2^31", st.args[1].span)
-    asm.location = (asm.files[number], line, column)
-    asm.has_locations = True
+    asm.locations.append((len(asm.words), (asm.files[number], line, column)))
 
 
 # -- kernels -------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from sohu.asm.kernels import prologue
+from sohu.asm.lines import Line
 from sohu.asm.names import is_local
 from sohu.asm.printer import Names, string_at
-from sohu.asm.program import Kernel, Line, Param, Program, TileSymbol
+from sohu.asm.program import Kernel, Param, Program, TileSymbol
 from sohu.asm.syntax import quote
 from sohu.isa import INSTRUCTION_BYTES, TILE_BYTES, EncodingError, Inst, decode, encode, row_major
 from sohu.isa.operands import Str

@@ -6,10 +6,14 @@ subset that the writer uses.
 
 from __future__ import annotations
 
+import re
 import struct
-from dataclasses import dataclass, field
+from array import array
+from dataclasses import dataclass
+from typing import Any
 
-from sohu.asm.program import Line
+import numpy as np
+from sohu.asm.lines import Ints, Lines
 from sohu.isa import INSTRUCTION_BYTES
 
 _VERSION = 5
@@ -31,6 +35,9 @@ _FILE_FORMAT = bytes([2, _LNCT_PATH, _FORM_STRING, _LNCT_DIRECTORY, _FORM_UDATA]
 _DIRECTORY = "."  # paths are stored as the source gives them
 
 
+_STEPS_AT_ONCE = 1 << 16  # places; bounds the memory that the arrays take
+
+
 class BadLineTable(ValueError):
     """A line table that the reader does not take; says why."""
 
@@ -46,55 +53,93 @@ def _uleb(value: int) -> bytes:
         out.append(byte | 0x80)
 
 
-def _sleb(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if value == -(byte >> 6 & 1):
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
-
-
 def _string(text: str) -> bytes:
     return text.encode() + b"\0"
 
 
-def line_section(lines: list[Line], end: int) -> bytes:
-    """.debug_line for places sorted by pc; `end` is the size of .text."""
-    files = list(dict.fromkeys(entry.file for entry in lines))
-    names = b"".join(_string(f) + _uleb(0) for f in files)
-    header = _PARAMETERS + _uleb(1) + _string(_DIRECTORY) + _FILE_FORMAT + _uleb(len(files)) + names
-    body = struct.pack("<HBBI", _VERSION, _ADDRESS_SIZE, 0, len(header)) + header + _program(lines, files, end)
+def line_section(lines: Lines, end: int) -> bytes:
+    """.debug_line for a table that is not empty; `end` is the size of .text."""
+    names = b"".join(_string(f) + _uleb(0) for f in lines.files)
+    header = _PARAMETERS + _uleb(1) + _string(_DIRECTORY) + _FILE_FORMAT + _uleb(len(lines.files)) + names
+    program = [bytes([_EXTENDED, 1 + _ADDRESS_SIZE, _SET_ADDRESS]), int(lines.pc[0]).to_bytes(8, "little")]
+    program += [_steps(lines, start) for start in range(0, len(lines), _STEPS_AT_ONCE)]
+    if end > (last := int(lines.pc[-1])):
+        program.append(bytes([_ADVANCE_PC]) + _uleb((end - last) // INSTRUCTION_BYTES))
+    program.append(bytes([_EXTENDED, 1, _END_SEQUENCE]))
+    code = b"".join(program)
+    body = struct.pack("<HBBI", _VERSION, _ADDRESS_SIZE, 0, len(header)) + header + code
     return struct.pack("<I", len(body)) + body
 
 
-def _program(lines: list[Line], files: list[str], end: int) -> bytes:
-    out = bytearray([_EXTENDED, 1 + _ADDRESS_SIZE, _SET_ADDRESS]) + lines[0].pc.to_bytes(8, "little")
-    index = {name: i for i, name in enumerate(files)}
-    pc, file, line, column = lines[0].pc, 1, 1, 0  # the state machine's initial registers
-    for entry in lines:
-        if index[entry.file] != file:
-            file = index[entry.file]
-            out += bytes([_SET_FILE]) + _uleb(file)
-        if entry.column != column:
-            column = entry.column
-            out += bytes([_SET_COLUMN]) + _uleb(column)
-        steps, down = (entry.pc - pc) // INSTRUCTION_BYTES, entry.line - line
-        special = down - _LINE_BASE + _LINE_RANGE * steps + _OPCODE_BASE
-        if _LINE_BASE <= down < _LINE_BASE + _LINE_RANGE and special <= 255:
-            out.append(special)
-        else:
-            if down:
-                out += bytes([_ADVANCE_LINE]) + _sleb(down)
-            if steps:
-                out += bytes([_ADVANCE_PC]) + _uleb(steps)
-            out.append(_COPY)
-        pc, line = entry.pc, entry.line
-    if end > pc:
-        out += bytes([_ADVANCE_PC]) + _uleb((end - pc) // INSTRUCTION_BYTES)
-    return bytes(out + bytes([_EXTENDED, 1, _END_SEQUENCE]))
+def _steps(lines: Lines, start: int) -> bytes:
+    """The opcodes that append places `start`, `start + 1`, ...: columns of bytes, of which each place uses some."""
+
+    def step(column: Ints, first: int) -> tuple[Ints, Ints]:
+        here = column[start : start + _STEPS_AT_ONCE].astype(np.int64)
+        return here, np.diff(here, prepend=np.int64(column[start - 1] if start else first))
+
+    file, new_file = step(lines.file, 1)  # first: the state machine's initial registers
+    column, new_column = step(lines.column, 0)
+    _, down = step(lines.line, 1)
+    _, bytes_on = step(lines.pc, int(lines.pc[0]))
+    on = bytes_on // INSTRUCTION_BYTES
+    opcode = down - _LINE_BASE + _LINE_RANGE * on + _OPCODE_BASE
+    special = (down >= _LINE_BASE) & (down < _LINE_BASE + _LINE_RANGE) & (opcode <= 255)
+    table = _ByteTable(len(file))
+    table.add(_SET_FILE, _ulebs(file), new_file != 0)
+    table.add(_SET_COLUMN, _ulebs(column), new_column != 0)
+    table.add(_ADVANCE_LINE, _slebs(down), ~special & (down != 0))
+    table.add(_ADVANCE_PC, _ulebs(on), ~special & (on != 0))
+    table.add(np.where(special, opcode, _COPY), [], np.ones(len(file), bool))
+    return table.join()
+
+
+class _ByteTable:
+    """Rows of bytes, of which some are left out."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.columns: list[tuple[int | Ints, np.ndarray[Any, np.dtype[np.bool_]]]] = []
+
+    def add(self, opcode: int | Ints, operand: list[tuple[Ints, Any]], where: Any) -> None:
+        """An opcode and its operand, in the rows for which `where` is true."""
+        if where.any():
+            self.columns.append((opcode, where))
+            self.columns += [(byte, where & there) for byte, there in operand]
+
+    def join(self) -> bytes:
+        """The bytes that are there, row after row."""
+        values = np.empty((self.rows, len(self.columns)), np.uint8)
+        there = np.empty(values.shape, bool)
+        for i, (byte, where) in enumerate(self.columns):
+            values[:, i] = byte
+            there[:, i] = where
+        return values[there].tobytes()
+
+
+def _ulebs(values: Ints) -> list[tuple[Ints, Any]]:
+    """_uleb of each value: per byte its values, and where it is there."""
+    out: list[tuple[Ints, Any]] = []
+    for shift in range(0, 63, 7):
+        rest = values >> shift
+        out.append((rest & 0x7F | (rest > 0x7F) << 7, (rest != 0) | (shift == 0)))
+        if not (rest > 0x7F).any():
+            break
+    return out
+
+
+def _slebs(values: Ints) -> list[tuple[Ints, Any]]:
+    """_sleb of each value: per byte its values, and where it is there."""
+    out: list[tuple[Ints, Any]] = []
+    there: Any = np.ones(len(values), bool)
+    for shift in range(0, 63, 7):
+        rest = values >> shift
+        more = there & ~((rest >= -0x40) & (rest < 0x40))
+        out.append((rest & 0x7F | more << 7, there))
+        there = more
+        if not more.any():
+            break
+    return out
 
 
 def info_sections(name: str, producer: str, low: int, high: int) -> tuple[bytes, bytes]:
@@ -165,18 +210,79 @@ class _Cursor:
             raise BadLineTable(f"{what} is not as this toolchain writes it")
 
 
-@dataclass
-class _Registers:
-    """The line program's state machine."""
+class _Table:
+    """The line program's state machine, and the places that it has appended."""
 
-    pc: int = 0
-    file: int = 1
-    line: int = 1
-    column: int = 0
-    rows: list[Line] = field(default_factory=list)
+    def __init__(self, files: list[str], text_size: int) -> None:
+        self.files = files
+        self.text_size = text_size
+        self.pc, self.file, self.line, self.column = 0, 1, 1, 0  # its registers
+        self.pcs, self.file_numbers, self.lines, self.columns = array("q"), array("i"), array("i"), array("i")
+
+    def append(self) -> None:
+        """Append the place that the registers hold; raises BadLineTable."""
+        if self.pc % INSTRUCTION_BYTES or self.pc >= self.text_size or (self.pcs and self.pc <= self.pcs[-1]):
+            raise BadLineTable(f"address {self.pc:#x} is out of order, misaligned or outside .text")
+        if self.file >= len(self.files) or not 1 <= self.line < 1 << 31 or self.column >= 1 << 31:
+            raise BadLineTable(f"no such place: file {self.file}, line {self.line}, column {self.column}")
+        self.pcs.append(self.pc)
+        self.file_numbers.append(self.file)
+        self.lines.append(self.line)
+        self.columns.append(self.column)
+
+    def special(self, op: int) -> None:
+        """Execute a special opcode; raises BadLineTable."""
+        steps, down = divmod(op - _OPCODE_BASE, _LINE_RANGE)
+        self.pc += steps * INSTRUCTION_BYTES
+        self.line += down + _LINE_BASE
+        self.append()
+
+    def run(self, code: bytes) -> None:
+        """Execute special opcodes and settings of the column by one byte, all at once; raises BadLineTable."""
+        byte = np.frombuffer(code, np.uint8)
+        fives = byte == _SET_COLUMN
+        begins = np.flatnonzero(fives & ~np.roll(fives, 1) | (np.arange(len(byte)) == 0))
+        since = np.arange(len(byte)) - begins[np.searchsorted(begins, np.arange(len(byte)), "right") - 1]
+        # of adjacent fives every other one is an opcode, and the byte after it its operand
+        sets = fives & (since % 2 == 0)
+        operand = np.roll(sets, 1)
+        operand[0] = False
+        specials = np.flatnonzero(~sets & ~operand)
+        steps, down = np.divmod(byte[specials].astype(np.int64) - _OPCODE_BASE, _LINE_RANGE)
+        pc = steps.cumsum() * INSTRUCTION_BYTES
+        line = (down + _LINE_BASE).cumsum()
+        operands = np.flatnonzero(operand)
+        columns = np.concatenate(([self.column], byte[operands]))
+        column = columns[np.searchsorted(operands, specials)]
+        in_order = self.pc + int(pc[0]) > (self.pcs[-1] if self.pcs else -1) and (steps[1:] > 0).all()
+        low, high = self.line + int(line.min()), self.line + int(line.max())
+        if (
+            not in_order
+            or self.pc % INSTRUCTION_BYTES
+            or self.pc + int(pc[-1]) >= self.text_size
+            or self.file >= len(self.files)
+            or not 1 <= low <= high < 1 << 31
+        ):
+            for op, self.column in zip(byte[specials].tolist(), column.tolist(), strict=True):
+                self.special(op)  # one of them raises
+        self.pcs.frombytes((pc + self.pc).tobytes())
+        self.file_numbers.frombytes(np.full(len(pc), self.file, np.int32).tobytes())
+        self.lines.frombytes((line + self.line).astype(np.int32).tobytes())
+        self.columns.frombytes(column.astype(np.int32).tobytes())
+        self.pc += int(pc[-1])
+        self.line += int(line[-1])
+        self.column = int(columns[-1])
+
+    def table(self) -> Lines:
+        """What it has appended."""
+        return Lines(self.files, self.pcs, self.file_numbers, self.lines, self.columns)
 
 
-def read_lines(data: bytes, text_size: int) -> list[Line]:
+# Special opcodes, most of them after a column; bounded, so that what they take in memory is.
+_RUN = re.compile(rb"(?:(?:\x05[\x00-\x7f])?[\x0d-\xff]){16,65536}+")
+
+
+def read_lines(data: bytes, text_size: int) -> Lines:
     """The places stored in .debug_line, sorted by pc; raises BadLineTable."""
     c = _Cursor(data)
     if c.number(4) != len(data) - 4:
@@ -195,21 +301,21 @@ def read_lines(data: bytes, text_size: int) -> list[Line]:
             raise BadLineTable("a file has no name, or is in another directory")
     if c.at != program:
         raise BadLineTable("its header's length is wrong")
-    r = _Registers()
-    while not _step(c, r, files, text_size):
-        pass
+    table = _Table(files, text_size)
+    while not _step(c, table):
+        if (run := _RUN.match(data, c.at)) is not None:
+            c.at = run.end()
+            table.run(run[0])
     if c.at != len(data):
         raise BadLineTable("something follows the line program")
-    return r.rows
+    return table.table()
 
 
-def _step(c: _Cursor, r: _Registers, files: list[str], text_size: int) -> bool:
+def _step(c: _Cursor, r: _Table) -> bool:
     """Execute one opcode; True after the last."""
     op = c.number(1)
     if op >= _OPCODE_BASE:
-        steps, down = divmod(op - _OPCODE_BASE, _LINE_RANGE)
-        r.pc += steps * INSTRUCTION_BYTES
-        r.line += down + _LINE_BASE
+        r.special(op)
     elif op == _ADVANCE_PC:
         r.pc += c.uleb() * INSTRUCTION_BYTES
     elif op == _ADVANCE_LINE:
@@ -221,22 +327,14 @@ def _step(c: _Cursor, r: _Registers, files: list[str], text_size: int) -> bool:
     elif op == _EXTENDED:
         size, op = c.uleb(), c.number(1)
         if (op, size) == (_END_SEQUENCE, 1):
-            if r.pc != text_size:
+            if r.pc != r.text_size:
                 raise BadLineTable("it does not end with .text")
             return True
-        if (op, size) != (_SET_ADDRESS, 1 + _ADDRESS_SIZE) or r.rows:
+        if (op, size) != (_SET_ADDRESS, 1 + _ADDRESS_SIZE) or r.pcs:
             raise BadLineTable(f"extended opcode {op} of {size} bytes")
         r.pc = c.number(_ADDRESS_SIZE)
-    elif op != _COPY:
+    elif op == _COPY:
+        r.append()
+    else:
         raise BadLineTable(f"opcode {op} is not one that this toolchain writes")
-    if op == _COPY or op >= _OPCODE_BASE:
-        _row(r, files, text_size)
     return False
-
-
-def _row(r: _Registers, files: list[str], text_size: int) -> None:
-    if r.pc % INSTRUCTION_BYTES or r.pc >= text_size or (r.rows and r.pc <= r.rows[-1].pc):
-        raise BadLineTable(f"address {r.pc:#x} is out of order, misaligned or outside .text")
-    if r.file >= len(files) or not 1 <= r.line < 1 << 31 or r.column >= 1 << 31:
-        raise BadLineTable(f"no such place: file {r.file}, line {r.line}, column {r.column}")
-    r.rows.append(Line(r.pc, files[r.file], r.line, r.column))

@@ -10,10 +10,10 @@ declarations; what the source put there; the strings that instructions name, zer
 
 from __future__ import annotations
 
-import bisect
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sohu.asm.lines import Line, Lines
 from sohu.isa import INSTRUCTION_BYTES, ISA_VERSION, DType, Tile
 
 RODATA_ALIGN = 4096
@@ -85,16 +85,6 @@ class Symbol:
     is_global: bool = False
 
 
-@dataclass(frozen=True, order=True)
-class Line:
-    """From this pc on, code comes from this place (line and column from 1; column 0: unknown)."""
-
-    pc: int
-    file: str
-    line: int
-    column: int = 0
-
-
 @dataclass
 class Program:
     """Code, constants and all that is known of them."""
@@ -103,7 +93,7 @@ class Program:
     rodata: bytes = b""
     symbols: dict[str, Symbol] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)  # sorted by pc
+    lines: Lines = field(default_factory=Lines)
     isa_version: tuple[int, int] = ISA_VERSION
     name: str = "<program>"
 
@@ -123,8 +113,7 @@ class Program:
 
     def line_at(self, pc: int) -> Line | None:
         """The source place of an instruction, or None without debug information."""
-        i = bisect.bisect_right(self.lines, pc, key=lambda entry: entry.pc) - 1
-        return self.lines[i] if i >= 0 else None
+        return self.lines.at(pc)
 
     def kernel_at(self, pc: int) -> Kernel | None:
         """The kernel whose code holds this pc."""

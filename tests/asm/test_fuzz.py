@@ -8,7 +8,7 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sohu.asm import AsmError, Program, assemble, disassemble, format_inst, read_elf, write_elf
+from sohu.asm import AsmError, Lines, Program, assemble, disassemble, format_inst, read_elf, write_elf
 from sohu.isa import INSTRUCTION_BYTES, ROWS, SohuError
 from sohu.isa.sample import random_inst
 
@@ -59,7 +59,7 @@ def survives(program: Program) -> None:
     assert read_elf(write_elf(program), "a.s") == program
     again = assemble(disassemble(program), "a.s")
     if not program.lines:
-        again.lines = []  # without any .loc, they are those of the text
+        again.lines = Lines()  # without any .loc, they are those of the text
     assert again == program
 
 

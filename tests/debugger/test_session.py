@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sohu.asm import Program, assemble, read_elf, write_elf
+from sohu.asm import Lines, Program, assemble, read_elf, write_elf
 from sohu.debugger import (
     BreakpointHit,
     CommandError,
@@ -290,7 +290,7 @@ def test_finish_returns_from_the_function_at_hand(session: Session) -> None:
 
 def test_without_lines_there_are_only_instructions() -> None:
     program = assemble(SPIN)
-    program.lines = []
+    program.lines = Lines()
     s = make_session_of(program, "spin")
     s.start()
     with pytest.raises(CommandError, match="no line information"):
