@@ -83,3 +83,28 @@ def linked() -> Cost:
         return a.chip.link_latency + ceil(n / a.chip.hbm_bytes_per_cycle)
 
     return cost
+
+
+def selected(operand: int) -> Cost:
+    """The K largest of each row: every element of a tile operand is compared against a sorted list of K.
+
+    The list is a binary tree of comparators in flight: 1 + ceil(log2 K) cycles per element and lane. K is bound by the
+    row's patterns.
+    """
+
+    def cost(a: CostArgs) -> float:
+        depth = 1 + max(a.dims["K"] - 1, 0).bit_length()
+        return a.chip.vpu_latency + ceil(prod(a.shapes[operand]) * depth / a.chip.vpu_lanes)
+
+    return cost
+
+
+def sorted_rows(operand: int) -> Cost:
+    """Rows of C elements sorted by Batcher's bitonic network: n (n + 1) / 2 passes, n = ceil(log2 C)."""
+
+    def cost(a: CostArgs) -> float:
+        n = max(a.shapes[operand][-1] - 1, 0).bit_length()
+        passes = max(n * (n + 1) // 2, 1)
+        return a.chip.vpu_latency + ceil(prod(a.shapes[operand]) * passes / a.chip.vpu_lanes)
+
+    return cost

@@ -1,5 +1,29 @@
-"""The instruction set. Importing this package fills sohu.isa.ROWS; one module per engine."""
+"""The instruction set. Importing this package fills sohu.isa.ROWS; one module per engine and family."""
 
-from sohu.isa.rows import cce, debug, dma, mxu, scalar, tiles, vpu, vpu_fused
+from sohu.isa.rows import (
+    cce,
+    debug,
+    dma,
+    mxu,
+    scalar,
+    tiles,
+    vpu,
+    vpu_fused,
+    vpu_math,
+    vpu_random,
+    vpu_select,
+)
 
-__all__ = ["cce", "debug", "dma", "mxu", "scalar", "tiles", "vpu", "vpu_fused"]
+__all__ = [
+    "cce",
+    "debug",
+    "dma",
+    "mxu",
+    "scalar",
+    "tiles",
+    "vpu",
+    "vpu_fused",
+    "vpu_math",
+    "vpu_random",
+    "vpu_select",
+]

@@ -101,49 +101,96 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "case", "dtypes"), CHECKS)
-def test_row_agrees_with_the_reference(name: str, case: Case, dtypes: dict[str, DType]) -> None:
-    row = ROWS[name]
-    rng = np.random.default_rng(crc32(name.encode()))
-    declarations, operands, setup = [], [], []
+def _values(row: Row, case: Case, dtypes: dict[str, DType], alike: dict[str, str]) -> dict[str, Any]:
+    """Random elements for each tile operand of a case; those of `alike` have another operand's."""
+    rng = np.random.default_rng(crc32(row.mnemonic.encode()))
     values: dict[str, Any] = {}
+    for _, o, _ in row.data:
+        small = case.small_ints.get(o.name, 0)
+        values[o.name] = _fill(case.shapes[o.name], dtypes[o.name], small, case.positive, rng)
+    return values | {n: values[m] for n, m in alike.items()}
+
+
+def _execute(row: Row, case: Case, dtypes: dict[str, DType], values: dict[str, Any], alike: dict[str, str]) -> None:
+    """Run one instruction on the device; adds the scalars to `values`. An operand of `alike` is another one's tile."""
+    declarations, operands, setup = [], [], []
     args: dict[str, Array] = {}
-    writes = {}
     for o in row.operands:
         kind = o.kind
-        if isinstance(kind, Data):
-            shape, dtype = case.shapes[o.name], dtypes[o.name]
-            values[o.name] = _fill(shape, dtype, case.small_ints.get(o.name, 0), case.positive, rng)
+        if o.name in alike:
+            operands.append(f"{alike[o.name]}_")
+        elif isinstance(kind, Data):
             space = next(s for s in (Space.ACC, Space.SRAM, Space.HBM) if s in row.spaces(kind))
             label = f"{o.name}_"
-            dims = ", ".join(map(str, shape))
+            dims = ", ".join(map(str, case.shapes[o.name]))
             if space is Space.HBM:
-                declarations.append(f".param {label}, inout, {dtype}, [{dims}]")
+                declarations.append(f".param {label}, inout, {dtypes[o.name]}, [{dims}]")
                 args[label] = values[o.name].copy()
             else:
-                declarations.append(f".tile {label}, {space}, {dtype}, [{dims}]")
+                declarations.append(f".tile {label}, {space}, {dtypes[o.name]}, [{dims}]")
             operands.append(label)
-            if kind.writes_data:
-                writes[o.name] = dtype
         elif o.name in case.scalars:
             text, values[o.name] = _operand(o.name, kind, case.scalars[o.name], setup)
             operands.append(f"{o.name}={text}" if o.keyword else text)
         else:
-            assert o.keyword, f"{name}: the case says nothing of operand {o.name}"
+            assert o.keyword, f"{row.mnemonic}: the case says nothing of operand {o.name}"
             values[o.name] = o.default
     declarations.sort(key=lambda d: ".tile" in d)
-    program = kernel("\n".join([*setup, f"{name} {', '.join(operands)}"]), "\n".join(declarations))
+    program = kernel("\n".join([*setup, f"{row.mnemonic} {', '.join(operands)}"]), "\n".join(declarations))
     after_prologue(_DEVICE, program, args)
     for n, v in values.items():
-        if isinstance(v, np.ndarray):
+        if isinstance(v, np.ndarray) and n not in alike:
             named(_DEVICE.machine, f"{n}_")[...] = v
     _DEVICE.machine.run()
+
+
+def _check(row: Row, case: Case, dtypes: dict[str, DType], values: dict[str, Any]) -> None:
+    """Compare what the device holds with what the reference makes of `values`."""
+    writes = [o.name for _, o, k in row.data if k.writes_data]
     with np.errstate(all="ignore"):
         exact = case.reference(values)
         assert set(exact) == set(writes)
-        for n, dtype in writes.items():
+        for n in writes:
+            dtype = dtypes[n]
             got = named(_DEVICE.machine, f"{n}_")
             for i in itertools.product(*map(range, got.shape)):
                 want = _round(exact[n][i], dtype)
                 have = got[i].item() if dtype is i32 else float(got[i])
                 assert have == want or abs(have - want) <= _tolerance(want, case, dtype), (n, i, have, want)
+
+
+@pytest.mark.parametrize(("name", "case", "dtypes"), CHECKS)
+def test_row_agrees_with_the_reference(name: str, case: Case, dtypes: dict[str, DType]) -> None:
+    row = ROWS[name]
+    values = _values(row, case, dtypes, {})
+    _execute(row, case, dtypes, values, {})
+    _check(row, case, dtypes, values)
+
+
+def _pairs(row: Row, case: Case) -> list[tuple[str, str, DType]]:
+    """(input, output) of one shape, space and dtype: they may be the very same tile."""
+    return [
+        (i.name, o.name, min(ki.dtypes & ko.dtypes, key=lambda d: d.code))
+        for _, i, ki in row.data
+        for _, o, ko in row.data
+        if not ki.writes_data and ko.writes_data and case.shapes[i.name] == case.shapes[o.name]
+        if ki.dtypes & ko.dtypes and row.spaces(ki) == row.spaces(ko) and not case.small_ints
+    ]
+
+
+IN_PLACE = [
+    pytest.param(name, case, *pair, id=f"{name}-{i}-{pair[1]}={pair[0]}")
+    for name, cases in CASES.items()
+    for i, case in enumerate(cases)
+    for pair in _pairs(ROWS[name], case)
+]
+
+
+@pytest.mark.parametrize(("name", "case", "source", "target", "dtype"), IN_PLACE)
+def test_row_works_in_place(name: str, case: Case, source: str, target: str, dtype: DType) -> None:
+    """An input that is the very same tile as an output is read as it was before."""
+    row, alike = ROWS[name], {source: target}
+    dtypes = {o.name: dtype if dtype in k.dtypes else min(k.dtypes, key=lambda d: d.code) for _, o, k in row.data}
+    values = _values(row, case, dtypes, alike)
+    _execute(row, case, dtypes, values, alike)
+    _check(row, case, dtypes, values)

@@ -1,0 +1,59 @@
+"""The complementary error function, which NumPy lacks, vectorized."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+_END = 12.0  # beyond it the function is less than the smallest float32
+_DEGREE = 14
+_LOW = 2 / (2 + _END)
+
+
+def _fitted() -> list[float]:
+    """Coefficients, highest first, of log(erfc(x) e^(x^2) / t) over t = 2 / (2 + x), with [_LOW, 1] as [-1, 1].
+
+    The form is that of Press et al., Numerical Recipes, 6.2.2; the fit is made here, from math.erfc.
+    """
+
+    def exact(ts: Doubles) -> Doubles:
+        xs = 2 / ts - 2
+        return np.array([math.log(math.erfc(x) / t) + x * x for x, t in zip(xs, ts, strict=True)])
+
+    series = np.polynomial.Chebyshev.interpolate(exact, _DEGREE, domain=[_LOW, 1.0])
+    return [float(c) for c in np.polynomial.chebyshev.cheb2poly(series.coef)[::-1]]
+
+
+_COEFFICIENTS = _fitted()
+
+
+def erfc(x: NDArray[Any]) -> Doubles:
+    """erfc(x) = 2 / sqrt(pi) * the integral of e ** -t^2 from x to infinity, in float64.
+
+    Relative error below 1e-10 where the result is a float32 above 0; NaN gives NaN.
+    """
+    wide = np.abs(x, dtype=np.float64)
+    t = 2 / (2 + wide)
+    u = (t - _LOW) * (2 / (1 - _LOW)) - 1
+    total = np.full_like(u, _COEFFICIENTS[0])
+    for c in _COEFFICIENTS[1:]:
+        total *= u
+        total += c
+    wide *= wide
+    total -= wide
+    np.exp(total, out=total)
+    total *= t
+    return np.where(np.signbit(x), 2 - total, total)
+
+
+def erf(x: NDArray[Any]) -> Doubles:
+    """The error function, 1 - erfc(x), in float64; relative error below 1e-8. NaN gives NaN."""
+    wide = x.astype(np.float64)
+    square = wide * wide
+    near = wide * (2 / math.sqrt(math.pi)) * (1 - square / 3 + square * square / 10)
+    return np.where(np.abs(wide) < 1 / 64, near, 1 - erfc(wide))
