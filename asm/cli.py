@@ -1,4 +1,4 @@
-"""The `sohu-asm` command: assemble a file, or disassemble a program."""
+"""The `sohu-asm` command: assemble a file, disassemble a program, or put sources in columns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,30 @@ from sohu.asm.assembler import assemble
 from sohu.asm.diagnostics import AsmError, Diagnostic, printable
 from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
+from sohu.asm.formatter import format_source
 from sohu.isa import ISA_VERSION, SohuError
 
 _EPILOG = """\
-exit codes: 0 done; 1 errors in the input, or a file that can't be read or written; 2 wrong usage.
+exit codes: 0 done; 1 errors in the input, a file that can't be read or written, or with --check one that is not in
+columns; 2 wrong usage.
 - stands for standard input or output. docs/assembly.md describes the language.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's by default); returns the exit code."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.check and not options.format:
+        parser.error("--check goes with --format")
+    if options.format and (options.disassemble or options.output):
+        parser.error("--format changes the files themselves: it goes with neither -d nor -o")
+    if len(options.input) > 1 and not options.format:
+        parser.error("one FILE, unless it is --format")
     try:
-        return _run(options.input, options.output, options.disassemble)
+        if options.format:
+            return _format(options.input, options.check)
+        return _run(options.input[0], options.output, options.disassemble)
     except AsmError as e:
         _say(e.render(_coloured(sys.stderr)))
     except SohuError as e:
@@ -48,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     version = ".".join(map(str, ISA_VERSION))
-    parser.add_argument("input", metavar="FILE", help="source file, or with -d a program")
+    parser.add_argument("input", metavar="FILE", nargs="+", help="source file, or with -d a program")
     parser.add_argument(
         "-o",
         "--output",
@@ -56,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write (default: FILE with suffix .elf; with -d, stdout)",
     )
     parser.add_argument("-d", "--disassemble", action="store_true", help="print assembly that assembles to the same")
+    parser.add_argument("--format", action="store_true", help="put sources in columns, in place; - to standard output")
+    parser.add_argument("--check", action="store_true", help="with --format: change nothing, name what it would change")
     parser.add_argument("--version", action="version", version=f"sohu-asm, ISA version {version}")
     return parser
 
@@ -74,6 +87,20 @@ def _run(source: str, output: str | None, backwards: bool) -> int:
         raise SohuError(f"{output} is the source itself", help="give -o FILE")
     _write(output, write_elf(assemble(decode_source(data, name), name)))
     return 0
+
+
+def _format(files: Sequence[str], check: bool) -> int:
+    changed = False
+    for file in files:
+        name = "<stdin>" if file == "-" else file
+        text = decode_source(_read(file), name)
+        shown = format_source(text)
+        changed = changed or shown != text
+        if check and shown != text:
+            _say(f"sohu-asm: {printable(name)} is not in columns: --format changes it")
+        elif not check and (file == "-" or shown != text):
+            _write(file, shown.encode("utf-8"))
+    return int(check and changed)
 
 
 def decode_source(data: bytes, name: str) -> str:

@@ -75,9 +75,9 @@ class Style:
 @functools.cache
 def _lexer(python: bool) -> Lexer:
     from pygments.lexers.python import PythonLexer
-    from sohu.debugger.lexer import AssemblyLexer
+    from sohu.asm.lexer import SohuLexer
 
-    kind = PythonLexer if python else AssemblyLexer
+    kind = PythonLexer if python else SohuLexer
     return kind(stripnl=False, ensurenl=False)
 
 

@@ -26,7 +26,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from sohu.asm import read_elf
-from sohu.debugger.lexer import AssemblyLexer
+from sohu.asm.lexer import SohuLexer
 from sohu.dsl import CompiledKernel, Kernel
 from sohu.dsl.kernel import default_device
 from sohu.files import write
@@ -61,7 +61,7 @@ class Demo:
         """A remark."""
         self.console.print(Text(text, style="italic"), soft_wrap=True)
 
-    def code(self, text: str, lexer: str | AssemblyLexer) -> None:
+    def code(self, text: str, lexer: str | SohuLexer) -> None:
         """Text with colours, as it is: nothing is wrapped."""
         syntax = Syntax("", lexer, theme="ansi_dark")
         self.console.print(syntax.highlight(text.rstrip("\n")), soft_wrap=True, end="")
@@ -102,7 +102,7 @@ class Demo:
             "Each instruction carries what it waits for and what it signals; the compiler put that there.\n"
             f"The loop, and above it the tiles; the whole of it is in {self.folder.name}/{kernel.name}.s",
         )
-        self.code(excerpt(compiled.asm), AssemblyLexer())
+        self.code(excerpt(compiled.asm), SohuLexer())
         return compiled
 
     def binary(self, name: str) -> None:

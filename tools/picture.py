@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
-from sohu.debugger.lexer import AssemblyLexer
+from sohu.asm.lexer import SohuLexer
 from sohu.dsl.kernels import softmax as module
 
 from sohu.demo import function_source
@@ -35,7 +35,7 @@ THEME = TerminalTheme(
 )
 
 
-def code(text: str, lexer: str | AssemblyLexer) -> Text:
+def code(text: str, lexer: str | SohuLexer) -> Text:
     """Coloured text that is cut, not wrapped, where it is too wide."""
     made = Syntax("", lexer, theme="ansi_dark").highlight(text.rstrip("\n"))
     made.no_wrap, made.overflow = True, "ellipsis"
@@ -79,9 +79,7 @@ def stages(folder: Path) -> list[Panel]:
     answer = output(folder, "sohu", "chat", "smollm2", QUESTION)
     return [
         panel("a kernel in Python", code(source, "python")),
-        panel(
-            "its assembly: who waits for whom is worked out by the compiler", code(loop(compiled.asm), AssemblyLexer())
-        ),
+        panel("its assembly: who waits for whom is worked out by the compiler", code(loop(compiled.asm), SohuLexer())),
         panel("the debugger inside its binary", Text(f"$ {shown}", style="green"), code(stopped, "text")),
         panel(
             "a language model: every tensor operation a kernel on the emulated chip",

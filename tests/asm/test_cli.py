@@ -155,3 +155,28 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     command = f"{sys.executable} -m sohu.asm.cli -d a.elf | head -n 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == '        .file 1 "a.s"\n' and done.stderr == ""
+
+
+def test_format(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("a.s").write_text("nop  # one\n")
+    Path("b.s").write_text("        halt\n")
+    assert main(["--format", "--check", "a.s", "b.s"]) == 1
+    assert Path("a.s").read_text() == "nop  # one\n"
+    assert capfd.readouterr().err == "sohu-asm: a.s is not in columns: --format changes it\n"
+    assert main(["--format", "a.s", "b.s"]) == 0
+    assert Path("a.s").read_text() == "        nop" + " " * 29 + "# one\n"
+    assert main(["--format", "--check", "a.s", "b.s"]) == 0
+    out = Stream()
+    monkeypatch.setattr(sys, "stdin", Stream("nop # é\n".encode()))
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["--format", "-"]) == 0
+    assert out.raw_bytes.getvalue().decode() == "        nop" + " " * 29 + "# é\n"
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("wrong", [["--check", "a.s"], ["--format", "-d", "a.s"], ["a.s", "b.s"]])
+def test_wrong_usage_of_several_files(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(wrong)
+    assert stopped.value.code == 2
+    assert "usage:" in capfd.readouterr().err

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sohu.asm.lexer import SohuLexer
 from sohu.debugger import CommandError, Session
 from sohu.debugger.command import Command, Commands, load_commands
-from sohu.debugger.lexer import AssemblyLexer
 from sohu.debugger.source import Sources
 from sohu.debugger.style import Style
 
@@ -232,12 +232,12 @@ def test_plain_text_has_no_escapes_and_colours_survive_cleaning() -> None:
 def test_the_lexer_reads_everything_and_knows_its_words() -> None:
     from pygments.token import Error, Keyword, Name, Number
 
-    tokens = list(AssemblyLexer(stripnl=False, ensurenl=False).get_tokens(SCALE))
+    tokens = list(SohuLexer(stripnl=False, ensurenl=False).get_tokens(SCALE))
     assert "".join(text for _, text in tokens) == SCALE
     assert not [t for t in tokens if t[0] in Error]
     for wanted in [
         (Name.Function, "vadds"), (Keyword.Namespace, ".kernel"), (Keyword, "wait"), (Name.Label, "done"),
-        (Name.Variable, "x20"), (Number, "1.0"),
+        (Name.Variable, "x20"), (Number.Float, "1.0"),
     ]:  # fmt: skip
         assert wanted in tokens
 
