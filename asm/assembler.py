@@ -30,7 +30,7 @@ from sohu.asm.syntax import (
     leading_labels,
     parse_line,
 )
-from sohu.isa import INSTRUCTION_BYTES, ROWS, EncodingError, Inst, Operand, Row, encode
+from sohu.isa import INSTRUCTION_BYTES, ROWS, EncodingError, Inst, Operand, Row, encode, extensions
 
 MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
 
@@ -39,6 +39,7 @@ Section = Literal["text", "rodata"]
 
 def assemble(text: str, filename: str = "<asm>") -> Program:
     """Assemble a source file. Raises AsmError, which holds all mistakes of the file."""
+    extensions.check()
     return Assembler(text, filename).run()
 
 

@@ -18,7 +18,7 @@ from sohu.asm import dwarf
 from sohu.asm.kernels import bad_tile
 from sohu.asm.names import RegisterFile, declarable, is_local, is_name
 from sohu.asm.program import Direction, Kernel, Param, Program, Symbol, TileSymbol
-from sohu.isa import DTYPES, INSTRUCTION_BYTES, ISA_VERSION, TILE_BYTES, Fault, Tile
+from sohu.isa import DTYPES, INSTRUCTION_BYTES, ISA_VERSION, TILE_BYTES, Fault, Tile, extensions
 from sohu.isa.machine import MAX_RANK
 
 # e_machine. Numbers are assigned upward from 1 (below 300 so far); who has none takes one far above. This one
@@ -176,6 +176,7 @@ def _file(program: Program, sections: list[_Section]) -> bytes:
 
 def read_elf(data: bytes, name: str = "<elf>") -> Program:
     """The program of an ELF file. Raises Fault (loader), one line that begins with `name`."""
+    extensions.check()
     return _Loader(data, name).load()
 
 

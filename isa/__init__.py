@@ -1,8 +1,9 @@
 """The machine as data: instruction rows and semantics, dtypes, registers, chip configurations."""
 
+from sohu.isa import extensions as _extensions
 from sohu.isa import rows as _rows  # fills ROWS
 from sohu.isa.chip import Chip, chips, load_chip
-from sohu.isa.dtypes import BY_CODE, DTYPES, DType, bf16, dtype_of, f16, f32, i32, u8
+from sohu.isa.dtypes import BY_CODE, DTYPES, DType, bf16, dtype, dtype_of, f16, f32, i32, u8
 from sohu.isa.errors import CATEGORIES, DefinitionError, EncodingError, Fault, SohuError
 from sohu.isa.instruction import (
     EXTENSION_OPCODES,
@@ -35,6 +36,7 @@ from sohu.isa.machine import (
 from sohu.isa.operands import Data, In, InOut, Label, Out, Reg
 from sohu.isa.tile import TILE_BYTES, Tile, row_major
 
+_extensions.load()  # last: they lean on all of this
 del _rows
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "bf16",
     "chips",
     "decode",
+    "dtype",
     "dtype_of",
     "encode",
     "f16",

@@ -14,6 +14,7 @@ from typing import Any
 from sohu.isa.dtypes import Float
 from sohu.isa.errors import SohuError
 from sohu.isa.machine import MIN_QUEUE_DEPTH, Space
+from sohu.isa.packages import OWN
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Chip:
     mxu_arrays: int
     mxu_rows: int
     mxu_cols: int
-    mxu_rate: Mapping[str, float]  # products per cell and cycle, by operand dtype
+    mxu_rate: Mapping[str, float]  # products per cell and cycle, by operand dtype; f32's for those of extensions
     vpu_lanes: int  # float32 elements per cycle
     vpu_latency: int
     link_bytes_per_cycle: float
@@ -94,7 +95,7 @@ def _chip(data: dict[str, Any], origin: str) -> Chip:
             good, wants = _positive(value), "a positive number"
         if not good:
             raise SohuError(f"chip configuration {origin}: {key} = {value!r}, wants {wants}")
-    if unrated := sorted(d.name for d in Float if d.name not in data["mxu_rate"]):
+    if unrated := sorted(d.name for d in Float if d.package == OWN and d.name not in data["mxu_rate"]):
         raise SohuError(f"chip configuration {origin}: mxu_rate says nothing of {', '.join(unrated)}")
     if data["queue_depth"] < MIN_QUEUE_DEPTH:
         raise SohuError(f"chip configuration {origin}: queues are at least {MIN_QUEUE_DEPTH} deep")

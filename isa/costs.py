@@ -34,7 +34,7 @@ def systolic() -> Cost:
         if not prod(acc) * k:
             return fixed
         folds = prod(acc[:-2]) * ceil(k / c.mxu_rows) * ceil(n / c.mxu_cols)
-        rate = min(c.mxu_rate[d.name] for d in a.dtypes[1:3])
+        rate = min(c.mxu_rate.get(d.name, c.mxu_rate["f32"]) for d in a.dtypes[1:3])
         stream = max(ceil(m / rate), c.mxu_rows)  # loading a fold's weights takes one cycle per array row
         # with fewer folds than arrays, the rows of one fold are split over idle arrays
         split = max(1, min(c.mxu_arrays // max(folds, 1), ceil(m / c.mxu_rows)))

@@ -30,6 +30,7 @@ from sohu.isa.dtypes import DType
 from sohu.isa.errors import DefinitionError, EncodingError
 from sohu.isa.machine import REACHES, Engine, Flow, Space
 from sohu.isa.operands import Data, Kind, Label, Queue, Sem, _extend
+from sohu.isa.packages import OWN, package_of
 from sohu.isa.shapes import Pattern, Shape, unbound
 from sohu.isa.tile import Tile
 
@@ -135,6 +136,8 @@ class Row:
     doc: str
     where: str  # file:line of the definition
     reserved_mask: int
+    since: tuple[int, int]  # ISA version
+    package: str  # that defines it
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
 
     def __repr__(self) -> str:
@@ -208,8 +211,10 @@ class Table:
             (f"opcode {row.opcode:#05x}", self.by_opcode.get(row.opcode)),
         ):
             if other is not None:
+                mine, whose = (f" of {r.package}" if row.package != other.package else "" for r in (row, other))
                 raise DefinitionError(
-                    f"{what} of {row.mnemonic} is taken by {other.mnemonic} ({other.where})", where=row.where
+                    f"{what} of {row.mnemonic}{mine} is taken by {other.mnemonic}{whose} ({other.where})",
+                    where=row.where,
                 )
         self.by_mnemonic[row.mnemonic] = row
         self.by_opcode[row.opcode] = row
@@ -249,9 +254,14 @@ def instruction(
     flow: Flow = Flow.NEXT,
     sync: bool | None = None,
     collective: bool = False,
+    since: tuple[int, int] = (1, 0),
     table: Table = ROWS,
 ) -> Callable[[Callable[..., Any]], Row]:
-    """Define an instruction (see the module's documentation). `sync` defaults to: engine is asynchronous."""
+    """Define an instruction (see the module's documentation).
+
+    `sync` defaults to: engine is asynchronous. `since` is the ISA version that brought it. Packages other than this
+    one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad row.
+    """
 
     def define(semantics: Callable[..., Any]) -> Row:
         code = semantics.__code__
@@ -264,6 +274,10 @@ def instruction(
         doc = inspect.getdoc(semantics) or ""
         if not 0 <= opcode < 1 << OPCODE_BITS:
             raise bad(f"opcode {opcode:#x} does not fit {OPCODE_BITS} bits")
+        package = package_of(semantics.__module__)
+        if table is ROWS and (opcode in EXTENSION_OPCODES) == (package == OWN):
+            low, high = EXTENSION_OPCODES.start, EXTENSION_OPCODES.stop - 1
+            raise bad(f"opcode {opcode:#05x} of package {package}; extensions have {low:#x} to {high:#x}")
         if len(doc.split()) < 3:
             raise bad("has no documentation")
         if engine.is_async and cost is None:
@@ -291,7 +305,7 @@ def instruction(
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, doc, where, reserved, data,
+            collective, doc, where, reserved, since, package, data,
         )  # fmt: skip
         table.add(row)
         return row

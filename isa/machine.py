@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-ISA_VERSION = (1, 0)  # major: old programs may not run; minor: only additions
+ISA_VERSION = (1, 1)  # major: old programs may not run; minor: only additions
 INSTRUCTION_BYTES = 16
 NUM_SCALARS = 32
 NUM_TILES = 64

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
-from sohu.isa.dtypes import Any_, DType
+from sohu.isa.dtypes import Any_, DType, DTypes
 from sohu.isa.errors import EncodingError
 from sohu.isa.machine import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES, Space
 from sohu.isa.shapes import Pattern, parse
@@ -401,7 +401,7 @@ class Data(T):
     def __init__(
         self, dtypes: Collection[DType] = Any_, shape: str = "...", spaces: Sequence[Space] | None = None
     ) -> None:
-        self.dtypes = frozenset(dtypes)
+        self.dtypes = dtypes if isinstance(dtypes, DTypes) else frozenset(dtypes)
         self.pattern: Pattern = parse(shape)
         self.spaces = None if spaces is None else frozenset(spaces)
 

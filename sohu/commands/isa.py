@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sohu.arguments import Parser, suggestion
-from sohu.isa import ROWS, Data, Engine, Row, SohuError
+from sohu.isa import ROWS, Data, Engine, Row, SohuError, extensions
 from sohu.isa.instruction import OPCODE_BITS, OPERANDS_AFTER_SYNC, SYNC_START, WORD_BITS, Operand
 
 
@@ -18,6 +18,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser("isa", __doc__)
     parser.add_argument("mnemonic", nargs="?", help="an instruction, such as vexp or dma.load")
     args = parser.parse(argv)
+    extensions.check()
     if args.mnemonic is None:
         print("\n".join(overview()))
         return 0
