@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from sohu.asm.diagnostics import Diagnostics, Mistake
+from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES
 from sohu.asm.kernels import KernelScope, prologue
 from sohu.asm.lines import Line, Lines
 from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
 from sohu.asm.numbers import Number, binary, unary
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
+from sohu.asm.options import DEFAULT, Options
+from sohu.asm.preprocess import LineReader
 from sohu.asm.program import RODATA_ALIGN, Kernel, Param, Program, Symbol, TileSymbol
+from sohu.asm.source import Sources, split_lines
 from sohu.asm.syntax import (
     MAX_DEPTH,
     Argument,
@@ -37,10 +40,19 @@ MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
 Section = Literal["text", "rodata"]
 
 
-def assemble(text: str, filename: str = "<asm>") -> Program:
-    """Assemble a source file. Raises AsmError, which holds all mistakes of the file."""
+def assemble(
+    text: str, filename: str = "<asm>", options: Options = DEFAULT, warnings: list[Diagnostic] | None = None
+) -> Program:
+    """Assemble a source file; warnings are appended to `warnings`.
+
+    Raises AsmError, which holds all that is wrong with the source, warnings too.
+    """
     extensions.check()
-    return Assembler(text, filename).run()
+    assembler = Assembler(text, filename, options)
+    program = assembler.run()
+    if warnings is not None:
+        warnings += assembler.errors.sorted()
+    return program
 
 
 @dataclass(slots=True)
@@ -109,11 +121,14 @@ def _plan(row: Row) -> Plan:
 class Assembler:
     """The state of assembling one file. Directives (directives.py) and operands (operands.py) work on it."""
 
-    def __init__(self, text: str, filename: str) -> None:
-        self.source = [line.removesuffix("\r") for line in text.split("\n")]
+    def __init__(self, text: str, filename: str, options: Options = DEFAULT) -> None:
+        lines = split_lines(text)
         self.filename = filename
-        self.errors = Diagnostics(filename, self.source)
-        self.line = 0  # of the statement at hand
+        self.options = options
+        self.sources = Sources(filename, lines)
+        self.reader = LineReader(self.sources, lines)
+        self.errors = Diagnostics(self.sources, options.warnings)
+        self.line = 0  # of the statement at hand: its number in `sources`
         self.section: Section = "text"
         self.words: list[int] = []
         self.pending: list[Pending] = []
@@ -135,7 +150,7 @@ class Assembler:
 
     def run(self) -> Program:
         """Assemble; raises AsmError."""
-        for number, text in enumerate(self.source, 1):
+        for number, text in self.reader:
             if not text or text.isspace():
                 continue
             self.line = number
@@ -154,12 +169,21 @@ class Assembler:
         self.errors.check()
         return program
 
+    def warn(
+        self, code: str, message: str, span: tuple[int, int], *, help: str = "", notes: tuple[tuple[str, int], ...] = ()
+    ) -> None:
+        """Say that the statement at hand looks wrong, if -W flags want it said. `code` is a W code."""
+        self.errors.add(Mistake(code, message, span, help=help, notes=notes), self.line)
+
     # -- reading ---------------------------------------------------------------------------------
 
     def statement(self, st: Statement) -> None:
         """One line; raises Mistake."""
         for label in st.labels:
-            self.define_label(label)
+            try:
+                self.define_label(label)
+            except Mistake as e:
+                self.errors.add(e, self.line)
         if st.op is None:
             return
         name = st.op.name
@@ -323,7 +347,7 @@ class Assembler:
             raise Mistake("A022", f"{name!r} is a word of the language and can't be a label", ref.span)
         line = self.defined_at(name)
         if line:
-            raise Mistake("A021", f"{name!r} is defined twice", ref.span, notes=(f"it was defined on line {line}",))
+            raise Mistake("A021", f"{name!r} is defined twice", ref.span, notes=(("it was defined", line),))
 
     def defined_at(self, name: str) -> int:
         """Line of a label or constant, or 0."""
@@ -529,9 +553,10 @@ class Assembler:
         """The line table: by .loc if there is any, else of this file."""
         if self.locations:
             return self.given_lines()
-        line, column = np.array(self.word_lines), np.array(self.word_columns)
-        (at,) = np.nonzero(np.diff(line, prepend=0))
-        return Lines((self.filename,), at * INSTRUCTION_BYTES, np.zeros_like(at), line[at], column[at])
+        files, file, line, moved = self.sources.code_places(np.array(self.word_lines))
+        column = np.where(moved, 0, np.array(self.word_columns))
+        (at,) = np.nonzero(np.diff(line, prepend=0) | np.diff(file, prepend=0))
+        return Lines(files, at * INSTRUCTION_BYTES, file[at], line[at], column[at])
 
     def given_lines(self) -> Lines:
         """The line table by .loc."""

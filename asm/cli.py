@@ -11,10 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from sohu.asm.assembler import assemble
-from sohu.asm.diagnostics import AsmError, Diagnostic, printable
+from sohu.asm.diagnostics import AsmError, Diagnostic, printable, render
 from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
 from sohu.asm.formatter import format_source
+from sohu.asm.options import Options
+from sohu.asm.reports import to_json, to_sarif
+from sohu.asm.warnings import WarningPolicy
 from sohu.isa import ISA_VERSION, SohuError
 
 _EPILOG = """\
@@ -37,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.format:
             return _format(options.input, options.check)
-        return _run(options.input[0], options.output, options.disassemble)
+        return _run(options)
     except AsmError as e:
-        _say(e.render(_coloured(sys.stderr)))
+        report(e.diagnostics, options.diagnostics, e.more)
     except SohuError as e:
         _say("\n".join(printable(line) for line in f"sohu-asm: {e}".split("\n")))
     except BrokenPipeError:
@@ -69,14 +72,40 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-d", "--disassemble", action="store_true", help="print assembly that assembles to the same")
     parser.add_argument("--format", action="store_true", help="put sources in columns, in place; - to standard output")
     parser.add_argument("--check", action="store_true", help="with --format: change nothing, name what it would change")
+    parser.add_argument(
+        "--diagnostics",
+        choices=("text", "json", "sarif"),
+        default="text",
+        help="how errors and warnings are printed, on standard error",
+    )
+    parser.add_argument(
+        "-W",
+        dest="warnings",
+        metavar="FLAG",
+        action="append",
+        default=[],
+        help="NAME, no-NAME or all: give a warning or not; error, error=NAME, no-error=NAME: make errors of them",
+    )
+    parser.add_argument("-w", dest="no_warnings", action="store_true", help="give no warnings")
     parser.add_argument("--version", action="version", version=f"sohu-asm, ISA version {version}")
     return parser
 
 
-def _run(source: str, output: str | None, backwards: bool) -> int:
+def report(found: Sequence[Diagnostic], form: str, more: int = 0) -> None:
+    """Print diagnostics to standard error: as `text`, `json` or `sarif`. `more`: errors that were only counted."""
+    if form == "json":
+        _say(to_json(found))
+    elif form == "sarif":
+        _say(to_sarif(found))
+    elif found:
+        _say(render(found, _coloured(sys.stderr), more))
+
+
+def _run(options: argparse.Namespace) -> int:
+    source, output = options.input[0], options.output
     data = _read(source)
     name = "<stdin>" if source == "-" else source
-    if backwards:
+    if options.disassemble:
         _write(output or "-", disassemble(read_elf(data, name)).encode("utf-8"))
         return 0
     if output is None:
@@ -85,7 +114,11 @@ def _run(source: str, output: str | None, backwards: bool) -> int:
         raise SohuError("a program is not for terminals", help="give -o FILE, or send the output to a file")
     if output != "-" and source != "-" and Path(output).resolve() == Path(source).resolve():
         raise SohuError(f"{output} is the source itself", help="give -o FILE")
-    _write(output, write_elf(assemble(decode_source(data, name), name)))
+    flags = ["none"] if options.no_warnings else options.warnings
+    warnings: list[Diagnostic] = []
+    program = assemble(decode_source(data, name), name, Options(warnings=WarningPolicy(flags)), warnings)
+    _write(output, write_elf(program))
+    report(warnings, options.diagnostics)
     return 0
 
 

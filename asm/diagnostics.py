@@ -1,53 +1,46 @@
-"""Mistakes in a source file: each with a code, its place, and what to do; all of a file in one AsmError."""
+"""What is wrong, or looks wrong, in a source: each with a code, its place, and what to do.
+
+Errors end in one AsmError that holds all of them; warnings are kept beside, as -W flags ask (warnings.py).
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from sohu.asm.codes import CODES
+from sohu.asm.names import nearest
+from sohu.asm.source import Origin, Sources
+from sohu.asm.warnings import WarningPolicy
 from sohu.isa import SohuError
 
-CODES = {
-    "A001": "the file is no text",
-    "A002": "syntax",
-    "A003": "a malformed number or string",
-    "A010": "an unknown instruction",
-    "A011": "an unknown directive",
-    "A012": "missing or surplus operands",
-    "A013": "an operand of the wrong kind",
-    "A014": "a value that does not fit",
-    "A015": "an unknown or repeated keyword operand",
-    "A016": "a wait or signal where none can be",
-    "A020": "an undefined name",
-    "A021": "a name defined twice",
-    "A022": "a reserved name",
-    "A023": "a numeric label that is not there",
-    "A024": "an expression that has no value here",
-    "A025": "arithmetic that fails",
-    "A030": "a directive outside a kernel",
-    "A031": "a declaration after the kernel's first instruction",
-    "A032": "an unknown dtype, memory or direction",
-    "A033": "bad dimensions or strides",
-    "A034": "a register that is taken, or none left",
-    "A035": "a tile that has no place",
-    "A040": "code or data in the wrong section",
-    "A041": "a directive's arguments",
-    "A042": "a section grown too large",
-}
-
-MAX_ERRORS = 200  # of one file; further ones are counted
+MAX_ERRORS = 200  # of one assembly; further ones are counted. As many warnings again
 _WINDOW = 100  # columns of a long source line that are shown
 _LONGEST = 200  # characters of a message
-_SUGGEST_AMONG = 2000  # names compared for a suggestion
+_DEEPEST = 6  # lines of an expansion stack that are shown
 _SUGGESTIONS = 50  # misspellings of one file that get one: comparing is slow
 
-_BOLD, _RED, _CYAN, _OFF = "\033[1m", "\033[1;31m", "\033[36m", "\033[0m"
+_BOLD, _RED, _MAGENTA, _CYAN, _OFF = "\033[1m", "\033[1;31m", "\033[1;35m", "\033[36m", "\033[0m"
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What else to know; `line` 0: it has no place of its own."""
+
+    message: str
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.message} at {self.file}:{self.line}" if self.line else self.message
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake. Line and column count from 1; `length` columns are marked."""
+    """One error, warning or note. Line and column count from 1; `length` columns are marked."""
 
     code: str
     message: str
@@ -57,25 +50,42 @@ class Diagnostic:
     length: int = 1
     source: str = ""
     help: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    severity: Severity = "error"
+    stack: tuple[Origin, ...] = ()  # what brought the line in, innermost first
+
+    @property
+    def name(self) -> str:
+        """The name of a warning, as -W takes it; "" for errors."""
+        return CODES[self.code].name
 
     def render(self, colour: bool = False) -> str:
         """The lines to print, as GNU tools do: file:line:column, the source line, a caret, help.
 
         Nothing in them steers a terminal but our own colours.
         """
-        bold, red, cyan, off = (_BOLD, _RED, _CYAN, _OFF) if colour else ("", "", "", "")
+        bold, cyan, off = (_BOLD, _CYAN, _OFF) if colour else ("", "", "")
+        mark = {"error": _RED, "warning": _MAGENTA, "note": _CYAN}[self.severity] if colour else ""
         place = f"{bold}{printable(self.file)}:{self.line}:{self.column}:{off}"
-        out = [f"{place} {red}error[{self.code}]:{off} {bold}{printable(self.message)}{off}"]
+        name = f" [-W{self.name}]" if self.name else ""
+        text = f"{bold}{printable(self.message)}{off}{name}"
+        out = [f"{place} {mark}{self.severity}[{self.code}]:{off} {text}"]
         if self.source.strip():
             shown, at = _window(self.source, self.column - 1)
             marks = "^" + "~" * (max(1, min(self.length, len(shown) - at)) - 1)
             out.append(f"{self.line:5} | {printable(shown)}")
-            out.append(f"      | {' ' * at}{red}{marks}{off}")
-        out += [f"   note: {printable(note)}" for note in self.notes]
+            out.append(f"      | {' ' * at}{mark}{marks}{off}")
+        shown_stack = self.stack if len(self.stack) <= _DEEPEST else self.stack[: _DEEPEST - 1]
+        out += [printable(f"   {o.what} at {o.file}:{o.line}") for o in shown_stack]
+        if len(shown_stack) < len(self.stack):
+            out.append(f"   ... {len(self.stack) - len(shown_stack)} more, the outermost at {self._outermost()}")
+        out += [f"   note: {printable(str(note))}" for note in self.notes]
         if self.help:
             out.append(f"   {cyan}help:{off} {printable(self.help)}")
         return "\n".join(out)
+
+    def _outermost(self) -> str:
+        return printable(f"{self.stack[-1].file}:{self.stack[-1].line}")
 
 
 def _window(source: str, at: int) -> tuple[str, int]:
@@ -93,12 +103,13 @@ def printable(text: str) -> str:
 
 
 class AsmError(SohuError):
-    """A source file that cannot be assembled. `diagnostics` are in the order of the file."""
+    """A source that cannot be assembled. `diagnostics`, warnings too, are in the order of the source."""
 
-    def __init__(self, diagnostics: list[Diagnostic], more: int = 0) -> None:
-        count = len(diagnostics) + more
-        super().__init__(f"{count} error{'s' if count > 1 else ''} in {diagnostics[0].file}")
-        self.diagnostics = diagnostics
+    def __init__(self, diagnostics: Sequence[Diagnostic], more: int = 0) -> None:
+        count = sum(d.severity == "error" for d in diagnostics) + more
+        file = diagnostics[0].stack[-1].file if diagnostics[0].stack else diagnostics[0].file
+        super().__init__(f"{count} error{'s' if count > 1 else ''} in {file}")
+        self.diagnostics = list(diagnostics)
         self.more = more
 
     def __str__(self) -> str:
@@ -106,10 +117,15 @@ class AsmError(SohuError):
 
     def render(self, colour: bool = False) -> str:
         """All diagnostics, as text."""
-        out = [d.render(colour) for d in self.diagnostics]
-        if self.more:
-            out.append(f"{printable(self.diagnostics[0].file)}: and {self.more} more errors")
-        return "\n".join(out)
+        return render(self.diagnostics, colour, self.more)
+
+
+def render(diagnostics: Sequence[Diagnostic], colour: bool = False, more: int = 0) -> str:
+    """Diagnostics as text, and how many `more` errors there were."""
+    out = [d.render(colour) for d in diagnostics]
+    if more:
+        out.append(f"{printable(diagnostics[0].file)}: and {more} more errors")
+    return "\n".join(out)
 
 
 class Mistake(Exception):
@@ -122,7 +138,7 @@ class Mistake(Exception):
         span: tuple[int, int],
         *,
         help: str = "",
-        notes: tuple[str, ...] = (),
+        notes: tuple[tuple[str, int], ...] = (),
         line: int = 0,
     ) -> None:
         assert code in CODES, code
@@ -133,32 +149,40 @@ class Mistake(Exception):
         self.message = message
         self.span = span  # columns [start, end) from 0
         self.help = help
-        self.notes = notes
+        self.notes = notes  # what is said of another line (its number in Sources; 0: of none)
         self.line = line
 
 
 class Diagnostics:
-    """Collects the mistakes of one source file."""
+    """Collects what is said of one assembly. `found` holds errors and warnings, in the order they were met."""
 
-    def __init__(self, file: str, source: list[str]) -> None:
-        self.file = file
-        self.source = source
+    def __init__(self, sources: Sources, policy: WarningPolicy | None = None) -> None:
+        self.sources = sources
+        self.policy = policy or WarningPolicy()
         self.found: list[Diagnostic] = []
         self.more = 0
+        self._order: list[tuple[tuple[int, ...], int]] = []  # of `found`: where it stands in what was read
+        self._counts = {"error": 0, "warning": 0}
         self._suggestions = 0
 
     def add(self, mistake: Mistake, line: int) -> None:
-        """Record a mistake made on `line` (from 1)."""
-        if len(self.found) >= MAX_ERRORS:
-            self.more += 1
+        """Record a mistake made on a line (its number in Sources). A W code is a warning, or what -W makes of it."""
+        severity = self.policy.severity(mistake.code)
+        if severity is None:
             return
+        if self._counts[severity] >= MAX_ERRORS:
+            self.more += severity == "error"
+            return
+        self._counts[severity] += 1
         line = mistake.line or line
         start, end = mistake.span
-        text = self.source[line - 1] if 0 < line <= len(self.source) else ""
+        where = self.sources.where(line)
+        notes = tuple(Note(text, *self.sources.place(at)) if at else Note(text) for text, at in mistake.notes)
+        self._order.append((self.sources.order(line), start))
         self.found.append(
             Diagnostic(
-                mistake.code, mistake.message, self.file, line, start + 1, max(end - start, 1), text,
-                mistake.help, mistake.notes,
+                mistake.code, mistake.message, where.file, where.line, start + 1, max(end - start, 1), where.text,
+                mistake.help, notes, severity, where.stack,
             )
         )  # fmt: skip
 
@@ -167,14 +191,16 @@ class Diagnostics:
         self._suggestions += 1
         return nearest(name, among) if self._suggestions <= _SUGGESTIONS else ""
 
+    @property
+    def failed(self) -> bool:
+        """True when there was an error."""
+        return self._counts["error"] > 0
+
+    def sorted(self) -> list[Diagnostic]:
+        """All that was found, in the order of the source."""
+        return [self.found[i] for i in sorted(range(len(self.found)), key=lambda i: self._order[i])]
+
     def check(self) -> None:
-        """Raises AsmError if anything was found."""
-        if self.found:
-            raise AsmError(sorted(self.found, key=lambda d: (d.line, d.column)), self.more)
-
-
-def nearest(name: str, among: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the name most like `name`, or "" where none is."""
-    folded = {n.lower(): n for n, _ in zip(among, range(_SUGGEST_AMONG), strict=False)}
-    found = difflib.get_close_matches(name.lower(), folded, 1, 0.6)
-    return f"did you mean {folded[found[0]]!r}?" if found else ""
+        """Raises AsmError if there was an error."""
+        if self.failed:
+            raise AsmError(self.sorted(), self.more)

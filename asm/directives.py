@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from sohu.asm.diagnostics import Mistake, nearest
+from sohu.asm.diagnostics import Mistake
 from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
-from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name
+from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name, nearest
 from sohu.asm.numbers import BITS, pack_integer, pack_number
 from sohu.asm.syntax import (
     Argument,
@@ -293,6 +293,40 @@ def inst(asm: Assembler, st: Statement) -> None:
     word = args.integer("the instruction word", 0, (1 << BITS) - 1)
     args.done()
     asm.raw(word, st)
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+@directive(".error")
+def error(asm: Assembler, st: Statement) -> None:
+    """.error ["TEXT"]
+
+    An error of the source's own.
+    """
+    message, span = _message(Arguments(asm, st))
+    raise Mistake("A055", message, span)
+
+
+@directive(".warning")
+def warning(asm: Assembler, st: Statement) -> None:
+    """.warning ["TEXT"]
+
+    A warning of the source's own.
+    """
+    asm.warn("W001", *_message(Arguments(asm, st)))
+
+
+def _message(args: Arguments) -> tuple[str, tuple[int, int]]:
+    """The text of .error and .warning, and where it stands."""
+    if not args.rest:
+        args.done()
+        return f"{args.op.name} stands here", args.op.span
+    node = args.next("a string")
+    args.done()
+    if not isinstance(node, Text):
+        raise args.bad("expected a string", node.span)
+    return node.value.decode("utf-8", "replace"), node.span
 
 
 # -- source places -------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class KernelScope:
     def declare(self, d: Declared) -> None:
         """Take a name; raises Mistake."""
         if (other := self.declared.get(d.name)) is not None:
-            note = f"{d.name!r} was declared on line {other.line}"
+            note = (f"{d.name!r} was declared", other.line)
             raise Mistake("A021", f"{d.name!r} is declared twice in kernel {self.name}", d.span, notes=(note,))
         self.declared[d.name] = d
 
@@ -102,7 +102,7 @@ class KernelScope:
         """Take the register that was asked for, if one was; raises Mistake."""
         for other in self.declared.values():
             if reg is not None and (other.file, other.reg) == (d.file, reg):
-                note = f"{other.name!r} was declared on line {other.line}"
+                note = (f"{other.name!r} was declared", other.line)
                 raise Mistake("A034", f"{d.file}{reg} is taken by {other.name!r}", d.span, notes=(note,))
         d.reg = reg
 

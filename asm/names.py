@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from sohu.isa import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES
@@ -17,6 +19,8 @@ SIZES: dict[RegisterFile, int] = {"x": NUM_SCALARS, "t": NUM_TILES, "s": NUM_SEM
 REGISTERS: dict[str, tuple[RegisterFile, int]] = {
     f"{file}{i}": (file, i) for file, size in SIZES.items() for i in range(size)
 } | {alias: ("x", i) for alias, i in SCALAR_ALIASES.items()}
+
+_SUGGEST_AMONG = 2000  # names compared for a suggestion
 
 _WORDS = {"wait", "signal", "inf", "nan"}
 _REGISTER_LIKE = re.compile(r"[xts][0-9]+")
@@ -46,3 +50,10 @@ def is_name(name: str) -> bool:
 def is_local(name: str) -> bool:
     """True for labels that stay out of the symbol table, as GNU tools have it: those that begin with `.L`."""
     return name.startswith(".L")
+
+
+def nearest(name: str, among: Iterable[str]) -> str:
+    """`did you mean 'x'?` for the name most like `name`, or "" where none is."""
+    folded = {n.lower(): n for n, _ in zip(among, range(_SUGGEST_AMONG), strict=False)}
+    found = difflib.get_close_matches(name.lower(), folded, 1, 0.6)
+    return f"did you mean {folded[found[0]]!r}?" if found else ""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sohu.asm.diagnostics import nearest
+from sohu.asm.names import nearest
 from sohu.debugger.errors import CommandError
 
 if TYPE_CHECKING:

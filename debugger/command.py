@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sohu.asm.diagnostics import nearest
+from sohu.asm.names import nearest
 from sohu.debugger.errors import CommandError
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.asm import Kernel
-from sohu.asm.diagnostics import nearest
-from sohu.asm.names import REGISTERS
+from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import Value
 from sohu.debugger.stops import Exited

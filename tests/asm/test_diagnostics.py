@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 from sohu.asm import AsmError, Diagnostic, assemble
-from sohu.asm.diagnostics import CODES, MAX_ERRORS
+from sohu.asm.codes import CODES
+from sohu.asm.diagnostics import MAX_ERRORS
+from sohu.asm.options import Options
+from sohu.asm.warnings import WarningPolicy
 
 KERNEL = ".kernel k\n.param x, in, f32, [R, C]\n.tile buf, sram, f32, [4, 4]\n.sem ready\n"
 
@@ -39,7 +42,7 @@ CASES = [
     Case("A003", 'dbg.mark "abc', '"abc', "not closed"),
     Case("A003", 'dbg.mark "a\\q"', "\\q", "unknown escape \\q", "\\n"),
     Case("A003", 'dbg.mark "a\\x4"', "\\x", "two hexadecimal digits"),
-    Case("A010", "vad t0, t1, t2", "vad", "unknown instruction 'vad'", "'vadd'"),
+    Case("A010", "vmuul t0, t1, t2", "vmuul", "unknown instruction 'vmuul'", "'vmul'"),
     Case("A010", "VADD t0, t1, t2", "VADD", "unknown instruction", "'vadd'"),
     Case("A011", ".tyle x", ".tyle", "unknown directive .tyle", "'.tile'"),
     Case("A012", "vadd t0", "", "'a' and 'b' missing", "vadd dst, a, b"),
@@ -160,19 +163,23 @@ CASES = [
     Case("A041", ".kernel k\n.param n, i64, reg=x0", "x0", "x0 can hold nothing"),
     Case("A041", ".kernel k\n.param n, i64, reg=args", "args", "the prologue itself needs x10"),
     Case("A041", ".kernel k\n.param n, f32, reg=x3", "x3", "the prologue itself needs x3"),
+    Case("A055", '.error "no such chip"', '"no such chip"', "no such chip"),
+    Case("A055", ".error", ".error", ".error stands here"),
+    Case("A041", ".error 5", "5", "expected a string", '.error ["TEXT"]'),
+    Case("W001", '.warning "slow"', '"slow"', "slow"),
     Case("A042", ".rodata\n.zero 1 << 30", ".zero", "larger than"),
 ]  # fmt: skip
 
 
-def mistakes(source: str) -> list[Diagnostic]:
+def mistakes(source: str, *flags: str) -> list[Diagnostic]:
     with pytest.raises(AsmError) as raised:
-        assemble(source, "bad.s")
+        assemble(source, "bad.s", Options(warnings=WarningPolicy(flags)))
     return raised.value.diagnostics
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{c.code}-{c.says[:30]}" for c in CASES])
 def test_a_mistake(case: Case) -> None:
-    (found,) = mistakes(case.source)
+    (found,) = mistakes(case.source, "error")
     lines = case.source.rstrip("\n").split("\n")
     line = case.line or len(lines)
     assert (found.code, found.line) == (case.code, line), found.render()
@@ -217,7 +224,7 @@ def test_how_it_looks() -> None:
 
 def test_a_note_says_where_the_other_one_is() -> None:
     (found,) = mistakes("a: nop\n\na: nop")
-    assert found.render().endswith("   note: it was defined on line 1")
+    assert found.render().endswith("   note: it was defined at bad.s:1")
 
 
 def test_a_long_line_is_shown_in_part() -> None:
