@@ -8,8 +8,11 @@ from sohu.isa.rows import (
     scalar,
     tiles,
     vpu,
+    vpu_attention,
     vpu_fused,
+    vpu_gates,
     vpu_math,
+    vpu_norm,
     vpu_random,
     vpu_select,
 )
@@ -22,8 +25,11 @@ __all__ = [
     "scalar",
     "tiles",
     "vpu",
+    "vpu_attention",
     "vpu_fused",
+    "vpu_gates",
     "vpu_math",
+    "vpu_norm",
     "vpu_random",
     "vpu_select",
 ]

@@ -1,5 +1,7 @@
 """VPU: the operations of transformers, burned in. Opcodes 0x380..0x3ff."""
 
+from typing import Any
+
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
@@ -50,17 +52,7 @@ def vosm(
         if cols - 1 > ahead:
             masked = np.arange(cols) > np.arange(rows)[:, None] + max(ahead, -rows)
             p[..., masked] = -np.inf
-    new = np.maximum(m, p.max(axis=-1, keepdims=True, initial=-np.inf))
-    nothing = np.isneginf(new)
-    base = np.where(nothing, np.float32(0), new)
-    np.subtract(p, base, out=p)
-    np.exp(p, out=p)
-    alpha = np.exp(m - base)
-    alpha[nothing] = 1
-    l *= alpha
-    l += p.sum(axis=-1, keepdims=True)
-    o *= alpha
-    m[...] = new
+    softmax_step(p, m, l, o)
 
 
 @instruction("vrms", 0x381, VPU, cost=per_element(3, operand=1))
@@ -127,3 +119,18 @@ def vswiglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]
     e += np.float32(1)
     np.divide(gate, e, out=e)
     np.multiply(e, up, out=dst)
+
+
+def softmax_step(p: Any, m: Any, l: Any, o: Any) -> None:
+    """The online softmax after scaling and masking: p holds z, and becomes the weights; m, l and o are updated."""
+    new = np.maximum(m, p.max(axis=-1, keepdims=True, initial=-np.inf))
+    nothing = np.isneginf(new)
+    base = np.where(nothing, np.float32(0), new)
+    np.subtract(p, base, out=p)
+    np.exp(p, out=p)
+    alpha = np.exp(m - base)
+    alpha[nothing] = 1
+    l *= alpha
+    l += p.sum(axis=-1, keepdims=True)
+    o *= alpha
+    m[...] = new

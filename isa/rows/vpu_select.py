@@ -67,7 +67,7 @@ def vtopk_row(values: Out[Num, "... R K"], indices: Out[I32, "... R K"], src: In
     k, have = indices.shape[-1], src.shape[-1]
     if k > have:
         raise Fault("operand", f"the {k} largest of rows of {have} elements", operand="src")
-    order = _descending(src)[..., :k]
+    order = largest_first(src)[..., :k]
     values[...] = np.take_along_axis(src, order, axis=-1)
     indices[...] = order
 
@@ -91,7 +91,7 @@ def vsort_row(
         keys = f32 [[1.0, 2.0, 2.0, nan]]
         payload = i32 [[12, 10, 13, 11]]
     """
-    order = _descending(src) if descending else np.argsort(src, axis=-1, kind="stable")
+    order = largest_first(src) if descending else np.argsort(src, axis=-1, kind="stable")
     sorted_payload = np.take_along_axis(src_payload, order, axis=-1)
     keys[...] = np.take_along_axis(src, order, axis=-1)
     payload[...] = sorted_payload
@@ -116,7 +116,7 @@ def vtake_row(dst: Out[Num, "... R K"], src: In[Num, "... R C"], index: In[I32, 
     dst[...] = np.take_along_axis(src, index, axis=-1)
 
 
-def _descending(src: Any) -> Any:
+def largest_first(src: Any) -> Any:
     """Positions of each row's elements from the largest, equals by index: a stable sort read backwards, twice."""
     backwards = np.argsort(src[..., ::-1], axis=-1, kind="stable")
     return src.shape[-1] - 1 - backwards[..., ::-1]

@@ -108,6 +108,8 @@ def _values(row: Row, case: Case, dtypes: dict[str, DType], alike: dict[str, str
     for _, o, _ in row.data:
         small = case.small_ints.get(o.name, 0)
         values[o.name] = _fill(case.shapes[o.name], dtypes[o.name], small, case.positive, rng)
+        if o.name in case.given:
+            values[o.name] = np.array(case.given[o.name]).astype(dtypes[o.name].np)
     return values | {n: values[m] for n, m in alike.items()}
 
 
@@ -174,7 +176,7 @@ def _pairs(row: Row, case: Case) -> list[tuple[str, str, DType]]:
         for _, i, ki in row.data
         for _, o, ko in row.data
         if not ki.writes_data and ko.writes_data and case.shapes[i.name] == case.shapes[o.name]
-        if ki.dtypes & ko.dtypes and row.spaces(ki) == row.spaces(ko) and not case.small_ints
+        if ki.dtypes & ko.dtypes and row.spaces(ki) == row.spaces(ko) and not case.small_ints and not case.given
     ]
 
 

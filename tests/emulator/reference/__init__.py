@@ -4,11 +4,23 @@ Each entry gives the shapes of the tiles, and a function from the stored inputs 
 exact outputs, computed in double precision from the manual's text. It shares no code with the semantics.
 """
 
-from tests.emulator.reference import cce, dma, fused, mxu, vpu, vpu_math, vpu_random, vpu_select
+from tests.emulator.reference import (
+    cce,
+    dma,
+    fused,
+    mxu,
+    vpu,
+    vpu_attention,
+    vpu_gates,
+    vpu_math,
+    vpu_norm,
+    vpu_random,
+    vpu_select,
+)
 from tests.emulator.reference.plain import Array, Case
 
 CASES: dict[str, list[Case]] = {}
-for _module in (dma, mxu, vpu, vpu_math, vpu_select, vpu_random, fused, cce):
+for _module in (cce, dma, fused, mxu, vpu, vpu_attention, vpu_gates, vpu_math, vpu_norm, vpu_random, vpu_select):
     assert not CASES.keys() & _module.CASES.keys()
     CASES |= _module.CASES
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from tests.emulator.reference.plain import Array, Case, Shapes, Values, at, each, exp, f32, indices
 
 
-def _vosm(v: Values) -> dict[str, Array]:
+def osm(v: Values, visible: Callable[[int, int], bool]) -> dict[str, Array]:
+    """A step of the online softmax; `visible` says whether row r sees column c."""
     p, m, total, o = (np.empty(v[n].shape, object) for n in "pmlo")
-    s, scale, qpos, kpos = v["s"], v["scale"], v["qpos"], v["kpos"]
-    for *lead, r in indices(s.shape[:-1]):
+    for *lead, r in indices(v["s"].shape[:-1]):
         row = (*lead, r)
         z = []
-        for c in range(s.shape[-1]):
-            masked = v["causal"] and kpos + c > qpos + r
-            z.append(-math.inf if masked else f32(float(s[(*row, c)]) * scale))
+        for c in range(p.shape[-1]):
+            z.append(f32(float(v["s"][(*row, c)]) * v["scale"]) if visible(r, c) else -math.inf)
         old = float(v["m"][(*row, 0)])
         new = max([old, *z])
         base = 0.0 if new == -math.inf else new
@@ -32,6 +32,10 @@ def _vosm(v: Values) -> dict[str, Array]:
     return {"p": p, "m": m, "l": total, "o": o}
 
 
+def _vosm(v: Values) -> dict[str, Array]:
+    return osm(v, lambda r, c: not (v["causal"] and v["kpos"] + c > v["qpos"] + r))
+
+
 def _vrms(v: Values) -> dict[str, Array]:
     out = np.empty(v["dst"].shape, object)
     for *lead, c in indices(out.shape):
@@ -41,16 +45,21 @@ def _vrms(v: Values) -> dict[str, Array]:
     return {"dst": out}
 
 
-def _vrope(v: Values) -> dict[str, Array]:
-    out = np.empty(v["dst"].shape, object)
+def rope(src: Array, cos: Array, sin: Array, interleaved: int) -> Array:
+    """Every pair of the last axis rotated."""
+    out = np.empty(src.shape, object)
     half = out.shape[-1] // 2
     for *lead, t, i in indices((*out.shape[:-1], half)):
-        first, second = (2 * i, 2 * i + 1) if v["interleaved"] else (i, i + half)
-        a, b = float(v["src"][(*lead, t, first)]), float(v["src"][(*lead, t, second)])
-        cos, sin = at(v["cos"], (*lead, t, i)), at(v["sin"], (*lead, t, i))
-        out[(*lead, t, first)] = a * cos - b * sin
-        out[(*lead, t, second)] = b * cos + a * sin
-    return {"dst": out}
+        first, second = (2 * i, 2 * i + 1) if interleaved else (i, i + half)
+        a, b = float(src[(*lead, t, first)]), float(src[(*lead, t, second)])
+        c, s = at(cos, (*lead, t, i)), at(sin, (*lead, t, i))
+        out[(*lead, t, first)] = a * c - b * s
+        out[(*lead, t, second)] = b * c + a * s
+    return out
+
+
+def _vrope(v: Values) -> dict[str, Array]:
+    return {"dst": rope(v["src"], v["cos"], v["sin"], v["interleaved"])}
 
 
 OSM: Shapes = {"p": (2, 3, 4), "s": (2, 3, 4), "m": (2, 3, 1), "l": (2, 3, 1), "o": (2, 3, 6)}

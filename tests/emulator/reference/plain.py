@@ -31,6 +31,7 @@ class Case:
     positive: bool = False  # inputs > 0
     small_ints: dict[str, int] = field(default_factory=dict)  # index operands: values below this
     floats_only: bool = False
+    given: dict[str, Any] = field(default_factory=dict)  # operand -> its elements, where random ones will not do
 
 
 def indices(shape: tuple[int, ...]) -> Any:
