@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 
+import numpy as np
 from sohu.asm.kernels import prologue
-from sohu.asm.lines import Line
 from sohu.asm.names import is_local
-from sohu.asm.printer import Names, string_at
+from sohu.asm.printer import ColumnPrinter, Names, string_at
 from sohu.asm.program import Kernel, Param, Program, TileSymbol
 from sohu.asm.syntax import quote
-from sohu.isa import INSTRUCTION_BYTES, TILE_BYTES, EncodingError, Inst, decode, encode, row_major
+from sohu.isa import INSTRUCTION_BYTES, TILE_BYTES, Inst, encode, row_major
 from sohu.isa.operands import Str
+from sohu.isa.vector import decode_all
 
+_INDENT = " " * 8
 _PER_LINE = 16  # bytes of data
 _MANY_ZEROS = 32
-_SYNC_COLUMN = 48
 
 
 def disassemble(program: Program) -> str:
@@ -49,27 +50,30 @@ class _SourceNames(Names):
 class _Disassembler:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.insts = list(_decoded(program))
+        self.decoded = decode_all(program.text)
         self.names = _SourceNames(program)
         self.invent_labels()
         self.descriptors = self.find_descriptors()
         self.pool = self.find_strings()
         self.names.pool = self.pool.offsets
-        self.places = {line.pc: line for line in program.lines}
-        self.files: dict[str, int] = {}
-        for line in program.lines:
-            self.files.setdefault(line.file, len(self.files) + 1)
+        self.files: dict[str, int] = {}  # numbered as they are first used
+        used, first = np.unique(program.lines.file, return_index=True)
+        for file in used[np.argsort(first)].tolist():
+            self.files.setdefault(program.lines.files[file], len(self.files) + 1)
+        # the number of each line's file
+        self.file_numbers = np.array([self.files.get(name, 0) for name in program.lines.files])[program.lines.file]
 
     # -- what there is ---------------------------------------------------------------------------
 
     def invent_labels(self) -> None:
         """Names for places that instructions jump to and that have none."""
-        targets = set()
-        for i, inst in enumerate(self.insts):
-            if isinstance(inst, Inst) and (at := inst.row.label_operand) is not None:
-                targets.add(i * INSTRUCTION_BYTES + inst.values[at])
         size = len(self.program.text)
-        missing = sorted(t for t in targets if 0 <= t <= size and t not in self.names.labels)
+        targets: set[int] = set()
+        for group in self.decoded.groups:
+            if (operand := group.row.label_operand) is not None:
+                to = np.unique(group.at * INSTRUCTION_BYTES + group.operands[operand].values)
+                targets.update(to[(to >= 0) & (to <= size)].tolist())
+        missing = sorted(targets - self.names.labels.keys())
         for n, target in enumerate(missing, 1):
             self.names.labels[target] = f".L{n}"
 
@@ -94,12 +98,14 @@ class _Disassembler:
     def find_strings(self) -> _Strings:
         """The strings that instructions name, as far as they end .rodata, each once, in the order of use."""
         p = self.program
+        uses: list[tuple[int, int, int]] = []  # place, operand, offset
+        for group in self.decoded.groups:
+            for n, (o, column) in enumerate(zip(group.row.operands, group.operands, strict=True)):
+                if isinstance(o.kind, Str):
+                    uses += ((at, n, v) for at, v in zip(group.at.tolist(), column.values.tolist(), strict=True))
         order: dict[int, int] = {}  # offset -> when it is first used
-        for inst in self.insts:
-            if isinstance(inst, Inst):
-                for o, v in zip(inst.row.operands, inst.values, strict=True):
-                    if isinstance(o.kind, Str):
-                        order.setdefault(v, len(order))
+        for _, _, offset in sorted(uses):
+            order.setdefault(offset, len(order))
         lowest = max([self.data_start, *self.names.data])  # labels can't stand between strings
         start, used, seen = p.image_bytes, len(order), set[bytes]()
         offsets: set[int] = set()
@@ -142,10 +148,15 @@ class _Disassembler:
         for k in self.names.kernels:
             starts.setdefault(k.entry, []).append(k)
         ends = {k.end for k in self.names.kernels if k.end > k.entry}
-        size, skip = len(self.program.text), 0
-        for pc in range(0, size + 1, INSTRUCTION_BYTES):
-            if pc < skip:
+        text = self.instructions(starts.keys())
+        done = 0  # instructions that are printed, or part of an implicit prologue
+        for pc in sorted(labels.keys() | starts.keys() | ends):
+            at = pc // INSTRUCTION_BYTES
+            if at < done or pc > len(self.program.text):
                 continue
+            if done < at:
+                yield "\n".join(text[done:at])
+            done = at
             if pc in ends:
                 yield "        .endkernel"
             for name in labels.get(pc, ()):
@@ -157,21 +168,32 @@ class _Disassembler:
                 yield from self.place(pc)
                 yield from self.declarations(k)
                 if implicit:
-                    skip = k.entry + _loads(k) * INSTRUCTION_BYTES
-                    if skip in self.places and skip > pc:
+                    done = at + _loads(k)
+                    if _loads(k) and any(self.place(done * INSTRUCTION_BYTES)):
                         yield "        .prologue"
                 if k.end == k.entry:
                     yield "        .endkernel"
-            if pc >= skip and pc < size:
-                if pc not in starts:
-                    yield from self.place(pc)
-                yield self.instruction(pc)
+        if done < len(text):
+            yield "\n".join(text[done:])
+
+    def instructions(self, starts: Collection[int]) -> list[str]:
+        """Each word's text, after its source place but where a kernel starts."""
+        text = ColumnPrinter(self.decoded, self.names).lines(_INDENT)
+        lines = self.program.lines
+        shown = (lines.pc % INSTRUCTION_BYTES == 0) & (lines.pc >= 0) & (lines.pc < len(self.program.text))
+        shown &= ~np.isin(lines.pc, list(starts))
+        shown[:-1] &= lines.pc[:-1] != lines.pc[1:]  # the last of a pc counts
+        at = lines.pc[shown] // INSTRUCTION_BYTES
+        columns = (c[shown].tolist() for c in (self.file_numbers, lines.line, lines.column))
+        for i, file, line, column in zip(at.tolist(), *columns, strict=True):
+            text[i] = f"{_loc(file, line, column)}\n{text[i]}"
+        return text
 
     def place(self, pc: int) -> Iterator[str]:
-        line: Line | None = self.places.get(pc)
-        if line is not None:
-            column = f" {line.column}" if line.column else ""
-            yield f"        .loc {self.files[line.file]} {line.line}{column}"
+        """The directive of the source place that begins at `pc`, if one does."""
+        i = int(np.searchsorted(self.program.lines.pc, pc, "right")) - 1
+        if i >= 0 and (line := self.program.lines[i]).pc == pc:
+            yield _loc(self.files[line.file], line.line, line.column)
 
     def has_prologue(self, k: Kernel, labels: dict[int, list[str]]) -> bool:
         """True when the kernel begins with the prologue that the assembler would put there."""
@@ -184,7 +206,7 @@ class _Disassembler:
         return (
             k.end - k.entry >= size
             and self.program.text[k.entry : k.entry + size] == code
-            and not any(pc in labels or pc in self.places for pc in inside)
+            and not any(pc in labels or any(self.place(pc)) for pc in inside)
         )
 
     def declarations(self, k: Kernel) -> Iterator[str]:
@@ -196,14 +218,6 @@ class _Disassembler:
             yield _tile(t)
         for name, reg in k.semaphores.items():
             yield f"        .sem {name}, reg=s{reg}"
-
-    def instruction(self, pc: int) -> str:
-        inst = self.insts[pc // INSTRUCTION_BYTES]
-        if isinstance(inst, int):
-            return f"        .inst {inst:#034x}"
-        mnemonic, operands, sync = self.names.parts(inst, pc)
-        text = f"        {mnemonic:<10} {operands}".rstrip()
-        return f"{text:<{_SYNC_COLUMN}}  {sync}" if sync else text
 
     def data(self) -> Iterator[str]:
         p = self.program
@@ -222,14 +236,8 @@ class _Disassembler:
             yield from _bytes(p.rodata[low - p.rodata_address : high - p.rodata_address])
 
 
-def _decoded(program: Program) -> Iterator[Inst | int]:
-    """Each instruction, or the word where it is none."""
-    for pc in range(0, len(program.text), INSTRUCTION_BYTES):
-        word = int.from_bytes(program.text[pc : pc + INSTRUCTION_BYTES], "little")
-        try:
-            yield decode(word)
-        except EncodingError:
-            yield word
+def _loc(file: int, line: int, column: int) -> str:
+    return f"        .loc {file} {line} {column}" if column else f"        .loc {file} {line}"
 
 
 def _loads(k: Kernel) -> int:

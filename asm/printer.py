@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
 from sohu.asm.program import Program
 from sohu.asm.syntax import quote
-from sohu.isa import Inst, Label, format_sync
-from sohu.isa.operands import Kind, Sem, Str, T
+from sohu.isa import INSTRUCTION_BYTES, NUM_SEMAPHORES, NUM_TILES, Inst, Label, format_sync
+from sohu.isa.instruction import format_signal, format_wait
+from sohu.isa.operands import Array, Column, Kind, Sem, Str, T
+from sohu.isa.vector import Decoded, Group, SyncColumns
+
+_SYNC_COLUMN = 40
 
 
 class Names:
@@ -66,7 +73,7 @@ class Names:
         operands = [
             (f"{o.name}=" if o.keyword else "") + self.operand(o.kind, v, pc)
             for o, v in zip(inst.row.operands, inst.values, strict=True)
-            if not o.keyword or v != o.default
+            if not o.keyword or o.kind.format(v) != o.kind.format(o.default)  # as text: 0.0 is not -0.0
         ]
         sync = format_sync(inst, lambda sem: self.semaphore(pc, sem)) if inst.wait or inst.signal else ""
         return inst.row.mnemonic, ", ".join(operands), sync
@@ -96,3 +103,96 @@ def format_inst(inst: Inst, pc: int = 0, program: Program | Names | None = None)
     names = program if isinstance(program, Names) else Names(program)
     mnemonic, operands, sync = names.parts(inst, pc)
     return f"{mnemonic} {operands}".rstrip() + (f"  {sync}" if sync else "")
+
+
+class ColumnPrinter:
+    """The instructions of a decoded program as text: what Names.parts does, a row of the table at a time."""
+
+    def __init__(self, decoded: Decoded, names: Names) -> None:
+        self.decoded = decoded
+        self.names = names
+        # The registers that code can name: first those outside of kernels, then those of each kernel
+        self.tiles = _name_table("t", NUM_TILES, names.tiles)
+        self.semaphores = _name_table("s", NUM_SEMAPHORES, names.semaphores)
+        entries = np.array([k.entry for k in names.kernels], np.int64)
+        ends = np.array([0, *(k.end for k in names.kernels)], np.int64)
+        pc = np.arange(len(decoded)) * INSTRUCTION_BYTES
+        kernel = np.searchsorted(entries, pc, side="right")
+        self.scope = np.where(pc < ends[kernel], kernel, 0)  # 0: in no kernel
+
+    def lines(self, indent: str = "") -> list[str]:
+        """The text of each word, in columns: mnemonic, operands, wait and signal. A word that is no instruction
+        is `.inst`."""
+        out = np.empty(len(self.decoded), object)
+        bad = np.flatnonzero(self.decoded.bad)
+        words = zip(self.decoded.high[bad].tolist(), self.decoded.low[bad].tolist(), strict=True)
+        out[bad] = [f"{indent}.inst {high << 64 | low:#034x}" for high, low in words]
+        for group in self.decoded.groups:
+            row, texts = group.row, self.operands(group)
+            if not row.operands or row.operands[0].keyword:  # there may be nothing after the mnemonic
+                out[group.at] = [f"{indent}{row.mnemonic:<10} {operands}".rstrip() for operands in texts]
+            else:
+                head = f"{indent}{row.mnemonic:<10} "
+                out[group.at] = [head + operands for operands in texts]
+            if group.sync is not None:
+                width = len(indent) + _SYNC_COLUMN
+                at, syncs = self.sync(group.sync, group.at)
+                out[at] = [f"{text.ljust(width)}  {sync}" for text, sync in zip(out[at].tolist(), syncs, strict=True)]
+        lines: list[str] = out.tolist()
+        return lines
+
+    def operands(self, group: Group) -> list[str]:
+        """The operands of each instruction of a group; those that have their default are left out."""
+        positional, keywords = [], []
+        for o, column in zip(group.row.operands, group.operands, strict=True):
+            texts = self.column(o.kind, column, group.at)
+            if o.keyword:
+                keywords.append((f"{o.name}=", o.kind.format(o.default), texts))
+            else:
+                positional.append(texts)
+        out = list(map(", ".join, zip(*positional, strict=True))) if positional else [""] * len(group.at)
+        for name, default, texts in keywords:
+            for i, text in enumerate(texts):
+                if text != default:
+                    out[i] = f"{out[i]}, {name}{text}" if out[i] else name + text
+        return out
+
+    def column(self, kind: Kind, column: Column, at: Array) -> Sequence[str]:
+        """One operand of the instructions at these places."""
+        if isinstance(kind, T):
+            return self.named(self.tiles, NUM_TILES, column.values, self.scope[at])
+        if isinstance(kind, Sem):
+            return self.named(self.semaphores, NUM_SEMAPHORES, column.values, self.scope[at])
+        if isinstance(kind, Label):
+            labels, by = self.names.labels, column.values.astype(np.int64)
+            targets = (at * INSTRUCTION_BYTES + by).tolist()
+            return [labels.get(t) or kind.format(v) for t, v in zip(targets, by.tolist(), strict=True)]
+        if isinstance(kind, Str):
+            return list(map(self.names.string, column.values.tolist()))
+        return kind.format_column(column)
+
+    def named(self, table: list[str], size: int, numbers: Array, scope: Array) -> list[str]:
+        """What the code calls registers of a file that has so many."""
+        return list(map(table.__getitem__, (scope * size + numbers).tolist()))
+
+    def sync(self, sync: SyncColumns, at: Array) -> tuple[Array, list[str]]:
+        """Waits and signals of the instructions at these places: where there are any, and their text."""
+        out = np.full(len(at), "", object)
+        waits, signals = np.flatnonzero(sync.waits), np.flatnonzero(sync.signals)
+        sems = self.named(self.semaphores, NUM_SEMAPHORES, sync.wait_sem[waits], self.scope[at[waits]])
+        out[waits] = list(map(format_wait, sems, sync.wait_reg[waits].tolist(), sync.wait_imm[waits].tolist()))
+        out[np.flatnonzero(sync.waits & sync.signals)] += "  "
+        sems = self.named(self.semaphores, NUM_SEMAPHORES, sync.signal_sem[signals], self.scope[at[signals]])
+        out[signals] += list(map(format_signal, sems, sync.signal_inc[signals].tolist()))
+        either = np.flatnonzero(sync.waits | sync.signals)
+        return at[either], out[either].tolist()
+
+
+def _name_table(file: str, size: int, scopes: Sequence[Mapping[int, str]]) -> list[str]:
+    """Names of all registers of a file outside of kernels, then in each of them."""
+    plain = [f"{file}{i}" for i in range(size)]
+    table = list(chain(*repeat(plain, len(scopes) + 1)))
+    for n, names in enumerate(scopes, 1):
+        for reg, name in names.items():
+            table[n * size + reg] = name
+    return table

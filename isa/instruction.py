@@ -433,12 +433,20 @@ def _ranges(bits: Sequence[int]) -> str:
     return ", ".join(f"{a}" if a == b else f"{a}..{b}" for a, b in out)
 
 
+def format_wait(sem: str, reg: int, imm: int) -> str:
+    """`wait s1>=x20+3`."""
+    if not reg:
+        return f"wait {sem}>={imm}"
+    return f"wait {sem}>=x{reg}{imm:+d}" if imm else f"wait {sem}>=x{reg}"
+
+
+def format_signal(sem: str, inc: int) -> str:
+    """`signal s2+=2`."""
+    return f"signal {sem}+={inc}" if inc != 1 else f"signal {sem}"
+
+
 def format_sync(inst: Inst, name: Callable[[int], str] = "s{}".format) -> str:
     """`wait s1>=x20+3  signal s2+=2` as the assembler reads them; `name` gives a semaphore's name."""
-    parts = []
-    if (w := inst.wait) is not None:
-        value = str(w.imm) if not w.reg else f"x{w.reg}" + (f"{w.imm:+d}" if w.imm else "")
-        parts.append(f"wait {name(w.sem)}>={value}")
-    if (s := inst.signal) is not None:
-        parts.append(f"signal {name(s.sem)}" + (f"+={s.inc}" if s.inc != 1 else ""))
-    return "  ".join(parts)
+    wait = format_wait(name(inst.wait.sem), inst.wait.reg, inst.wait.imm) if inst.wait else ""
+    signal = format_signal(name(inst.signal.sem), inst.signal.inc) if inst.signal else ""
+    return "  ".join(filter(None, (wait, signal)))

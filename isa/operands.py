@@ -98,6 +98,28 @@ def format_f32(value: float) -> str:
     return text if any(c in text for c in ".einf") else text + ".0"
 
 
+def _format_floats(values: Array) -> list[str]:
+    texts = list(map(str, values))
+    with np.errstate(over="ignore"):
+        again = np.array(list(map(float, texts))).astype(np.float32)
+    for i in np.flatnonzero(again.view(np.uint32) != values.view(np.uint32)).tolist():
+        texts[i] = format_f32(values[i])  # another float32 through a double
+    return texts
+
+
+def _registers(file: str, values: Array) -> list[str]:
+    names = [f"{file}{i}" for i in range(1 << 8)]
+    return list(map(names.__getitem__, values.tolist()))
+
+
+def _with_registers(texts: list[str], column: Column) -> list[str]:
+    assert column.is_reg is not None
+    at = np.flatnonzero(column.is_reg)
+    for i, reg in zip(at.tolist(), column.values[at].tolist(), strict=True):
+        texts[i] = f"x{int(reg)}"
+    return texts
+
+
 def _number(value: Any) -> int:
     if not isinstance(value, (int, float)):
         raise EncodingError(f"{value!r} is no number")
@@ -129,6 +151,12 @@ class Kind:
     syntax: ClassVar[str]
     writes: ClassVar[bool] = False  # a register is written
 
+    def __init_subclass__(cls) -> None:
+        """A kind with a `decode` or `format` of its own does not inherit another kind's vectorized form of it."""
+        for one, many in (("decode", "decode_column"), ("format", "format_column")):
+            if one in vars(cls) and many not in vars(cls):
+                setattr(cls, many, getattr(Kind, many))
+
     def encode(self, value: Any) -> int:
         """Value -> field; raises EncodingError."""
         raise NotImplementedError
@@ -140,6 +168,10 @@ class Kind:
     def format(self, value: Any) -> str:
         """The assembly text of a value (labels are printed by the disassembler instead)."""
         raise NotImplementedError
+
+    def format_column(self, column: Column) -> list[str]:
+        """`format` of many values."""
+        return list(map(self.format, column.tolist()))
 
     def decode_column(self, raw: Array) -> tuple[Column, Array | None]:
         """`decode` of many fields: their values, and where there is none (None: nowhere).
@@ -174,6 +206,9 @@ class X(Kind):
 
     def format(self, value: Any) -> str:
         return f"x{value}"
+
+    def format_column(self, column: Column) -> list[str]:
+        return _registers("x", column.values)
 
 
 class XOut(X):
@@ -213,6 +248,9 @@ class XI(Kind):
     def format(self, value: Any) -> str:
         return f"x{value.index}" if isinstance(value, Reg) else str(value)
 
+    def format_column(self, column: Column) -> list[str]:
+        return _with_registers(list(map(str, column.values.tolist())), column)
+
 
 class XFI(XI):
     """A scalar register holding a float32, or a float32 immediate; the semantics gets a float."""
@@ -236,6 +274,9 @@ class XFI(XI):
     def format(self, value: Any) -> str:
         return f"x{value.index}" if isinstance(value, Reg) else format_f32(value)
 
+    def format_column(self, column: Column) -> list[str]:
+        return _with_registers(_format_floats(column.values), column)
+
 
 class Imm(Kind):
     """An integer in the instruction; made by UImm and SImm."""
@@ -258,6 +299,9 @@ class Imm(Kind):
 
     def format(self, value: Any) -> str:
         return str(value)
+
+    def format_column(self, column: Column) -> list[str]:
+        return list(map(str, column.values.tolist()))
 
 
 def UImm(bits: int) -> Kind:
@@ -297,6 +341,9 @@ class FImm(Kind):
 
     def format(self, value: Any) -> str:
         return format_f32(value)
+
+    def format_column(self, column: Column) -> list[str]:
+        return _format_floats(column.values)
 
 
 class Label(Kind):
@@ -359,6 +406,9 @@ class Sem(Kind):
     def format(self, value: Any) -> str:
         return f"s{value}"
 
+    def format_column(self, column: Column) -> list[str]:
+        return _registers("s", column.values)
+
 
 class T(Kind):
     """A tile register, read as a descriptor (the semantics gets a Tile, not its data)."""
@@ -377,6 +427,9 @@ class T(Kind):
 
     def format(self, value: Any) -> str:
         return f"t{value}"
+
+    def format_column(self, column: Column) -> list[str]:
+        return _registers("t", column.values)
 
 
 class TOut(T):
