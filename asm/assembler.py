@@ -1,24 +1,30 @@
-"""The assembler: lines in, a Program out. One pass reads and encodes; a second fills in addresses."""
+"""The assembler: lines in, an Object out. One pass reads and encodes; a second fills in what came later."""
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
+from sohu.asm.addresses import Address, Value, operate
 from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES
+from sohu.asm.finish import finish
 from sohu.asm.kernels import KernelScope, prologue
-from sohu.asm.lines import Line, Lines
+from sohu.asm.link import link
 from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
 from sohu.asm.numbers import Number, binary, unary
+from sohu.asm.objects import (
+    R_OPERAND,
+    Object,
+    Relocation,
+    Section,
+)
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
 from sohu.asm.options import DEFAULT, Options
 from sohu.asm.preprocess import LineReader
-from sohu.asm.program import RODATA_ALIGN, Kernel, Param, Program, Symbol, TileSymbol
+from sohu.asm.program import Program
 from sohu.asm.source import Sources, split_lines
 from sohu.asm.syntax import (
     MAX_DEPTH,
@@ -33,33 +39,41 @@ from sohu.asm.syntax import (
     leading_labels,
     parse_line,
 )
-from sohu.isa import INSTRUCTION_BYTES, ROWS, EncodingError, Inst, Operand, Row, encode, extensions
+from sohu.isa import INSTRUCTION_BYTES, ROWS, TILE_BYTES, EncodingError, Inst, Operand, Row, encode, extensions
 
 MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
-
-Section = Literal["text", "rodata"]
 
 
 def assemble(
     text: str, filename: str = "<asm>", options: Options = DEFAULT, warnings: list[Diagnostic] | None = None
 ) -> Program:
-    """Assemble a source file; warnings are appended to `warnings`.
+    """Assemble a source file to a program of its own; warnings are appended to `warnings`.
 
     Raises AsmError, which holds all that is wrong with the source, warnings too.
     """
+    return link([assemble_object(text, filename, options, warnings)])
+
+
+def assemble_object(
+    text: str, filename: str = "<asm>", options: Options = DEFAULT, warnings: list[Diagnostic] | None = None
+) -> Object:
+    """Assemble a source file that is to be linked with others; else as `assemble`."""
     extensions.check()
     assembler = Assembler(text, filename, options)
-    program = assembler.run()
+    found = assembler.run()
     if warnings is not None:
         warnings += assembler.errors.sorted()
-    return program
+    return found
+
+
+_NO_WORD = bytes(INSTRUCTION_BYTES)
 
 
 @dataclass(slots=True)
 class Place:
     """Where a label is: an offset into what the source put in a section."""
 
-    section: Section
+    section: Literal["text", "rodata"]
     offset: int
     line: int
 
@@ -70,29 +84,29 @@ class Constant:
 
     node: Expression
     here: Place
-    value: Number | None = None
+    value: Value | None = None
 
 
 @dataclass(slots=True)
 class Pending:
-    """An instruction with operands that wait for addresses."""
+    """An instruction with operands that wait for names."""
 
-    index: int  # among the words
+    here: Place
     row: Row
     values: list[Any]
     sync: tuple[Any, Any]
     statement: Statement
-    line: int
 
 
 @dataclass(slots=True)
 class Fixup:
-    """A number in .rodata that waits for addresses."""
+    """A number in .rodata that waits for names."""
 
     here: Place
     node: Expression
     pack: Callable[[Number], bytes]
     size: int
+    whole: bool  # an integer, so that it can be an address
 
 
 @dataclass(slots=True)
@@ -129,26 +143,30 @@ class Assembler:
         self.reader = LineReader(self.sources, lines)
         self.errors = Diagnostics(self.sources, options.warnings)
         self.line = 0  # of the statement at hand: its number in `sources`
-        self.section: Section = "text"
-        self.words: list[int] = []
+        self.section: Literal["text", "rodata"] = "text"
+        self.text = bytearray()
         self.pending: list[Pending] = []
+        self.tiles = bytearray()
         self.rodata = bytearray()
         self.fixups: list[Fixup] = []
-        self.strings: dict[bytes, int] = {}
+        self.strings: dict[bytes, int] = {}  # and where they are in their section
+        self.strings_size = 0
+        self.relocations: dict[Section, list[Relocation]] = {"text": [], "rodata": []}
         self.labels: dict[str, Place] = {}
         self.constants: dict[str, Constant] = {}
         self.numeric: dict[int, list[Place]] = {}
         self.globals: dict[str, tuple[Ref, int]] = {}
+        self.weak: set[str] = set()
+        self.extern: set[str] = set()  # names that another file defines
         self.scopes: list[tuple[KernelScope, int]] = []  # of finished kernels, with their ends
         self.scope: KernelScope | None = None
         self.files: dict[int, str] = {}
         self.word_lines = array("i")  # where each word comes from in this file
         self.word_columns = array("i")
         self.locations: list[tuple[int, tuple[str, int, int]]] = []  # and by .loc: from which word on, what
-        self.data_address = 0  # image offset of what the source put in .rodata, once that is known
         self.resolving: list[Constant] = []  # whose value is being computed
 
-    def run(self) -> Program:
+    def run(self) -> Object:
         """Assemble; raises AsmError."""
         for number, text in self.reader:
             if not text or text.isspace():
@@ -164,10 +182,9 @@ class Assembler:
             except Mistake as e:
                 self.errors.add(e, self.line)
         self.end_kernel()
-        self.check_globals()
-        program = self.resolve()
+        found = finish(self)
         self.errors.check()
-        return program
+        return found
 
     def warn(
         self, code: str, message: str, span: tuple[int, int], *, help: str = "", notes: tuple[tuple[str, int], ...] = ()
@@ -208,14 +225,18 @@ class Assembler:
         self.begin_body()
         plan = _plan(row)
         self.mark(st.op.start + 1)
-        index = len(self.words)
-        self.words.append(0)
+        here = self.here()
+        self.text += _NO_WORD
         values = self.operands(row, plan, st)
         sync = read_sync(self, st.sync) if st.sync else (None, None)
-        if any(isinstance(v, (Deferred, Pooled)) for v in values):
-            self.pending.append(Pending(index, row, values, sync, st, self.line))
+        for i, v in enumerate(values):
+            if isinstance(v, Pooled):
+                self.relocate_operand(here.offset, i, Address("strings", "", v.offset))
+                values[i] = 0
+        if any(isinstance(v, Deferred) for v in values):
+            self.pending.append(Pending(here, row, values, sync, st))
         else:
-            self.words[index] = self.encode(row, values, sync, st)
+            self.put(here.offset, self.encode(row, values, sync, st))
 
     def operands(self, row: Row, plan: Plan, st: Statement) -> list[Any]:
         """The values of an instruction's operands, in the row's order; raises Mistake."""
@@ -267,7 +288,19 @@ class Assembler:
             raise Mistake("A040", "an instruction in .rodata", st.op.span, help="go back with .text")
         self.begin_body()
         self.mark(st.op.start + 1)
-        self.words.append(word)
+        self.text += word.to_bytes(INSTRUCTION_BYTES, "little")
+
+    def put(self, pc: int, word: int) -> None:
+        """Write a word over the one at `pc`."""
+        self.text[pc : pc + INSTRUCTION_BYTES] = word.to_bytes(INSTRUCTION_BYTES, "little")
+
+    def relocate_operand(self, pc: int, position: int, address: Address) -> None:
+        """Operand `position` of the instruction at `pc` is this address."""
+        self.relocate("text", pc, R_OPERAND + position, address)
+
+    def relocate(self, section: Section, offset: int, kind: int, a: Address) -> None:
+        """What is at this place of a section is for the linker to fill in."""
+        self.relocations[section].append(Relocation(offset, kind, a.section, a.symbol, a.offset))
 
     def mark(self, column: int) -> None:
         """The next word comes from the statement at hand."""
@@ -290,15 +323,15 @@ class Assembler:
             raise Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", span)
         self.data(bytes(count), span)
 
-    def number(self, node: Expression, pack: Callable[[Number], bytes], size: int) -> None:
-        """Append a number to .rodata, now or when labels have addresses; raises Mistake."""
+    def number(self, node: Expression, pack: Callable[[Number], bytes], size: int, whole: bool) -> None:
+        """Append a number to .rodata, now or when names are known; raises Mistake. `whole`: an integer."""
         here = self.here()
         if isinstance(node, Const):
             self.data(self.packed(pack, node, node.value), node.span)
         else:
             self.bind(node)
             self.data(bytes(size), node.span)
-            self.fixups.append(Fixup(here, node, pack, size))
+            self.fixups.append(Fixup(here, node, pack, size, whole))
 
     def packed(self, pack: Callable[[Number], bytes], node: Expression, value: Number) -> bytes:
         """`pack(value)`; raises Mistake."""
@@ -308,15 +341,18 @@ class Assembler:
             raise Mistake("A014", str(e), node.span) from None
 
     def string(self, data: bytes) -> int:
-        """Place of a string in the pool."""
-        return self.strings.setdefault(data, len(self.strings))
+        """Offset of a string in its section."""
+        offset = self.strings.setdefault(data, self.strings_size)
+        if offset == self.strings_size:
+            self.strings_size += len(data) + 1
+        return offset
 
     # -- names -----------------------------------------------------------------------------------
 
     def here(self) -> Place:
         """What `.` means now."""
         if self.section == "text":
-            return Place("text", len(self.words) * INSTRUCTION_BYTES, self.line)
+            return Place("text", len(self.text), self.line)
         return Place("rodata", len(self.rodata), self.line)
 
     def define_label(self, label: Ref | Const) -> None:
@@ -339,6 +375,14 @@ class Assembler:
     def make_global(self, name: Ref) -> None:
         """A label is to be visible outside."""
         self.globals.setdefault(name.name, (name, self.line))
+
+    def make_weak(self, name: Ref) -> None:
+        """A label is to be visible outside, and may be defined there as well; or is to be 0 if nobody defines it."""
+        self.weak.add(name.name)
+
+    def make_extern(self, name: Ref) -> None:
+        """Another file defines this name."""
+        self.extern.add(name.name)
 
     def check_new(self, ref: Ref) -> None:
         """Raises Mistake when the name can't be defined, or is already."""
@@ -390,13 +434,14 @@ class Assembler:
 
     def constant(self, node: Expression) -> Number:
         """The value of an expression that must be known now; raises Mistake."""
-        return node.value if isinstance(node, Const) else self.evaluate(node, None)
+        if isinstance(node, Const):
+            return node.value
+        value = self.evaluate(node, None)
+        assert not isinstance(value, Address)
+        return value
 
-    def evaluate(self, node: Expression, here: Place | None) -> Number:
-        """The value of an expression; labels are image offsets. `here` None: labels have none yet.
-
-        Raises Mistake.
-        """
+    def evaluate(self, node: Expression, here: Place | None) -> Value:
+        """The value of an expression. `here` is what `.` means; None: labels have no place yet. Raises Mistake."""
         if isinstance(node, Const):
             return node.value
         if isinstance(node, Ref):
@@ -408,9 +453,12 @@ class Assembler:
                 raise Mistake("A023", f"there is no label {node.number}: {where} this line", node.span)
             return self.address(places[node.at], node, here)
         first, *rest = [self.evaluate(o, here) for o in node.operands]
-        return binary(node.op, first, rest[0], node.span) if rest else unary(node.op, first, node.span)
+        second = rest[0] if rest else None
+        if isinstance(first, Address) or isinstance(second, Address):
+            return operate(node.op, first, second, node.span)
+        return unary(node.op, first, node.span) if second is None else binary(node.op, first, second, node.span)
 
-    def named(self, ref: Ref, here: Place | None) -> Number:
+    def named(self, ref: Ref, here: Place | None) -> Value:
         """The value of a name; raises Mistake."""
         name = ref.name
         if name == ".":
@@ -420,15 +468,21 @@ class Assembler:
         if name in self.constants:
             return self.value_of(self.constants[name], ref, here)
         if name in self.labels:
-            return self.address(self.labels[name], ref, here)
+            address = self.address(self.labels[name], ref, here)
+            return Address(None, name, 0) if name in self.weak else address  # another file may define it as well
         if self.register(name) is not None or reserved(name):
             raise Mistake("A024", f"{name!r} is a register, and has no value before the program runs", ref.span)
         if here is None:
             why = f"{name!r} has no value yet here"
             raise Mistake("A024", why, ref.span, help=self.suggest(name) or "define it above, with .equ")
-        raise Mistake("A020", f"{name!r} is not defined", ref.span, help=self.suggest(name))
+        if self.options.externals and not is_local(name):
+            self.extern.add(name)
+        if name in self.extern or name in self.weak:
+            return Address(None, name, 0)
+        help = self.suggest(name) or ("" if is_local(name) else "if another file defines it, say .extern")
+        raise Mistake("A020", f"{name!r} is not defined", ref.span, help=help)
 
-    def value_of(self, constant: Constant, ref: Ref, here: Place | None) -> Number:
+    def value_of(self, constant: Constant, ref: Ref, here: Place | None) -> Value:
         """The value of a named expression, computed once; raises Mistake."""
         if constant.value is not None:
             return constant.value
@@ -446,11 +500,11 @@ class Assembler:
             self.resolving.pop()
         return constant.value
 
-    def address(self, place: Place, node: Expression, here: Place | None) -> int:
-        """The image offset of a place; raises Mistake while there is no layout."""
+    def address(self, place: Place, node: Expression, here: Place | None) -> Address:
+        """The address of a place; raises Mistake while there is none."""
         if here is None:
             raise Mistake("A024", "the address of a label is not known yet here", node.span)
-        return place.offset + (self.data_address if place.section == "rodata" else 0)
+        return Address(place.section, "", place.offset)
 
     # -- kernels ---------------------------------------------------------------------------------
 
@@ -459,7 +513,7 @@ class Assembler:
         if self.section != "text":
             raise Mistake("A040", "a kernel in .rodata", name.span, help="go back with .text")
         self.end_kernel()
-        pc = len(self.words) * INSTRUCTION_BYTES
+        pc = len(self.text)
         self.scope = KernelScope(name.name, self.line, pc, implicit_prologue)
         self.check_new(name)
         self.labels[name.name] = self.here()
@@ -479,11 +533,18 @@ class Assembler:
             return
         for mistake in [*scope.close(), *scope.place(self.dimension)]:
             self.errors.add(mistake, self.line)
+        first = len(self.tiles)
+        for _, _, tile in scope.tiles:
+            self.tiles += tile.pack()
         if scope.implicit_prologue:
             line, self.line = self.line, scope.line
-            for row, values in prologue(scope.params, [(reg, 0) for _, reg, _ in scope.tiles]):
+            code = prologue(scope.params, [(reg, 0) for _, reg, _ in scope.tiles])
+            for i, (row, values) in enumerate(code, -len(scope.params)):
                 self.mark(0)
-                self.words.append(encode(Inst(row, values)))
+                if i >= 0:  # the last operand is where the tile's descriptor is
+                    address = Address("tiles", "", first + TILE_BYTES * i)
+                    self.relocate_operand(len(self.text), len(values) - 1, address)
+                self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
             self.line = line
 
     def dimension(self, node: Expression) -> tuple[int, int]:
@@ -501,128 +562,5 @@ class Assembler:
         """The code of the kernel at hand ends here, if there is one."""
         self.begin_body()
         if self.scope is not None:
-            self.scopes.append((self.scope, len(self.words) * INSTRUCTION_BYTES))
+            self.scopes.append((self.scope, len(self.text)))
         self.scope = None
-
-    # -- the second pass -------------------------------------------------------------------------
-
-    def check_globals(self) -> None:
-        """Report `.globl` of what is no label."""
-        for name, (ref, line) in self.globals.items():
-            if name not in self.labels:
-                hint = self.errors.nearest(name, self.labels)
-                self.errors.add(Mistake("A020", f"{name!r} is not defined", ref.span, help=hint), line)
-
-    @property
-    def rodata_address(self) -> int:
-        """Image offset of .rodata."""
-        return -(-len(self.words) * INSTRUCTION_BYTES // RODATA_ALIGN) * RODATA_ALIGN
-
-    def resolve(self) -> Program:
-        """Fill in addresses and make the Program; what is wrong goes to `errors`."""
-        kernels, descriptors = self.lay_out_tiles()
-        self.data_address = self.rodata_address + len(descriptors)
-        pool = []
-        strings = bytearray()
-        start = self.data_address + len(self.rodata)
-        for text in self.strings:
-            pool.append(start + len(strings))
-            strings += text + b"\0"
-        for p in self.pending:
-            self.scope = self.scope_at(p.index * INSTRUCTION_BYTES)
-            try:
-                self.words[p.index] = self.fill(p, pool)
-            except Mistake as e:
-                self.errors.add(e, p.line)
-        for f in self.fixups:
-            try:
-                data = self.packed(f.pack, f.node, self.evaluate(f.node, f.here))
-                self.rodata[f.here.offset : f.here.offset + f.size] = data
-            except Mistake as e:
-                self.errors.add(e, f.here.line)
-        return Program(
-            text=b"".join([w.to_bytes(INSTRUCTION_BYTES, "little") for w in self.words]),
-            rodata=b"".join((descriptors, self.rodata, strings)),
-            symbols=self.symbols(kernels),
-            kernels=kernels,
-            lines=self.lines(),
-            name=self.filename,
-        )
-
-    def lines(self) -> Lines:
-        """The line table: by .loc if there is any, else of this file."""
-        if self.locations:
-            return self.given_lines()
-        files, file, line, moved = self.sources.code_places(np.array(self.word_lines))
-        column = np.where(moved, 0, np.array(self.word_columns))
-        (at,) = np.nonzero(np.diff(line, prepend=0) | np.diff(file, prepend=0))
-        return Lines(files, at * INSTRUCTION_BYTES, file[at], line[at], column[at])
-
-    def given_lines(self) -> Lines:
-        """The line table by .loc."""
-        lines: list[Line] = []
-        for i, (word, (file, line, column)) in enumerate(self.locations):
-            following = self.locations[i + 1][0] if i + 1 < len(self.locations) else len(self.words)
-            here = Line(word * INSTRUCTION_BYTES, file, line, column)
-            if word < following and (not lines or replace(lines[-1], pc=here.pc) != here):
-                lines.append(here)
-        return Lines.of(lines)
-
-    def scope_at(self, pc: int) -> KernelScope | None:
-        """The kernel whose code holds `pc`."""
-        i = bisect_right(self.scopes, pc, key=lambda s: s[0].entry) - 1
-        return self.scopes[i][0] if i >= 0 and pc < self.scopes[i][1] else None
-
-    def lay_out_tiles(self) -> tuple[dict[str, Kernel], bytes]:
-        """Give the tiles' descriptors addresses and point the prologues at them; kernels, and descriptors."""
-        kernels: dict[str, Kernel] = {}
-        descriptors = bytearray()
-        for scope, end in self.scopes:
-            symbols = []
-            for name, reg, tile in scope.tiles:
-                symbols.append(TileSymbol(name, reg, tile, self.rodata_address + len(descriptors)))
-                descriptors += tile.pack()
-            params: list[Param] = scope.params
-            if scope.implicit_prologue:
-                instructions = prologue(params, [(t.reg, t.address) for t in symbols])
-                for i, (row, values) in enumerate(instructions, scope.entry // INSTRUCTION_BYTES):
-                    self.words[i] = encode(Inst(row, values))
-            sems = {d.name: d.reg or 0 for d in scope.declared.values() if d.file == "s"}
-            kernels[scope.name] = Kernel(
-                scope.name, scope.entry, end, tuple(params), tuple(symbols), scope.bounds, sems
-            )
-        return kernels, bytes(descriptors)
-
-    def fill(self, p: Pending, pool: list[int]) -> int:
-        """The word of an instruction whose operands waited; raises Mistake."""
-        pc = p.index * INSTRUCTION_BYTES
-        here = Place("text", pc, p.line)
-        for i, v in enumerate(p.values):
-            if isinstance(v, Pooled):
-                p.values[i] = pool[v.index]
-            elif isinstance(v, Deferred):
-                value = self.evaluate(v.node, here)
-                if isinstance(value, float) and v.meaning != "float":
-                    raise Mistake("A013", f"{v.text}: expected an integer, found {value}", v.node.span)
-                if v.meaning == "label":
-                    self.check_target(v)
-                    value -= pc
-                p.values[i] = value
-        return self.encode(p.row, p.values, p.sync, p.statement)
-
-    def check_target(self, v: Deferred) -> None:
-        """Raises Mistake for a jump to a label in .rodata."""
-        if isinstance(v.node, Ref) and (place := self.labels.get(v.node.name)) and place.section == "rodata":
-            raise Mistake("A013", f"{v.text}: {v.node.name!r} is data, no code", v.node.span)
-
-    def symbols(self, kernels: dict[str, Kernel]) -> dict[str, Symbol]:
-        """The symbol table."""
-        table = {}
-        for name, place in self.labels.items():
-            if is_local(name):
-                continue
-            address = place.offset + (self.data_address if place.section == "rodata" else 0)
-            kernel = kernels.get(name)
-            size = kernel.end - kernel.entry if kernel else 0
-            table[name] = Symbol(name, address, place.section, size, kernel is not None or name in self.globals)
-        return table

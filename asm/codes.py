@@ -41,6 +41,11 @@ CODES = {
     "A041": Code("a directive's arguments"),
     "A042": Code("a section grown too large"),
     "A055": Code("what .error says"),
+    "L001": Code("a symbol that no file defines"),
+    "L002": Code("a symbol that two files define"),
+    "L003": Code("an address that does not fit its place"),
+    "L004": Code("a relocation that does not fit its instruction"),
+    "L005": Code("an image grown too large"),
     "W001": Code("what .warning says", "user"),
 }
 

@@ -40,7 +40,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One error, warning or note. Line and column count from 1; `length` columns are marked."""
+    """One error, warning or note. Line and column count from 1; `length` columns are marked.
+
+    Line 0: of the file as a whole.
+    """
 
     code: str
     message: str
@@ -66,7 +69,8 @@ class Diagnostic:
         """
         bold, cyan, off = (_BOLD, _CYAN, _OFF) if colour else ("", "", "")
         mark = {"error": _RED, "warning": _MAGENTA, "note": _CYAN}[self.severity] if colour else ""
-        place = f"{bold}{printable(self.file)}:{self.line}:{self.column}:{off}"
+        where = f":{self.line}:{self.column}" if self.line else ""
+        place = f"{bold}{printable(self.file)}{where}:{off}"
         name = f" [-W{self.name}]" if self.name else ""
         text = f"{bold}{printable(self.message)}{off}{name}"
         out = [f"{place} {mark}{self.severity}[{self.code}]:{off} {text}"]

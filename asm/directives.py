@@ -185,9 +185,32 @@ def globl(asm: Assembler, st: Statement) -> None:
 
     Make labels visible to other files. Kernels always are.
     """
+    _names(asm, st, asm.make_global)
+
+
+@directive(".weak")
+def weak(asm: Assembler, st: Statement) -> None:
+    """.weak NAME, ...
+
+    Labels visible to other files, of which one may define the same name, and wins then. A weak name that no file
+    defines is 0.
+    """
+    _names(asm, st, asm.make_weak)
+
+
+@directive(".extern")
+def extern(asm: Assembler, st: Statement) -> None:
+    """.extern NAME, ...
+
+    Names that another file defines.
+    """
+    _names(asm, st, asm.make_extern)
+
+
+def _names(asm: Assembler, st: Statement, take: Callable[[Ref], None]) -> None:
     args = Arguments(asm, st)
     while True:
-        asm.make_global(args.name("a label"))
+        take(args.name("a label"))
         if not args.rest:
             break
     args.done()
@@ -248,7 +271,8 @@ def numbers(asm: Assembler, st: Statement) -> None:
         def pack(value: int | float) -> bytes:
             return pack_integer(value, bits) if bits else pack_number(value, DTYPES[name])
 
-        asm.number(node, pack, (bits or DTYPES[name].itemsize * 8) // 8)
+        whole = bits is not None or not DTYPES[name].is_float
+        asm.number(node, pack, (bits or DTYPES[name].itemsize * 8) // 8, whole)
         if not args.rest:
             break
     args.done()
@@ -361,7 +385,7 @@ def loc(asm: Assembler, st: Statement) -> None:
         raise Mistake("A041", f".loc: no .file has the number {number}", st.args[0].span)
     if not 1 <= line < 1 << 31 or not 0 <= column < 1 << 31:
         raise Mistake("A041", ".loc: lines count from 1, and stay below 2^31", st.args[1].span)
-    asm.locations.append((len(asm.words), (asm.files[number], line, column)))
+    asm.locations.append((len(asm.text) // INSTRUCTION_BYTES, (asm.files[number], line, column)))
 
 
 # -- kernels -------------------------------------------------------------------------------------

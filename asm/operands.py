@@ -26,7 +26,7 @@ class Scope(Protocol):
         """The value of an expression without labels; raises Mistake."""
 
     def string(self, data: bytes) -> int:
-        """Keep a string for .rodata; returns its place in the pool."""
+        """Keep a string for .rodata; returns its offset in the section of strings."""
 
     def suggest(self, name: str, file: RegisterFile | None = None) -> str:
         """Help for a name that means nothing: a similar one (of a register file, or a label or constant)."""
@@ -43,9 +43,9 @@ class Deferred:
 
 @dataclass(slots=True)
 class Pooled:
-    """A string operand: place in the pool of strings."""
+    """A string operand: offset in the section of strings."""
 
-    index: int
+    offset: int
 
 
 Reader = Callable[[Scope, Argument, Kind, str], Any]

@@ -190,7 +190,7 @@ def test_a_mistake(case: Case) -> None:
 
 
 def test_every_code_has_a_case() -> None:
-    assert {case.code for case in CASES} == set(CODES)
+    assert {case.code for case in CASES} == {code for code in CODES if code[0] != "L"}  # L: test_link.py
 
 
 def test_all_mistakes_of_a_file_are_found_in_order() -> None:

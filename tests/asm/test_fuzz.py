@@ -33,7 +33,7 @@ SOURCE = """
         bne     n, 0, 1b
         vfill   raw, -1.5e-3
         .loc 1 12
-        .equ    K, (4 + again) * 2
+        .equ    K, 4 * 2 + again
         li      x5, K
         dbg.mark "end"
         halt
