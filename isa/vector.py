@@ -110,12 +110,14 @@ def _group(row: Row, at: Array, low: Array, high: Array) -> Group:
 
 def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array]:
     """The words decoded as this row's, and which of them are no instruction (what is decoded of them means nothing)."""
-    bad = (low & np.uint64(row.reserved_mask & (1 << 64) - 1)) != 0
-    bad |= (high & np.uint64(row.reserved_mask >> 64)) != 0
+    bad = np.zeros(len(at), bool)
+    for half, mask in ((low, row.reserved_mask & (1 << 64) - 1), (high, row.reserved_mask >> 64)):
+        if int(np.bitwise_or.reduce(half)) & mask:
+            bad |= (half & np.uint64(mask)) != 0
     columns = []
     for o in row.operands:
         half, shift = (low, o.low) if o.low < 64 else (high, o.low - 64)
-        column, wrong = o.kind.decode_column(_field(half, shift, o.kind.bits))
+        column, wrong = o.kind.decode_column(field(half, shift, o.kind.bits))
         columns.append(column)
         if wrong is not None:
             bad |= wrong
@@ -126,21 +128,22 @@ def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array
     return Group(row, at, tuple(columns), sync), bad
 
 
-def _field(half: Array, shift: int, bits: int) -> Array:
-    """Bits [shift, shift + bits) in the smallest unsigned dtype that holds them."""
+def field(half: Array, shift: int, bits: int) -> Array:
+    """Bits [shift, shift + bits) of each number, in the smallest unsigned dtype that holds them."""
     width = next(w for w in (8, 16, 32, 64) if bits <= w)
-    field = (half >> shift if shift else half).astype(f"u{width // 8}")
-    return field & ((1 << bits) - 1) if bits < width else field
+    low = (half >> shift if shift else half).astype(f"u{width // 8}")
+    return low & ((1 << bits) - 1) if bits < width else low
 
 
 def _sync(bits: Array) -> tuple[SyncColumns, Array]:
     """Wait and signal of words shifted to them, and where they are malformed."""
-    waits, signals = _field(bits, 0, 1).view(bool), _field(bits, 28, 1).view(bool)
-    increment = _field(bits, 35, 8)
-    bad = ~waits & (_field(bits, 0, 28) != 0)
-    bad |= np.where(signals, increment == 0, _field(bits, 28, 15) != 0)
+    wait, signal = field(bits, 0, 28), field(bits, 28, 15)
+    waits, signals = field(wait, 0, 1).view(bool), field(signal, 0, 1).view(bool)
+    increment = field(signal, 7, 8)
+    bad = ~waits & (wait != 0)
+    bad |= np.where(signals, increment == 0, signal != 0)
     sync = SyncColumns(
-        waits, _field(bits, 1, 6), _field(bits, 7, 5), _field(bits, 12, 16).view(np.int16),
-        signals, _field(bits, 29, 6), increment,
+        waits, field(wait, 1, 6), field(wait, 7, 5), field(wait, 12, 16).view(np.int16),
+        signals, field(signal, 1, 6), increment,
     )  # fmt: skip
     return sync, bad

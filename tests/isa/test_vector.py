@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sohu.isa import INSTRUCTION_BYTES, ROWS, EncodingError, Engine, Inst, Reg, Row, Table, decode, encode, instruction
 from sohu.isa.operands import CANONICAL_NAN, FImm, Imm, Kind, UImm
-from sohu.isa.sample import random_inst
+from sohu.isa.sample import random_inst, random_words
 from sohu.isa.vector import decode_all
 
 EACH = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.mnemonic)
@@ -123,3 +123,20 @@ def test_columns() -> None:
     assert group.row is ROWS["add"] and group.at.tolist() == [0, 1, 2] and group.sync is None
     assert (d.values.tolist(), a.values.tolist(), b.values.tolist()) == ([1, 4, 7], [2, 5, 8], [3, 6, -9])
     assert d.is_reg is None and b.is_reg is not None and b.is_reg.tolist() == [False, True, False]
+
+
+def test_random_words() -> None:
+    """They are instructions, of all rows, with special values among them."""
+    rows = list(ROWS)
+    code = random_words(rows, 30_000, np.random.default_rng(4))
+    decoded = decode_all(code)
+    assert not decoded.bad.any() and len(decoded) == 30_000
+    assert {g.row for g in decoded.groups} == set(rows)
+    insts = [inst for inst in decoded.insts() if inst is not None]
+    assert b"".join(encode(inst).to_bytes(INSTRUCTION_BYTES, "little") for inst in insts) == code
+    loads = [inst for inst in insts if inst.row is ROWS["dma.load"]]
+    assert {bool(inst.wait) for inst in loads} == {bool(inst.signal) for inst in loads} == {True, False}
+    assert {inst.wait.reg == 0 for inst in loads if inst.wait} == {True, False}
+    (adds,) = decode_all(random_words([ROWS["add"]], 10_000, np.random.default_rng(5))).groups
+    values = set(adds.operands[2].tolist())
+    assert {0, -1, -(1 << 31), Reg(0), Reg(31)} < values and len(values) > 5000
