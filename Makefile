@@ -10,7 +10,7 @@ nothing :=
 space := $(nothing) $(nothing)
 VENV := .venv/rooms-$(subst $(space),-,$(ROOMS))
 
-.PHONY: help venv demo test lint types bench fuzz clean
+.PHONY: help venv demo test lint types bench fuzz manual clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' Makefile | while read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
@@ -42,6 +42,9 @@ bench: $(VENV) ## speed of the emulator, the compiler and a model, beside plain 
 
 fuzz: $(VENV) ## the property tests, with many more random cases and a new seed
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile fuzz --numprocesses auto --maxprocesses 8
+
+manual: $(VENV) ## docs/isa/ from the instructions; what is checked in must be current
+	$(BIN)/python -m sohu.isa.manual docs/isa
 
 clean: ## remove everything that make and the tools made, .venv too
 	rm -rf .venv build demo-out dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

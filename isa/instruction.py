@@ -49,25 +49,25 @@ class Machine(Protocol):
     chip: int  # number of this chip
 
     def load64(self, address: int) -> int:
-        """Eight bytes of HBM, signed."""
+        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
 
     def store64(self, address: int, value: int) -> None:
-        """Write eight bytes of HBM."""
+        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
 
     def load_tile(self, address: int) -> Tile:
-        """The descriptor at an HBM address."""
+        """The descriptor at an HBM address; raises Fault (misaligned, out-of-bounds, operand)."""
 
     def store_tile(self, address: int, tile: Tile) -> None:
-        """Write a descriptor to HBM."""
+        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
 
     def drain(self) -> None:
-        """Park the sequencer until every queue is empty and every engine idle."""
+        """Park the sequencer until every queue is empty and every engine idle; raises Fault (deadlock)."""
 
     def reset_semaphore(self, sem: int) -> None:
-        """Set a semaphore to zero; only while no engine instruction has issued since the last drain."""
+        """Set a semaphore to zero; raises Fault (semaphore) if an engine got an instruction since the last drain."""
 
     def string(self, offset: int) -> str:
-        """Zero-terminated text in .rodata."""
+        """Zero-terminated text in .rodata; raises Fault (out-of-bounds)."""
 
     def output(self, text: str) -> None:
         """A line from the program to whoever runs it."""

@@ -125,7 +125,10 @@ class Tile:
         return Tile(self.space, self.dtype, self.base, dims, self.strides)
 
     def slice(self, axis: int, start: int, length: int) -> Tile:
-        """Elements start .. start+length of one axis, the length clamped to what is there, as NumPy does."""
+        """Elements start .. start+length of one axis, the length clamped to what is there, as NumPy does.
+
+        Raises Fault (operand, out-of-bounds).
+        """
         self._axis(axis)
         if start < 0 or length < 0:
             raise Fault("out-of-bounds", f"slice [{start}:+{length}] of axis {axis} starts before the tile")
@@ -136,7 +139,7 @@ class Tile:
         return Tile(self.space, self.dtype, base, dims, self.strides)
 
     def swap(self, a: int, b: int) -> Tile:
-        """Axes `a` and `b` exchanged: a transposed view of the same bytes."""
+        """Axes `a` and `b` exchanged: a transposed view of the same bytes; raises Fault (operand)."""
         self._axis(a)
         self._axis(b)
         order = list(range(self.rank))
@@ -144,7 +147,7 @@ class Tile:
         return Tile(self.space, self.dtype, self.base, [self.dims[i] for i in order], [self.strides[i] for i in order])
 
     def insert(self, axis: int) -> Tile:
-        """A new dimension of size 1 before `axis`."""
+        """A new dimension of size 1 before `axis`; raises Fault (operand)."""
         if self.rank == MAX_RANK or not 0 <= axis <= self.rank:
             raise Fault("operand", f"cannot insert dimension {axis} into a tile of rank {self.rank}")
         dims = (*self.dims[:axis], 1, *self.dims[axis:])
@@ -152,7 +155,7 @@ class Tile:
         return Tile(self.space, self.dtype, self.base, dims, strides)
 
     def drop(self, axis: int) -> Tile:
-        """Without dimension `axis`, which must have size 1."""
+        """Without dimension `axis`, which must have size 1; raises Fault (operand)."""
         self._axis(axis)
         if self.dims[axis] != 1 or self.rank == 1:
             which = f"axis {axis} of size {self.dims[axis]}"
@@ -166,7 +169,7 @@ class Tile:
         )
 
     def with_dim(self, axis: int, size: int) -> Tile:
-        """The same tile with another size along one axis (strides unchanged)."""
+        """The same tile with another size along one axis (strides unchanged); raises Fault (operand)."""
         self._axis(axis)
         if not 0 <= size < 1 << 32:
             raise Fault("operand", f"{size} is no tile dimension")
@@ -175,7 +178,7 @@ class Tile:
         return Tile(self.space, self.dtype, self.base, dims, self.strides, regs)
 
     def with_base(self, base: int) -> Tile:
-        """The same tile at another byte address."""
+        """The same tile at another byte address; raises Fault (out-of-bounds)."""
         if not 0 <= base < 1 << 64:
             raise Fault("out-of-bounds", f"{base:#x} is no address")
         return Tile(self.space, self.dtype, base, self.dims, self.strides, self.dimregs)

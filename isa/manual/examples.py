@@ -38,6 +38,7 @@ KERNEL = "example"  # name of the kernel that the assembly of an example defines
 
 _GIVEN = re.compile(r"(\w+) *= *(.*)")
 _SCALAR = re.compile(r"x(\d+)")
+_LABELS = re.compile(r"((?:[\w.]+:\s*)*)(.*)")
 _TOKEN = re.compile(r"[\[\],]|[^\s\[\],]+")
 
 
@@ -226,10 +227,8 @@ def assembly(example: Example) -> str:
             lines.append(f"        .tile   {t.name}, {t.space}, {t.dtype}, [{dims}]")
     for s in example.scalars:
         lines.append(f"        {'lf' if isinstance(s.value, float) else 'li'}      x{s.reg}, {s.value}")
-    margin = min((len(b) - len(b.lstrip()) for b in example.body), default=0)
-    for b in example.body:
-        text = b[margin:]
-        labelled = re.match(r"\w+:", text)
-        lines.append(text if labelled else f"        {text}")
+    for line in example.body:
+        label, rest = _LABELS.fullmatch(line.strip()).groups()  # type: ignore[union-attr]  # it matches anything
+        lines.append(f"{label.strip():<8}{rest}" if len(label.strip()) < 8 else f"{label.strip()}\n        {rest}")
     lines.append("        halt")
     return "\n".join(lines) + "\n"

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sohu.isa import ROWS, chips
+from sohu.isa import ISA_VERSION, ROWS, chips
+from sohu.isa.manual.page import HEADINGS
 
 from sohu import __version__
 from sohu.cli import main, names
-from sohu.commands import isa as isa_command
 from tests.front.conftest import BIN, Run, environment
 
 EXIT_CODES = ("0 ", "1 ", "2 ", "3 ", "130 ")
@@ -38,7 +38,9 @@ def test_every_command_has_help_with_its_exit_codes(name: str, capsys: pytest.Ca
 
 
 def test_the_version(run: Run) -> None:
-    assert run("sohu", "--version").stdout == f"sohu {__version__} (instruction set 1.0)\n"
+    assert (
+        run("sohu", "--version").stdout == f"sohu {__version__} (instruction set {ISA_VERSION[0]}.{ISA_VERSION[1]})\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,15 +75,12 @@ def test_isa_lists_every_instruction(capsys: pytest.CaptureFixture[str]) -> None
     assert sorted(listed) == sorted(row.mnemonic for row in ROWS)
 
 
-@pytest.mark.parametrize("mnemonic", [row.mnemonic for row in ROWS])
-def test_isa_explains_every_instruction_to_its_last_bit(mnemonic: str) -> None:
-    row = ROWS[mnemonic]
-    text = "\n".join(isa_command.explain(row))
-    assert row.summary in text
-    used = sum(high - low + 1 for low, high, _ in isa_command._fields(row))
-    assert used == row.used_bits
-    for operand in row.operands:
-        assert f"\n  {operand.name} " in text
+def test_isa_shows_the_page_of_an_instruction(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["isa", "vexp"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("# vexp\n\n" + ROWS["vexp"].summary)
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(HEADINGS)
+    assert "](" not in text, "no links in a terminal"
 
 
 def test_chips_lists_them_and_shows_one(capsys: pytest.CaptureFixture[str]) -> None:

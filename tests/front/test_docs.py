@@ -70,7 +70,8 @@ def test_what_counts_as_the_same_output(shown: str, real: str, same: bool) -> No
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     for path in files():
-        if path.suffix == ".md":
+        # chapters of the manual link to where they are written, docs/isa/, and are looked at there
+        if path.suffix == ".md" and path.parent != ROOT / "isa" / "manual":
             for found in LINK.finditer(path.read_text(encoding="utf-8")):
                 target = next(group for group in found.groups() if group)
                 if "://" not in target and not target.startswith("mailto:") and not (path.parent / target).exists():

@@ -1,0 +1,113 @@
+"""What the source of a row says: its code without documentation, the helpers it calls, the faults it raises."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sohu.isa.errors import CATEGORIES
+from sohu.isa.instruction import Machine, Row
+from sohu.isa.tile import Tile
+
+_RAISES = re.compile(r"[Rr]aises? Fault \(([\w\-, ]+)\)")
+
+
+def code(row: Row) -> str:
+    """The semantics as Python: the row's function without decorator and docstring, then the helpers of its module."""
+    return "\n\n\n".join(_bare(f) for f in (row.semantics, *helpers(row)))
+
+
+def helpers(row: Row) -> list[Callable[..., Any]]:
+    """Private functions of the row's module that its semantics calls, directly or through others, in that order."""
+    found: dict[str, Callable[..., Any]] = {}
+
+    def visit(f: Callable[..., Any]) -> None:
+        for name in _names(f.__code__):
+            used = f.__globals__.get(name)
+            if inspect.isfunction(used) and used.__module__ == row.semantics.__module__ and name not in found:
+                found[name] = used
+                visit(used)
+
+    visit(row.semantics)
+    return list(found.values())
+
+
+def _names(of: types.CodeType) -> Iterator[str]:
+    yield from of.co_names
+    for constant in of.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def borrowed(row: Row) -> list[str]:
+    """Functions of other modules of this package that the semantics calls, as module.name."""
+    names = {}
+    for f in (row.semantics, *helpers(row)):
+        for name in _names(f.__code__):
+            used = f.__globals__.get(name)
+            module = getattr(used, "__module__", "") or ""
+            if inspect.isfunction(used) and module.startswith("sohu.isa.") and module != row.semantics.__module__:
+                names[f"{module}.{used.__name__}"] = None
+    return list(names)
+
+
+def _parsed(f: Callable[..., Any]) -> tuple[str, ast.FunctionDef]:
+    source = textwrap.dedent(inspect.getsource(f))
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    return source, function
+
+
+def _bare(f: Callable[..., Any]) -> str:
+    source, function = _parsed(f)
+    lines = source.splitlines()
+    skipped = set(range(function.lineno - 1))  # decorators
+    body = list(function.body)
+    if ast.get_docstring(function) is not None:
+        doc = body.pop(0)
+        skipped |= set(range(doc.lineno - 1, doc.end_lineno or doc.lineno))
+    kept = [line for i, line in enumerate(lines) if i not in skipped]
+    if not body:
+        kept.append("    pass")
+    return "\n".join(kept).rstrip()
+
+
+def faults(row: Row) -> list[tuple[str, str]]:
+    """(category, when) of the faults that the semantics itself raises, from its source.
+
+    `when` is the message, with … for what differs; for those of the machine or a descriptor, what the category means.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for f in (row.semantics, *helpers(row)):
+        for node in ast.walk(_parsed(f)[1]):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                call = node.exc
+                if getattr(call.func, "id", "") == "Fault" and isinstance(call.args[0], ast.Constant):
+                    found[call.args[0].value, _message(call.args[1])] = None
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                for category in _categories(node.func.attr):
+                    found[category, f"{CATEGORIES[category]} (`{node.func.attr}`)"] = None
+    return list(found)
+
+
+def _message(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in node.values)
+    return "…"
+
+
+def _method(name: str) -> Any:
+    """A method of the machine, or of descriptors, that semantics may call."""
+    return vars(Machine).get(name) or vars(Tile).get(name)
+
+
+def _categories(name: str) -> list[str]:
+    said = _RAISES.search(inspect.getdoc(_method(name)) or "") if _method(name) else None
+    return said[1].split(", ") if said else []
