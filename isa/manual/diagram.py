@@ -111,7 +111,8 @@ def svg(of: list[Field], title: str) -> str:
     """The picture of a word's fields, or of those of its low half; `title` is what a screen reader says."""
     width = _LEFT + HALF * _BIT + _RIGHT
     low, above = _half([f for f in of if f.low < HALF], 0, _TOP)
-    height, high = _TOP + _BOX + 10 + _LABEL * above, []
+    height = _TOP + _BOX + 10 + _LABEL * above
+    high: list[str] = []
     if upper := [f for f in of if f.low >= HALF]:
         top = _TOP + _ROW + _LABEL * above
         high, below = _half(upper, 1, top)

@@ -46,7 +46,7 @@ def _names(of: types.CodeType) -> Iterator[str]:
 
 def borrowed(row: Row) -> list[str]:
     """Functions of other modules of this package that the semantics calls, as module.name."""
-    names = {}
+    names: dict[str, None] = {}
     for f in (row.semantics, *helpers(row)):
         for name in _names(f.__code__):
             used = f.__globals__.get(name)
@@ -88,7 +88,7 @@ def faults(row: Row) -> list[tuple[str, str]]:
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 call = node.exc
                 if getattr(call.func, "id", "") == "Fault" and isinstance(call.args[0], ast.Constant):
-                    found[call.args[0].value, _message(call.args[1])] = None
+                    found[str(call.args[0].value), _message(call.args[1])] = None
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 for category in _categories(node.func.attr):
                     found[category, f"{CATEGORIES[category]} (`{node.func.attr}`)"] = None

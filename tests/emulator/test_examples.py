@@ -40,7 +40,7 @@ def test_the_parts_of_an_example() -> None:
     assert [str(t) for t in example.tiles] == ["src = bf16 [[1.0, -2.5]]"]
     assert [str(s) for s in example.scalars] == ["x5 = 2", "x6 = 2.5"]
     text = assembly(example)
-    assert "\n        li      x5, 2\n        lf      x6, 2.5\n1:  vmov dst, src\n        halt\n" in text
+    assert "\n        li      x5, 2\n        lf      x6, 2.5\n1:      vmov dst, src\n        halt\n" in text
     assert ".tile   dst, sram, f32, [1, 2]" in text
 
 
