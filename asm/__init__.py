@@ -4,6 +4,7 @@ from sohu.asm.assembler import assemble, assemble_object
 from sohu.asm.diagnostics import AsmError, Diagnostic
 from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
+from sohu.asm.elf_object import read_object, write_object
 from sohu.asm.lines import Line, Lines
 from sohu.asm.link import LinkError, link
 from sohu.asm.objects import Object
@@ -29,5 +30,7 @@ __all__ = [
     "format_inst",
     "link",
     "read_elf",
+    "read_object",
     "write_elf",
+    "write_object",
 ]

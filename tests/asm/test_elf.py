@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from sohu.asm import Program, assemble, read_elf, write_elf
-from sohu.asm.elf import EM_SOHU
+from sohu.asm.elf_file import EM_SOHU
 from sohu.isa import Fault
 
 SOURCE = """
@@ -173,7 +173,7 @@ def versioned(program: Program, major: int, minor: int) -> bytes:
 
 
 def test_isa_versions(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sohu.asm.elf.ISA_VERSION", (3, 5))
+    monkeypatch.setattr("sohu.asm.elf_file.ISA_VERSION", (3, 5))
     assert read_elf(versioned(program, 3, 5)).isa_version == (3, 5)
     assert read_elf(versioned(program, 3, 0)).isa_version == (3, 0)
     said = refused(versioned(program, 3, 6))

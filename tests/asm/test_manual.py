@@ -8,7 +8,7 @@ import numpy as np
 from sohu.asm import assemble
 from sohu.asm.codes import CODES
 from sohu.asm.directives import DIRECTIVES
-from sohu.asm.elf import EM_SOHU
+from sohu.asm.elf_file import EM_SOHU
 from sohu.emulator import Device
 from sohu.isa import DTYPES
 from sohu.isa.machine import SCALAR_ALIASES
