@@ -111,6 +111,7 @@ class Machine:
         self.config = chip
         self.memories = memories
         self.chip = 0  # number in its group
+        self.chips = 1
         self.schedule = schedule
         self.max_instructions = max_instructions
         self.output = output

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Str: TypeAlias = int
     Sem: TypeAlias = int
     Queue: TypeAlias = int
+    Group: TypeAlias = int
     Flag: TypeAlias = int
     U2: TypeAlias = int
     U16: TypeAlias = int
@@ -52,6 +53,7 @@ else:
         XFI,
         XI,
         FImm,
+        Group,
         In,
         InOut,
         Label,
@@ -88,6 +90,7 @@ __all__ = [
     "Flag",
     "Float",
     "Flow",
+    "Group",
     "In",
     "InOut",
     "Label",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, prod
+from typing import NamedTuple
 
 from sohu.isa.instruction import Cost, CostArgs
 from sohu.isa.machine import Space
@@ -64,23 +66,72 @@ def moved(hbm_operand: int) -> Cost:
     return cost
 
 
-def gathered(tile_operand: int) -> Cost:
-    """A gather or scatter: as many bytes as the dense side has, in whole 64-byte bursts per row."""
+def gathered(tile_operand: int, passes: int = 1) -> Cost:
+    """A gather or scatter: as many bytes as the dense side has, in whole 64-byte bursts per row.
+
+    `passes`: how often each byte crosses the memory's interface; 2 where it is read, changed and written.
+    """
 
     def cost(a: CostArgs) -> float:
         rows, row = prod(a.shapes[tile_operand][:-1]), a.shapes[tile_operand][-1:]
         burst = ceil(_bytes(row, a.dtypes[tile_operand].itemsize) / 64) * 64
-        return a.chip.hbm_latency + ceil(rows * burst / a.chip.dma_queue_bytes_per_cycle)
+        return a.chip.hbm_latency + ceil(passes * rows * burst / a.chip.dma_queue_bytes_per_cycle)
 
     return cost
 
 
-def linked() -> Cost:
-    """A collective on one chip: a copy at link rate is not needed, only the launch latency is paid."""
+class Links(NamedTuple):
+    """What the cost of a collective depends on: ranks, bytes, latency in cycles, cycles per byte."""
+
+    n: int
+    size: int
+    a: float
+    b: float
+
+    @property
+    def steps(self) -> int:
+        """ceil(log2 n)."""
+        return (self.n - 1).bit_length()
+
+
+def allreduce(x: Links) -> float:
+    """Recursive doubling, or Rabenseifner's reduce-scatter and all-gather (as all: Thakur et al. 2005)."""
+    part = (x.n - 1) / x.n * x.size * x.b
+    return min(x.steps * (x.a + x.size * x.b), 2 * x.steps * x.a + 2 * part)
+
+
+def scatter(x: Links) -> float:
+    """Reduce-scatter by recursive halving, all-gather by recursive doubling: of the whole, in bytes."""
+    return x.steps * x.a + (x.n - 1) / x.n * x.size * x.b
+
+
+def exchange(x: Links) -> float:
+    """All-to-all, pairwise or by Bruck's algorithm."""
+    return min((x.n - 1) * (x.a + x.size / x.n * x.b), x.steps * (x.a + x.size / 2 * x.b))
+
+
+def broadcast(x: Links) -> float:
+    """A binomial tree, or van de Geijn's scatter and all-gather."""
+    long = (x.steps + x.n - 1) * x.a + 2 * (x.n - 1) / x.n * x.size * x.b
+    return min(x.steps * (x.a + x.size * x.b), long)
+
+
+def permute(x: Links) -> float:
+    """Everybody sends at once."""
+    return x.a + x.size * x.b
+
+
+def linked(formula: Callable[[Links], float], operand: int = 0) -> Cost:
+    """A collective over the links, by the bytes of one operand.
+
+    In a group of one, a copy: only the latency of the launch is paid, and memory's bandwidth.
+    """
 
     def cost(a: CostArgs) -> float:
-        n = _bytes(a.shapes[0], a.dtypes[0].itemsize)
-        return a.chip.link_latency + ceil(n / a.chip.hbm_bytes_per_cycle)
+        n = _bytes(a.shapes[operand], a.dtypes[operand].itemsize)
+        if a.group == 1:
+            return a.chip.link_latency + ceil(n / a.chip.hbm_bytes_per_cycle)
+        return ceil(formula(Links(a.group, n, a.chip.link_latency, 1 / a.chip.link_bytes_per_cycle)))
 
     return cost
 

@@ -47,6 +47,7 @@ class Machine(Protocol):
     """What the semantics of sequencer instructions may ask of the machine that executes them."""
 
     chip: int  # number of this chip
+    chips: int  # how many run together
 
     def load64(self, address: int) -> int:
         """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
@@ -75,13 +76,17 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class CostArgs:
-    """What a cost function may look at: the chip; shapes, dtypes and spaces of tile operands; bound dimensions."""
+    """What a cost function may look at.
+
+    The chip; shapes, dtypes and spaces of tile operands; bound dimensions; how many chips a collective's group has.
+    """
 
     chip: Chip
     shapes: tuple[Shape, ...]
     dtypes: tuple[DType, ...]
     spaces: tuple[Space, ...]
     dims: dict[str, int]
+    group: int = 1
 
 
 Cost = Callable[[CostArgs], float]  # cycles the engine is busy

@@ -323,6 +323,15 @@ class Queue(Imm):
         super().__init__(2, signed=False)
 
 
+class Group(Imm):
+    """Which group of chips takes part in a collective."""
+
+    syntax = "group number"
+
+    def __init__(self) -> None:
+        super().__init__(8, signed=False)
+
+
 class FImm(Kind):
     """A float32 immediate; the semantics gets its 32 bits."""
 

@@ -17,7 +17,7 @@ VPU = Engine.VPU
 _FAR = 1 << 40  # no tile has so many rows or columns
 
 
-@instruction("vosm.window", 0x384, VPU, cost=per_element(8, operand=1))
+@instruction("vosm.window", 0x384, VPU, cost=per_element(8, operand=1), since=(1, 1))
 def vosm_window(
     p: Out[Float, "... R C"],
     s: In[Float, "... R C"],
@@ -67,7 +67,7 @@ def vosm_window(
     softmax_step(p, m, l, o)
 
 
-@instruction("vosm.tree", 0x385, VPU, cost=per_element(10, operand=1))
+@instruction("vosm.tree", 0x385, VPU, cost=per_element(10, operand=1), since=(1, 1))
 def vosm_tree(
     p: Out[Float, "... R C"],
     s: In[Float, "... R C"],
@@ -133,7 +133,7 @@ def vosm_tree(
     softmax_step(p, m, l, o)
 
 
-@instruction("vsoftcap", 0x386, VPU, cost=per_element(6))
+@instruction("vsoftcap", 0x386, VPU, cost=per_element(6), since=(1, 1))
 def vsoftcap(dst: Out[Float, "..."], src: In[Float, "...?"], cap: XFI) -> None:
     """Soft limit of logits: dst = cap * tanh(src / cap), for a cap above 0.
 

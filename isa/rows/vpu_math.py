@@ -16,7 +16,7 @@ CHEAP, FUNC = per_element(1), per_element(4)
 DIVIDE = per_element(8)  # a bit of the quotient takes longer than a digit of a float's estimate
 
 
-@instruction("verf", 0x350, VPU, cost=FUNC)
+@instruction("verf", 0x350, VPU, cost=FUNC, since=(1, 1))
 def verf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Error function: dst = 2 / sqrt(pi) * the integral of e ** -t^2 from 0 to src.
 
@@ -30,7 +30,7 @@ def verf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = erf(src)
 
 
-@instruction("vsin", 0x351, VPU, cost=FUNC)
+@instruction("vsin", 0x351, VPU, cost=FUNC, since=(1, 1))
 def vsin(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Sine of each element, in radians; NaN for infinities.
 
@@ -44,7 +44,7 @@ def vsin(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = np.sin(src, dtype=np.float64)
 
 
-@instruction("vcos", 0x352, VPU, cost=FUNC)
+@instruction("vcos", 0x352, VPU, cost=FUNC, since=(1, 1))
 def vcos(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Cosine of each element, in radians; NaN for infinities.
 
@@ -58,7 +58,7 @@ def vcos(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = np.cos(src, dtype=np.float64)
 
 
-@instruction("vexp2", 0x353, VPU, cost=FUNC)
+@instruction("vexp2", 0x353, VPU, cost=FUNC, since=(1, 1))
 def vexp2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Power of two: dst = 2 ** src, exact for whole numbers.
 
@@ -70,7 +70,7 @@ def vexp2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.exp2(src, out=dst)
 
 
-@instruction("vround", 0x354, VPU, cost=CHEAP)
+@instruction("vround", 0x354, VPU, cost=CHEAP, since=(1, 1))
 def vround(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Nearest whole number of each element; halves to the even one. NaN and infinities stay.
 
@@ -82,7 +82,7 @@ def vround(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.rint(src, out=dst)
 
 
-@instruction("vfloor", 0x355, VPU, cost=CHEAP)
+@instruction("vfloor", 0x355, VPU, cost=CHEAP, since=(1, 1))
 def vfloor(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Largest whole number that is not above each element. NaN and infinities stay.
 
@@ -94,7 +94,7 @@ def vfloor(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.floor(src, out=dst)
 
 
-@instruction("vceil", 0x356, VPU, cost=CHEAP)
+@instruction("vceil", 0x356, VPU, cost=CHEAP, since=(1, 1))
 def vceil(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Smallest whole number that is not below each element. NaN and infinities stay.
 
@@ -106,7 +106,7 @@ def vceil(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.ceil(src, out=dst)
 
 
-@instruction("vclamp", 0x357, VPU, cost=CHEAP)
+@instruction("vclamp", 0x357, VPU, cost=CHEAP, since=(1, 1))
 def vclamp(dst: Out[Float, "..."], src: In[Float, "...?"], low: XF, high: XF) -> None:
     """Limit each element to a range: dst = min(max(src, low), high).
 
@@ -122,7 +122,7 @@ def vclamp(dst: Out[Float, "..."], src: In[Float, "...?"], low: XF, high: XF) ->
     np.minimum(np.maximum(src, np.float32(low)), np.float32(high), out=dst)
 
 
-@instruction("vfma", 0x358, VPU, cost=CHEAP)
+@instruction("vfma", 0x358, VPU, cost=CHEAP, since=(1, 1))
 def vfma(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"], c: In[Num, "...?"]) -> None:
     """Multiply and add: dst = a * b + c, the product of floats unrounded.
 
@@ -139,7 +139,7 @@ def vfma(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"], c: In[Num
     dst[...] = np.multiply(a, b, dtype=wide) + c
 
 
-@instruction("vand", 0x360, VPU, cost=CHEAP)
+@instruction("vand", 0x360, VPU, cost=CHEAP, since=(1, 1))
 def vand(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Bitwise and: dst = a & b.
 
@@ -152,7 +152,7 @@ def vand(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.bitwise_and(a, b, out=dst)
 
 
-@instruction("vor", 0x361, VPU, cost=CHEAP)
+@instruction("vor", 0x361, VPU, cost=CHEAP, since=(1, 1))
 def vor(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Bitwise or: dst = a | b.
 
@@ -165,7 +165,7 @@ def vor(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.bitwise_or(a, b, out=dst)
 
 
-@instruction("vxor", 0x362, VPU, cost=CHEAP)
+@instruction("vxor", 0x362, VPU, cost=CHEAP, since=(1, 1))
 def vxor(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Bitwise exclusive or: dst = a ^ b.
 
@@ -178,7 +178,7 @@ def vxor(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.bitwise_xor(a, b, out=dst)
 
 
-@instruction("vsll", 0x363, VPU, cost=CHEAP)
+@instruction("vsll", 0x363, VPU, cost=CHEAP, since=(1, 1))
 def vsll(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Shift left: dst = a << (b modulo 32).
 
@@ -191,7 +191,7 @@ def vsll(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.left_shift(a, b & 31, out=dst)
 
 
-@instruction("vsra", 0x364, VPU, cost=CHEAP)
+@instruction("vsra", 0x364, VPU, cost=CHEAP, since=(1, 1))
 def vsra(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Shift right, keeping the sign: dst = a >> (b modulo 32).
 
@@ -204,7 +204,7 @@ def vsra(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.right_shift(a, b & 31, out=dst)
 
 
-@instruction("vsrl", 0x365, VPU, cost=CHEAP)
+@instruction("vsrl", 0x365, VPU, cost=CHEAP, since=(1, 1))
 def vsrl(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Shift right, zeros from the left: dst = a >> (b modulo 32), a taken as unsigned.
 
@@ -217,7 +217,7 @@ def vsrl(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     dst[...] = np.right_shift(a.view(np.uint32), (b & 31).view(np.uint32)).view(np.int32)
 
 
-@instruction("vidiv", 0x366, VPU, cost=DIVIDE)
+@instruction("vidiv", 0x366, VPU, cost=DIVIDE, since=(1, 1))
 def vidiv(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Divide integers, rounding toward minus infinity as `div` does; division by zero traps.
 
@@ -233,7 +233,7 @@ def vidiv(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     np.floor_divide(a, b, out=dst)
 
 
-@instruction("virem", 0x367, VPU, cost=DIVIDE)
+@instruction("virem", 0x367, VPU, cost=DIVIDE, since=(1, 1))
 def virem(dst: Out[I32, "..."], a: In[I32, "...?"], b: In[I32, "...?"]) -> None:
     """Remainder of vidiv, with the divisor's sign; division by zero traps.
 

@@ -9,7 +9,7 @@ from sohu.isa.instruction import instruction
 VPU = Engine.VPU
 
 
-@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1))
+@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1), since=(1, 1))
 def vln(
     dst: Out[Float, "... R C"],
     src: In[Float, "... R C"],
@@ -39,7 +39,7 @@ def vln(
     dst += bias
 
 
-@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1))
+@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1), since=(1, 1))
 def vrms_add(
     dst: Out[Float, "... R C"],
     residual: InOut[Float, "... R C"],
@@ -67,7 +67,7 @@ def vrms_add(
     dst *= weight
 
 
-@instruction("vrope.part", 0x38C, VPU, cost=per_element(3, operand=1))
+@instruction("vrope.part", 0x38C, VPU, cost=per_element(3, operand=1), since=(1, 1))
 def vrope_part(
     dst: Out[Float, "... T D"],
     src: In[Float, "... T D"],
@@ -103,7 +103,7 @@ def vrope_part(
     dst[..., second] = rotated_b
 
 
-@instruction("vrope.table", 0x38D, VPU, cost=per_element(12))
+@instruction("vrope.table", 0x38D, VPU, cost=per_element(12), since=(1, 1))
 def vrope_table(
     cos: Out[Float, "T H"], sin: Out[Float, "T H"], position: In[I32, "T"], frequency: In[F32, "H"], scale: XFI = 1.0
 ) -> None:

@@ -16,7 +16,7 @@ VPU = Engine.VPU
 TEN_ROUNDS = per_element(10)  # a round makes two products of 32 bits for four words
 
 
-@instruction("vrand.bits", 0x370, VPU, cost=TEN_ROUNDS)
+@instruction("vrand.bits", 0x370, VPU, cost=TEN_ROUNDS, since=(1, 1))
 def vrand_bits(dst: Out[I32, "..."], key: X, block: X, stream: X) -> None:
     """Random bits: each element is one word of Philox4x32-10.
 
@@ -27,7 +27,7 @@ def vrand_bits(dst: Out[I32, "..."], key: X, block: X, stream: X) -> None:
     dst[...] = random_words(dst.size, key, block, stream).view(np.int32).reshape(dst.shape)
 
 
-@instruction("vrand.uniform", 0x371, VPU, cost=TEN_ROUNDS)
+@instruction("vrand.uniform", 0x371, VPU, cost=TEN_ROUNDS, since=(1, 1))
 def vrand_uniform(dst: Out[F32, "..."], key: X, block: X, stream: X) -> None:
     """Random numbers, uniform over the multiples of 2^-24 in [0, 1): the upper 24 bits of each word of vrand.bits.
 

@@ -15,7 +15,7 @@ from sohu.isa.instruction import instruction
 VPU = Engine.VPU
 
 
-@instruction("vargmin.row", 0x344, VPU, cost=per_element(1, operand=1))
+@instruction("vargmin.row", 0x344, VPU, cost=per_element(1, operand=1), since=(1, 1))
 def vargmin_row(dst: Out[I32, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Position of the smallest element along the last axis; the first one of equals, and of NaNs if any is.
 
@@ -31,7 +31,7 @@ def vargmin_row(dst: Out[I32, "... R 1"], src: In[Num, "... R C"]) -> None:
     dst[...] = np.argmin(src, axis=-1, keepdims=True)
 
 
-@instruction("vcumsum.row", 0x345, VPU, cost=per_element(2, operand=1))
+@instruction("vcumsum.row", 0x345, VPU, cost=per_element(2, operand=1), since=(1, 1))
 def vcumsum_row(dst: Out[Num, "... R C"], src: In[Num, "... R C"], exclusive: Flag = 0) -> None:
     """Sums of all elements up to each one of its row: dst[r, c] = src[r, 0] + ... + src[r, c].
 
@@ -51,7 +51,7 @@ def vcumsum_row(dst: Out[Num, "... R C"], src: In[Num, "... R C"], exclusive: Fl
         dst[..., 0] = 0
 
 
-@instruction("vtopk.row", 0x346, VPU, cost=selected(2))
+@instruction("vtopk.row", 0x346, VPU, cost=selected(2), since=(1, 1))
 def vtopk_row(values: Out[Num, "... R K"], indices: Out[I32, "... R K"], src: In[Num, "... R C"]) -> None:
     """The K largest elements of each row, largest first, and their positions; K is that of the results.
 
@@ -72,7 +72,7 @@ def vtopk_row(values: Out[Num, "... R K"], indices: Out[I32, "... R K"], src: In
     indices[...] = order
 
 
-@instruction("vsort.row", 0x347, VPU, cost=sorted_rows(0))
+@instruction("vsort.row", 0x347, VPU, cost=sorted_rows(0), since=(1, 1))
 def vsort_row(
     keys: Out[Num, "... R C"],
     payload: Out[I32, "... R C"],
@@ -97,7 +97,7 @@ def vsort_row(
     payload[...] = sorted_payload
 
 
-@instruction("vtake.row", 0x34B, VPU, cost=per_element(2))
+@instruction("vtake.row", 0x34B, VPU, cost=per_element(2), since=(1, 1))
 def vtake_row(dst: Out[Num, "... R K"], src: In[Num, "... R C"], index: In[I32, "... R K"]) -> None:
     """Elements of each row by position: dst[r, k] = src[r, index[r, k]].
 
