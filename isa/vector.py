@@ -87,25 +87,31 @@ def decode_all(text: bytes, table: Table = ROWS) -> Decoded:
         raise EncodingError(f"{len(text)} bytes are no whole number of instructions of {INSTRUCTION_BYTES} bytes")
     words = np.frombuffer(text, "<u8").reshape(-1, 2)
     low, high = words[:, 0].copy(), words[:, 1].copy()
-    opcodes = low.astype(np.uint16) & ((1 << OPCODE_BITS) - 1)
-    order = np.argsort(opcodes, kind="stable")
-    ends = np.bincount(opcodes, minlength=1 << OPCODE_BITS).cumsum()
-    bad = np.ones(len(low), bool)
+    # Words sorted by row: number of each opcode's row, and last all that are none
+    rows = [row for _, row in sorted(table.by_opcode.items())]
+    number = np.full(1 << OPCODE_BITS, len(rows), np.uint8 if len(rows) < 1 << 8 else np.uint16)
+    number[[row.opcode for row in rows]] = np.arange(len(rows))
+    numbers = number[low.astype(np.uint16) & ((1 << OPCODE_BITS) - 1)]
+    order = np.argsort(numbers, kind="stable")
+    ends = np.bincount(numbers, minlength=len(rows)).cumsum().tolist()
+    bad = numbers == len(rows)
     groups = []
-    for opcode, row in sorted(table.by_opcode.items()):
-        at = order[ends[opcode - 1] if opcode else 0 : ends[opcode]]
-        if at.size and (group := _group(row, at, low[at], high[at])).at.size:
-            bad[group.at] = False
-            groups.append(group)
+    for row, start, end in zip(rows, [0, *ends], ends, strict=False):
+        if start < end:
+            group, wrong = _group(row, order[start:end], low, high)
+            bad[wrong] = True
+            if group.at.size:
+                groups.append(group)
     return Decoded(low, high, bad, tuple(groups))
 
 
-def _group(row: Row, at: Array, low: Array, high: Array) -> Group:
-    group, bad = _columns(row, at, low, high)
+def _group(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array]:
+    """The instructions among the words at these places, and where the others are."""
+    group, bad = _columns(row, at, low.take(at), high.take(at))
     if not bad.any():
-        return group
-    good = ~bad
-    return _columns(row, at[good], low[good], high[good])[0]
+        return group, at[:0]
+    good = at[~bad]
+    return _columns(row, good, low.take(good), high.take(good))[0], at[bad]
 
 
 def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array]:
@@ -130,9 +136,9 @@ def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array
 
 def field(half: Array, shift: int, bits: int) -> Array:
     """Bits [shift, shift + bits) of each number, in the smallest unsigned dtype that holds them."""
-    width = next(w for w in (8, 16, 32, 64) if bits <= w)
-    low = (half >> shift if shift else half).astype(f"u{width // 8}")
-    return low & ((1 << bits) - 1) if bits < width else low
+    dtype = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64
+    low = (half >> shift if shift else half).astype(dtype)
+    return low & ((1 << bits) - 1) if bits < low.itemsize * 8 else low
 
 
 def _sync(bits: Array) -> tuple[SyncColumns, Array]:
