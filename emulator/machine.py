@@ -120,7 +120,8 @@ class Machine:
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
         self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
-        self.timer: Timer | None = Timer(chip, [(q.engine, q.name) for q in self.queues]) if timing else None
+        self._timing = timing
+        self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")
         self.halted = True
@@ -144,7 +145,10 @@ class Machine:
 
     @property
     def cycles(self) -> int | None:
-        """Cycles since the launch, up to the last completion known; None without timing."""
+        """Cycles since the launch, up to the last completion known.
+
+        None without timing, unless the program has an instruction that reads the cycle counter.
+        """
         return None if self.timer is None else self.timer.cycles
 
     def inst_at(self, pc: int) -> Inst | None:
@@ -182,13 +186,19 @@ class Machine:
         self.fault = None
         self.drained = True
         self._interrupted = False
-        if self.timer is not None:
+        if self._timing or code.clock:
+            self.timer = self.timer or self._new_timer()
             self.timer.reset()
+        else:
+            self.timer = None
         if self.schedule is not None:
             # per launch, so that a launch repeats whatever ran before; unequal weights make some
             # engines lag far behind, which even odds would hardly ever do
             self._random.seed(self.schedule)
             self._weights = [self._random.choice((1.0, 4.0, 32.0)) for _ in range(len(self.queues) + 1)]
+
+    def _new_timer(self) -> Timer:
+        return Timer(self.config, [(q.engine, q.name) for q in self.queues])
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -529,6 +539,11 @@ class Machine:
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
         self.memories.hbm.store_bytes(address, tile.pack())
+
+    def cycle(self) -> int:
+        """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
+        assert self.timer is not None, "reset made one, since the program holds such a row"
+        return round(self.timer.now)
 
     def drain(self) -> None:
         """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""

@@ -133,6 +133,7 @@ class Code:
         self._ops: dict[int, Op] = {}
         self._ends = _loop_ends(text)
         self.resets = bool(_indices(text, _RESETS))
+        self.clock = bool(_indices(text, [row for row in ROWS if row.clock]))  # reads the cycle counter
         self.run: list[Run] = [partial(self._first, i) for i in range(self.size)]
         self.run.append(self._fell_off)
 

@@ -136,6 +136,15 @@ def linked(formula: Callable[[Links], float], operand: int = 0) -> Cost:
     return cost
 
 
+def message() -> Cost:
+    """A message without data: the latency of a link."""
+
+    def cost(a: CostArgs) -> float:
+        return a.chip.link_latency
+
+    return cost
+
+
 def selected(operand: int) -> Cost:
     """The K largest of each row: every element of a tile operand is compared against a sorted list of K.
 

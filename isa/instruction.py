@@ -61,6 +61,9 @@ class Machine(Protocol):
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
 
+    def cycle(self) -> int:
+        """Cycles since the launch at which the sequencer is; only for rows that say clock=True."""
+
     def drain(self) -> None:
         """Park the sequencer until every queue is empty and every engine idle; raises Fault (deadlock)."""
 
@@ -138,6 +141,7 @@ class Row:
     sync: bool  # can wait and signal
     takes_machine: bool
     collective: bool  # semantics get, per tile operand, a list with one view per chip of the group
+    clock: bool  # asks the machine for the cycle counter
     doc: str
     where: str  # file:line of the definition
     reserved_mask: int
@@ -259,13 +263,15 @@ def instruction(
     flow: Flow = Flow.NEXT,
     sync: bool | None = None,
     collective: bool = False,
+    clock: bool = False,
     since: tuple[int, int] = (1, 0),
     table: Table = ROWS,
 ) -> Callable[[Callable[..., Any]], Row]:
     """Define an instruction (see the module's documentation).
 
-    `sync` defaults to: engine is asynchronous. `since` is the ISA version that brought it. Packages other than this
-    one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad row.
+    `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter. `since`
+    is the ISA version that brought it. Packages other than this one have the opcodes EXTENSION_OPCODES, and only
+    those. Raises DefinitionError for a bad row.
     """
 
     def define(semantics: Callable[..., Any]) -> Row:
@@ -310,7 +316,7 @@ def instruction(
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, doc, where, reserved, since, package, data,
+            collective, clock, doc, where, reserved, since, package, data,
         )  # fmt: skip
         table.add(row)
         return row

@@ -48,7 +48,8 @@ def erfc(x: NDArray[Any]) -> Doubles:
     total -= wide
     np.exp(total, out=total)
     total *= t
-    return np.where(np.signbit(x), 2 - total, total)
+    result: Doubles = np.where(np.signbit(x), 2 - total, total)
+    return result
 
 
 def erf(x: NDArray[Any]) -> Doubles:
@@ -56,4 +57,5 @@ def erf(x: NDArray[Any]) -> Doubles:
     wide = x.astype(np.float64)
     square = wide * wide
     near = wide * (2 / math.sqrt(math.pi)) * (1 - square / 3 + square * square / 10)
-    return np.where(np.abs(wide) < 1 / 64, near, 1 - erfc(wide))
+    result: Doubles = np.where(np.abs(wide) < 1 / 64, near, 1 - erfc(wide))
+    return result

@@ -10,18 +10,18 @@ Rabenseifner and Gropp 2005, "Optimization of collective communication operation
 algorithms there, of which each row names those that count, with a latency a and a time b per byte of the links.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sohu.isa import costs
 from sohu.isa.annotations import *
-from sohu.isa.costs import linked
+from sohu.isa.costs import linked, message
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 from sohu.isa.rows.dma import _converted as converted
 
 CCE = Engine.CCE
+PerChip: TypeAlias = Any  # a list of tiles, which the annotation of an operand does not say
 
 
 @instruction("cce.allreduce", 0x400, CCE, cost=linked(costs.allreduce), collective=True)
@@ -220,7 +220,7 @@ def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"],
             dst[t][...] = converted(s, dst[t])
 
 
-@instruction("cce.signal", 0x408, CCE, cost=lambda a: a.chip.link_latency, since=(1, 1))
+@instruction("cce.signal", 0x408, CCE, cost=message(), since=(1, 1))
 def signal(m: Machine, chip: XI) -> None:
     """Signal another chip: the signal of this instruction is added to that chip's semaphore, not to this one's.
 
@@ -250,14 +250,14 @@ def sync() -> None:
     """
 
 
-def _sum(src: Sequence[Any]) -> Any:
+def _sum(src: PerChip) -> Any:
     total = src[0].copy()
     for s in src[1:]:
         total += s
     return total
 
 
-def _alike(tiles: Sequence[Any], operand: str) -> None:
+def _alike(tiles: PerChip, operand: str) -> None:
     """Raises Fault (operand), naming the rank, where a chip's tile has another shape than that of rank 0."""
     for rank, t in enumerate(tiles):
         if t.shape != tiles[0].shape:
@@ -265,7 +265,7 @@ def _alike(tiles: Sequence[Any], operand: str) -> None:
             raise Fault("operand", why, operand=operand)
 
 
-def _times(part: Sequence[Any], whole: Sequence[Any], operand: str) -> int:
+def _times(part: PerChip, whole: PerChip, operand: str) -> int:
     """Rows of a part, of which the whole has as many as there are ranks; raises Fault (operand)."""
     rows = int(part[0].shape[0])
     if whole[0].shape[0] != rows * len(whole):

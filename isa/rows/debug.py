@@ -53,3 +53,46 @@ def mark(m: Machine, text: Str) -> None:
         dbg.mark "after the loads"
         x5 = 1
     """
+
+
+@instruction("dbg.cycle", 0x504, DEBUG, cost=no_cost, clock=True, since=(1, 1))
+def cycle(m: Machine, text: Str) -> None:
+    """Print text and the cycle counter, which sdcycle describes; the program runs with the timer on.
+
+    Example:
+        nop
+        nop
+        dbg.cycle "cycles: "
+        prints "cycles: 2"
+    """
+    m.output(f"{m.string(text)}{m.cycle()}")
+
+
+@instruction("dbg.push", 0x505, DEBUG, cost=no_cost, since=(1, 1))
+def push(m: Machine, text: Str) -> None:
+    """Begin a named range in traces and profiles, within the one that is open; does nothing by itself.
+
+    A range holds what the sequencer issues until its dbg.pop.
+
+    Example:
+        x5 = 1
+        dbg.push "layer"
+        dbg.push "attention"
+        add x5, x5, 1
+        dbg.pop
+        dbg.pop
+        x5 = 2
+    """
+
+
+@instruction("dbg.pop", 0x506, DEBUG, cost=no_cost, since=(1, 1))
+def pop() -> None:
+    """End the innermost range that dbg.push has begun; does nothing by itself, nor where none is open.
+
+    Example:
+        x5 = 1
+        dbg.push "layer"
+        add x5, x5, 1
+        dbg.pop
+        x5 = 2
+    """

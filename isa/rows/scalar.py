@@ -1,4 +1,4 @@
-"""Sequencer: scalar arithmetic, memory, control flow, synchronization. Opcodes 0x000..0x0ff.
+"""Sequencer: scalar arithmetic, memory, control flow, synchronization. Opcodes 0x000..0x03f.
 
 Scalars are 64-bit two's complement and wrap. Opcode 0 is no instruction, so that zeroed memory traps.
 """

@@ -1,4 +1,4 @@
-"""Sequencer: tile descriptors. Opcodes 0x040..0x05f."""
+"""Sequencer: tile descriptors. Opcodes 0x040..0x04f."""
 
 from sohu.isa.annotations import *
 from sohu.isa.errors import Fault
