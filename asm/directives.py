@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
 from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name, nearest
-from sohu.asm.numbers import BITS, pack_integer, pack_number
+from sohu.asm.numbers import BITS, pack_integer, pack_number, pack_numbers
 from sohu.asm.syntax import (
     Argument,
     Bounded,
@@ -22,7 +22,7 @@ from sohu.asm.syntax import (
     Statement,
     Text,
 )
-from sohu.isa import DTYPES, INSTRUCTION_BYTES, Space
+from sohu.isa import DTYPES, INSTRUCTION_BYTES, DType, Space
 from sohu.isa.machine import MAX_RANK
 
 if TYPE_CHECKING:
@@ -258,10 +258,13 @@ def numbers(asm: Assembler, st: Statement) -> None:
     """DIRECTIVE NUMBER, ...
 
     Data, little-endian. Floats are rounded to nearest even. .byte takes 8 bits, .i64 and .quad 64. Numbers
-    can be expressions with labels.
+    can be expressions with labels. .fp4x2 takes an even count of numbers: two to a byte, the first in its low half.
     """
     args = Arguments(asm, st)
     name = args.op.name[1:]
+    if name in DTYPES and DTYPES[name].numbers > 1:
+        _packed(asm, args, DTYPES[name])
+        return
     bits = {"byte": 8, "i64": 64, "quad": 64}.get(name)
     while True:
         node = args.next("a number")
@@ -275,6 +278,22 @@ def numbers(asm: Assembler, st: Statement) -> None:
         asm.number(node, pack, (bits or DTYPES[name].itemsize * 8) // 8, whole)
         if not args.rest:
             break
+    args.done()
+
+
+def _packed(asm: Assembler, args: Arguments, dtype: DType) -> None:
+    values: list[int | float] = []
+    while not values or args.rest:
+        node = args.next("a number")
+        if not isinstance(node, _EXPRESSION):
+            raise args.bad("expected a number", node.span)
+        values.append(asm.constant(node))
+    if len(values) % dtype.numbers:
+        raise args.bad(f"{len(values)} numbers do not fill elements of {dtype.numbers}", node.span)
+    try:
+        asm.data(pack_numbers(values, dtype), args.op.span)
+    except ValueError as e:
+        raise args.bad(str(e), args.op.span, "A014") from None
     args.done()
 
 

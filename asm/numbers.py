@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from sohu.asm.diagnostics import Mistake
-from sohu.isa import DType
+from sohu.isa import DType, e8m0
+from sohu.isa.numerics import FP4, convert, format_of, pack_fp4
 
 Number: TypeAlias = "int | float"
 Span: TypeAlias = tuple[int, int]
@@ -85,7 +86,9 @@ def binary(op: str, a: Number, b: Number, span: Span) -> Number:
 def pack_number(value: Number, dtype: DType) -> bytes:
     """One element of data, little-endian; floats rounded once, to nearest even.
 
-    Negative integers are two's complement. Raises ValueError, with the range, for one that does not fit.
+    Negative integers are two's complement. Floats that are too large become infinity. Raises ValueError, with the
+    range, for an integer that does not fit, and for what a float dtype does not have: infinity in fp8e4m3, zero and
+    negative numbers in e8m0.
     """
     if not dtype.is_float:
         bits = dtype.itemsize * 8
@@ -96,7 +99,26 @@ def pack_number(value: Number, dtype: DType) -> bytes:
         if dtype.itemsize < 4 and np.isfinite(single) and single != wide and not single.view(np.uint32) & 1:
             # to odd, so that the second rounding sees that something was cut off
             single = np.nextafter(single, np.float32(np.inf if wide > single else -np.inf))
-        return bytes(single.astype(dtype.np).tobytes())
+        if dtype.itemsize > 1:
+            return bytes(single.astype(dtype.np).tobytes())
+        narrow = convert(np.array([single]), dtype.np, saturate=False)
+    if np.isnan(narrow[0]) and not np.isnan(wide):
+        largest = f"{format_of(dtype.np).largest:g}"
+        raise ValueError(
+            f"{value} does not fit {dtype}: {'2^-127..2^127' if dtype is e8m0 else f'-{largest}..{largest}'}"
+        )
+    return bytes(narrow.tobytes())
+
+
+def pack_numbers(values: Sequence[Number], dtype: DType) -> bytes:
+    """Numbers of a packed dtype, a multiple of those in an element; rounded to nearest even.
+
+    Raises ValueError, with the range, for one that does not fit.
+    """
+    wide = np.array(values, np.float64)
+    if not (np.abs(wide) <= 6).all():
+        raise ValueError(f"{wide[~(np.abs(wide) <= 6)][0]:g} does not fit {dtype}: -6..6")
+    return pack_fp4(convert(wide, FP4)).tobytes()
 
 
 def pack_integer(value: Number, bits: int) -> bytes:

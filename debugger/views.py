@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import Value
-from sohu.isa import DType
+from sohu.isa import DType, fp4x2
+from sohu.isa.numerics import unpack_fp4
 
 SHOWN = 200  # elements beyond which only the edges of a tile are printed
 MAX_SHOWN = 100_000  # with /e
@@ -30,11 +31,17 @@ def render(value: Value, name: str, formats: str, width: int) -> str:
     if not isinstance(value.data, np.ndarray):
         return f"{name} = {scalar(value, formats)}"
     data = value.data
+    if value.dtype is fp4x2 and "x" not in formats:
+        numbers = unpack_fp4(np.atleast_1d(data))
+        head = f"{name} = {value.dtype}{list(data.shape)}  {statistics(numbers)}".rstrip()
+        return f"{head}{_where(value)}\n{elements(numbers, formats, width)}"
     if data.ndim == 0:
         return f"{name} = {elements(data, formats, width)}  ({value.dtype or data.dtype})"
-    where = "" if value.tile is None else f" in {value.tile.space} at {value.tile.base:#x}"
-    head = f"{name} = {headline(data, value.dtype)}{where}"
-    return f"{head}\n{elements(data, formats, width)}"
+    return f"{name} = {headline(data, value.dtype)}{_where(value)}\n{elements(data, formats, width)}"
+
+
+def _where(value: Value) -> str:
+    return "" if value.tile is None else f" in {value.tile.space} at {value.tile.base:#x}"
 
 
 def scalar(value: Value, formats: str = "") -> str:

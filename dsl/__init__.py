@@ -20,10 +20,15 @@ if TYPE_CHECKING:
         argmax,
         bf16,
         cdiv,
+        e8m0,
         exp,
         f16,
         f32,
+        fp4x2,
+        fp8e4m3,
+        fp8e5m2,
         full,
+        i8,
         i32,
         isa_op,
         log,
@@ -73,7 +78,7 @@ else:
         zeros_like,
     )
     from sohu.dsl.language import range_ as range
-    from sohu.isa import bf16, f16, f32, i32, u8
+    from sohu.isa import bf16, e8m0, f16, f32, fp4x2, fp8e4m3, fp8e5m2, i8, i32, u8
 
 __all__ = [
     "INTRINSICS",
@@ -94,10 +99,15 @@ __all__ = [
     "bf16",
     "cdiv",
     "default_device",
+    "e8m0",
     "exp",
     "f16",
     "f32",
+    "fp4x2",
+    "fp8e4m3",
+    "fp8e5m2",
     "full",
+    "i8",
     "i32",
     "isa_op",
     "kernel",

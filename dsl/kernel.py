@@ -215,7 +215,10 @@ class Kernel:
             v = given.get(name)
             if v is None or isinstance(spec, ScalarSpec):
                 continue
-            dtype = v.dtype if isinstance(v, Tensor) else v if isinstance(v, DType) else self._dtype(name, v)
+            if isinstance(v, np.ndarray) and isinstance(spec.dtype, DType) and v.dtype == spec.dtype.np:
+                dtype = spec.dtype  # an array does not say whether its bytes are fp4x2
+            else:
+                dtype = v.dtype if isinstance(v, Tensor) else v if isinstance(v, DType) else self._dtype(name, v)
             if isinstance(spec.dtype, DTypeVar):
                 var = spec.dtype
                 if var.choices and dtype not in var.choices:

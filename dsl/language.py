@@ -14,7 +14,8 @@ from typing import Any
 from sohu.dsl.builder import Builder, describe
 from sohu.dsl.ir import INDEX, Dim, TileType, Value, slots
 from sohu.dsl.ranges import constant
-from sohu.isa import ROWS, Data, DType, SohuError, Space, f32, i32, u8
+from sohu.isa import DTYPES, ROWS, Data, DType, SohuError, Space, f32, i32
+from sohu.isa.dtypes import Num
 
 # -- annotations ---------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ class _Tensor:
         dtype, dims = item
         if not isinstance(dtype, (DType, DTypeVar)):
             raise SohuError(
-                f"{dtype!r} in a tensor annotation is no dtype", help="f32, bf16, f16, i32, u8, or a sohu.DTypeVar"
+                f"{dtype!r} in a tensor annotation is no dtype", help=f"{', '.join(DTYPES)}, or a sohu.DTypeVar"
             )
         words = tuple(int(w) if w.isdigit() else w for w in dims.split())
         for w in words:
@@ -227,7 +228,7 @@ def convert(b: Builder, x: Value, dtype: Any) -> Value:
     """x in another dtype: floats rounded to nearest even, to integers toward zero."""
     if x.tile.dtype == _dtype(b, dtype):
         return x
-    if x.tile.dtype == u8:  # only the DMA reads bytes
+    if not {x.tile.dtype, dtype} <= Num:  # only the DMA converts all dtypes
         return b.one("dma.copy", x, dtype=dtype)
     kinds = (x.tile.dtype.is_float, dtype.is_float)
     return b.one({(True, False): "vf2i", (False, True): "vi2f"}.get(kinds, "vmov"), x, dtype=dtype)

@@ -113,6 +113,7 @@ class _DType(Tile):
     code: ClassVar[int]
     np: ClassVar[numpy.dtype[Any]]
     is_float: ClassVar[bool]
+    numbers: ClassVar[int]
     itemsize: ClassVar[int]
 
 
@@ -134,6 +135,26 @@ class i32(_DType):
 
 class u8(_DType):
     """A tile of u8."""
+
+
+class i8(_DType):
+    """A tile of i8."""
+
+
+class fp8e4m3(_DType):
+    """A tile of fp8e4m3."""
+
+
+class fp8e5m2(_DType):
+    """A tile of fp8e5m2."""
+
+
+class e8m0(_DType):
+    """A tile of e8m0."""
+
+
+class fp4x2(_DType):
+    """A tile of fp4x2."""
 
 
 def exp(x: Tile) -> Tile:
@@ -237,10 +258,15 @@ __all__ = [
     "argmax",
     "bf16",
     "cdiv",
+    "e8m0",
     "exp",
     "f16",
     "f32",
+    "fp4x2",
+    "fp8e4m3",
+    "fp8e5m2",
     "full",
+    "i8",
     "i32",
     "isa_op",
     "log",

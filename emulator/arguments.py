@@ -13,7 +13,7 @@ from sohu.asm import Kernel, Param
 from sohu.asm.program import PARAM_BYTES
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.tensor import Tensor
-from sohu.isa import DTYPES, SohuError, dtype_of
+from sohu.isa import DType, SohuError
 from sohu.isa.operands import f32_bits
 
 if TYPE_CHECKING:
@@ -181,9 +181,9 @@ class Plan:
         if not isinstance(value, np.ndarray):
             raise self._mismatch(p, _describe(value), help="give a NumPy array, or a tensor of the device")
         array: NDArray[Any] = value
-        if dtype_of(array.dtype) is not p.dtype:
-            assert p.dtype is not None
-            raise self._mismatch(p, f"dtype {array.dtype}", f"dtype {p.dtype}", _convert_hint(p.dtype.name))
+        assert p.dtype is not None
+        if array.dtype != p.dtype.np:
+            raise self._mismatch(p, f"dtype {array.dtype}", f"dtype {p.dtype}", _convert_hint(p.dtype))
         self._bind(p, array.shape, dims, who)
         if not array.flags.c_contiguous:
             raise self._mismatch(
@@ -262,10 +262,10 @@ def _describe(value: Any) -> str:
     return f"{value!r:.40} ({type(value).__name__})"
 
 
-def _convert_hint(name: str) -> str:
-    if name == "bf16":
-        return "x.astype(ml_dtypes.bfloat16)"
-    return f"x.astype(np.{DTYPES[name].np.name})"
+def _convert_hint(dtype: DType) -> str:
+    if dtype.numbers > 1:
+        return f"an array of {dtype.np.name}, {dtype.numbers} numbers packed in each element"
+    return f"x.astype({'np' if dtype.np.isbuiltin == 1 else 'ml_dtypes'}.{dtype.np.name})"
 
 
 def check_size(kernel: Kernel, limit: int) -> None:

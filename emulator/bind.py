@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
 from sohu.isa import BY_CODE, Fault, Inst, Row, Tile, f32, i32
+from sohu.isa.dtypes import Fp8
+from sohu.isa.numerics import convert, widen
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
 from sohu.isa.shapes import Shape, match
 
@@ -25,6 +27,7 @@ _KEPT_SHAPES = 8192  # in all
 
 _SHARE_WORK = 1 << 16  # candidates that NumPy may try when it decides whether two strided tiles overlap
 _F32 = np.dtype(np.float32)
+_SATURATING = frozenset(d.code for d in Fp8)
 
 
 class Bound:
@@ -117,6 +120,7 @@ class _Spec(NamedTuple):
     reads: bool
     writes: bool
     num: bool
+    mixed: bool  # takes packed elements and others
 
 
 _specs_of: dict[Row, tuple[_Spec, ...]] = {}
@@ -131,7 +135,8 @@ def _specs(row: Row) -> tuple[_Spec, ...]:
             accepted = frozenset(kind_of(s, d.code) for s in row.spaces(k) for d in k.dtypes)
             stored = {"f32": {f32}, "num": {f32, i32}, "raw": k.dtypes}[k.view]
             direct = frozenset(d.code for d in stored)
-            out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num"))
+            mixed = len({d.numbers for d in k.dtypes}) > 1
+            out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num", mixed))
         known = _specs_of[row] = tuple(out)
     return known
 
@@ -215,15 +220,16 @@ def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: list[View]
 def _converting(
     call: Callable[..., Any],
     loads: list[tuple[str, Callable[[], Any]]],
-    stores: list[tuple[str, NDArray[Any]]],
+    stores: list[tuple[str, NDArray[Any], bool]],
     collective: bool,
 ) -> Callable[..., Any]:
     def invoke(**held: Any) -> Any:
         for name, load in loads:
             held[name] = [load()] if collective else load()
         result = call(**held)
-        for name, view in stores:
-            view[...] = held[name][0] if collective else held[name]  # rounds to nearest even
+        for name, view, saturate in stores:
+            value = held[name][0] if collective else held[name]
+            view[...] = convert(value, view.dtype) if saturate else value  # rounds to nearest even
         return result
 
     return invoke
@@ -265,11 +271,18 @@ def bind(
         raise Fault(
             "operand", f"{row.mnemonic} mixes integers and floats: {what}", help="convert one with vf2i or vi2f"
         )
+    if len({t.dtype.numbers for s, t in zip(specs, tiles, strict=True) if s.mixed}) > 1:
+        what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.mixed)
+        raise Fault(
+            "operand",
+            f"{row.mnemonic} does not convert packed elements: {what}",
+            help="one element of fp4x2 is two numbers; vunpack.fp4 and vmxdequant.fp4 make floats of them",
+        )
     copied = _copied(specs, tiles, views, row)
 
     values = dict(fixed)
     loads: list[tuple[str, Callable[[], Any]]] = []
-    stores: list[tuple[str, NDArray[Any]]] = []
+    stores: list[tuple[str, NDArray[Any], bool]] = []
     for i, (s, v) in enumerate(zip(specs, views, strict=True)):
         if v.kind & 255 in s.direct:
             if i in copied:
@@ -278,9 +291,9 @@ def bind(
                 values[s.name] = [v.array] if row.collective else v.array
             continue
         fresh = partial(np.empty, v.array.shape, _F32)
-        loads.append((s.name, partial(v.array.astype, _F32) if s.reads else fresh))
+        loads.append((s.name, partial(widen, v.array) if s.reads else fresh))
         if s.writes:
-            stores.append((s.name, v.array))
+            stores.append((s.name, v.array, v.kind & 255 in _SATURATING))
     first = (machine,) if row.takes_machine else ()
     invoke: Callable[..., Any]
     if loads:

@@ -102,10 +102,16 @@ class Device:
 
     # -- tensors -----------------------------------------------------------------------------------
 
-    def tensor(self, array: NDArray[Any], name: str = "") -> Tensor:
-        """A copy of an array in HBM; raises SohuError when the chip has no such dtype."""
+    def tensor(self, array: NDArray[Any], name: str = "", dtype: DType | None = None) -> Tensor:
+        """A copy of an array in HBM.
+
+        dtype: the chip's, where the array does not say it: fp4x2 of uint8. Raises SohuError when the chip has no dtype
+        for the array, and when `dtype` is held in another one by NumPy.
+        """
         source = np.asarray(array)
-        dtype = dtype_of(source.dtype)
+        if dtype is not None and dtype.np != source.dtype:
+            raise SohuError(f"{dtype} is held in {dtype.np}, not in {source.dtype}", help="view or convert the array")
+        dtype = dtype or dtype_of(source.dtype)
         if dtype is None:
             raise SohuError(
                 f"the chip has no dtype {source.dtype}",

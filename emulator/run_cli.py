@@ -24,10 +24,9 @@ from sohu.asm import Kernel, Param, Program, read_elf
 from sohu.asm.diagnostics import printable
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
-from sohu.isa import SohuError, bf16
+from sohu.isa import SohuError
+from sohu.isa.numerics import widen
 
-# NumPy stores dtypes that are not its own as bytes without meaning
-_OPAQUE = np.dtype("V2")
 _LONGEST_HEADER = 10_000
 
 _EPILOG = """\
@@ -36,7 +35,8 @@ examples:
   sohu run decode.elf --kernel attention --arg q=q.npy --arg kv=kv.npy --arg n=17 --out kv=kv2.npy --timing
 
 Arrays are .npy files in C order with exactly the dtype of the parameter. A bf16 array is one saved from
-ml_dtypes.bfloat16 (NumPy writes its dtype as V2). exit codes: 0 the kernel ran to its end, 1 a file or an
+ml_dtypes.bfloat16 (NumPy writes its dtype as V2), fp8 and e8m0 ones from ml_dtypes too (V1), fp4x2 ones are
+uint8 with two numbers a byte. exit codes: 0 the kernel ran to its end, 1 a file or an
 argument is wrong, 2 the command line is wrong, 3 the machine stopped the program.
 """
 
@@ -181,9 +181,13 @@ def _scalar(p: Param, value: str) -> int | float:
 
 def _tensor(p: Param, path: Path) -> NDArray[Any]:
     array = read_array(path)
-    if array.dtype == _OPAQUE and p.dtype == bf16:
-        array = array.view(bf16.np)
-    return array
+    assert p.dtype is not None
+    return array.view(p.dtype.np) if array.dtype == opaque(p.dtype.np) else array
+
+
+def opaque(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """How .npy files spell a dtype: those that are not NumPy's own as bytes without meaning."""
+    return dtype if dtype.isbuiltin == 1 else np.dtype(f"V{dtype.itemsize}")
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -227,7 +231,7 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if not isinstance(shape, tuple) or not all(type(d) is int and 0 <= d < 1 << 48 for d in shape) or len(shape) > 32:
         raise ValueError(f"{shape!r:.40} is no shape")
     try:
-        dtype = np.dtype(descr)
+        dtype = np.dtype("V1" if descr in ("<f1", "|f1") else descr)  # NumPy's spelling of ml_dtypes.float8_e5m2
     except TypeError:
         raise ValueError(f"dtype {descr!r} is not known") from None
     if dtype.hasobject:
@@ -282,8 +286,8 @@ def write_arrays(arrays: dict[Path, NDArray[Any]]) -> None:
             temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             with temporary.open("xb") as file:
                 ready.append((temporary, path))
-                stored = array.view(_OPAQUE) if array.dtype == bf16.np else array
-                npy.write_array(file, np.ascontiguousarray(stored), allow_pickle=False)
+                stored = np.ascontiguousarray(array).view(opaque(array.dtype))
+                npy.write_array(file, stored, allow_pickle=False)
         for temporary, path in ready:
             temporary.replace(path)
             replaced.append(str(path))
@@ -321,4 +325,4 @@ def _print(kernel: Kernel, result: Result, arrays: dict[str, NDArray[Any]], file
             print(f"{name} {list(array.shape)} -> {files[name]}")
         else:
             print(f"{name} {list(array.shape)} =")
-            print(np.array2string(array.astype(np.float32) if array.dtype == bf16.np else array, threshold=64))
+            print(np.array2string(array if array.dtype.isbuiltin == 1 else widen(array), threshold=64))

@@ -3,7 +3,23 @@
 from sohu.isa import extensions as _extensions
 from sohu.isa import rows as _rows  # fills ROWS
 from sohu.isa.chip import Chip, chips, load_chip
-from sohu.isa.dtypes import BY_CODE, DTYPES, DType, bf16, dtype, dtype_of, f16, f32, i32, u8
+from sohu.isa.dtypes import (
+    BY_CODE,
+    DTYPES,
+    DType,
+    bf16,
+    dtype,
+    dtype_of,
+    e8m0,
+    f16,
+    f32,
+    fp4x2,
+    fp8e4m3,
+    fp8e5m2,
+    i8,
+    i32,
+    u8,
+)
 from sohu.isa.errors import CATEGORIES, DefinitionError, EncodingError, Fault, SohuError
 from sohu.isa.instruction import (
     EXTENSION_OPCODES,
@@ -82,10 +98,15 @@ __all__ = [
     "decode",
     "dtype",
     "dtype_of",
+    "e8m0",
     "encode",
     "f16",
     "f32",
     "format_sync",
+    "fp4x2",
+    "fp8e4m3",
+    "fp8e5m2",
+    "i8",
     "i32",
     "instruction",
     "load_chip",

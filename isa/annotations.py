@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     Float: TypeAlias = NDArray[np.float32]
     F32: TypeAlias = NDArray[np.float32]
     I32: TypeAlias = NDArray[np.int32]
+    I8: TypeAlias = NDArray[np.int8]
+    Factor: TypeAlias = NDArray[np.float32]
+    Fp8: TypeAlias = NDArray[np.float32]
+    Fp4: TypeAlias = NDArray[np.uint8]
+    Scale: TypeAlias = NDArray[np.float32]
+    Scalable: TypeAlias = NDArray[Any]
+    StoredFp8: TypeAlias = NDArray[Any]
+    Number: TypeAlias = NDArray[Any]
     Num: TypeAlias = NDArray[Any]
     Stored: TypeAlias = NDArray[Any]
     X: TypeAlias = int
@@ -46,7 +54,7 @@ if TYPE_CHECKING:
     T: TypeAlias = Tile
     TOut: TypeAlias = Tile
 else:
-    from sohu.isa.dtypes import F32, I32, Any_, Float, Num
+    from sohu.isa.dtypes import F32, I8, I32, Any_, Factor, Float, Fp4, Fp8, Num, Number, Scalable, Scale, StoredFp8
     from sohu.isa.instruction import Machine
     from sohu.isa.operands import (
         XF,
@@ -76,6 +84,7 @@ __all__ = [
     "ACC",
     "F32",
     "HBM",
+    "I8",
     "I32",
     "S32",
     "S64",
@@ -87,19 +96,26 @@ __all__ = [
     "XI",
     "Engine",
     "FImm",
+    "Factor",
     "Flag",
     "Float",
     "Flow",
+    "Fp4",
+    "Fp8",
     "Group",
     "In",
     "InOut",
     "Label",
     "Machine",
     "Num",
+    "Number",
     "Out",
     "Queue",
+    "Scalable",
+    "Scale",
     "Sem",
     "Stored",
+    "StoredFp8",
     "Str",
     "T",
     "TOut",

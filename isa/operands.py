@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
-from sohu.isa.dtypes import Any_, DType, DTypes
+from sohu.isa.dtypes import Any_, DType, DTypes, Num
 from sohu.isa.errors import EncodingError
 from sohu.isa.machine import NUM_SCALARS, NUM_SEMAPHORES, NUM_TILES, Space
 from sohu.isa.shapes import Pattern, parse
@@ -474,10 +474,12 @@ class Data(T):
     @property
     def view(self) -> str:
         """How the semantics sees the elements: "f32", "num" (f32 or i32), or "raw" (as stored)."""
-        floats = {d.is_float for d in self.dtypes}
-        if self.dtypes == Any_ or floats == {False}:
+        stored = isinstance(self.dtypes, DTypes) and self.dtypes.stored
+        if stored or not any(d.is_float for d in self.dtypes):
             return "raw"
-        return "f32" if floats == {True} else "num"
+        if all(d.is_float for d in self.dtypes):
+            return "f32"
+        return "num" if self.dtypes <= Num else "raw"
 
 
 class In(Data):

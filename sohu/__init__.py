@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from sohu.dsl import argmax as argmax
     from sohu.dsl import bf16 as bf16
     from sohu.dsl import cdiv as cdiv
+    from sohu.dsl import e8m0 as e8m0
     from sohu.dsl import exp as exp
     from sohu.dsl import f16 as f16
     from sohu.dsl import f32 as f32
+    from sohu.dsl import fp4x2 as fp4x2
+    from sohu.dsl import fp8e4m3 as fp8e4m3
+    from sohu.dsl import fp8e5m2 as fp8e5m2
     from sohu.dsl import full as full
+    from sohu.dsl import i8 as i8
     from sohu.dsl import i32 as i32
     from sohu.dsl import isa_op as isa_op
     from sohu.dsl import kernel as kernel
@@ -57,8 +62,9 @@ _NAMES = {
     "sohu.asm": ("assemble",),
     "sohu.dsl": (
         "CompileError", "DTypeVar", "In", "InOut", "Index", "Kernel", "Out", "Scalar", "arange", "argmax", "bf16",
-        "cdiv", "exp", "f16", "f32", "full", "i32", "isa_op", "kernel", "log", "maximum", "minimum",
-        "online_softmax", "range", "rms_norm", "rope", "rsqrt", "sigmoid", "sqrt", "swiglu", "tanh", "u8",
+        "cdiv", "e8m0", "exp", "f16", "f32", "fp4x2", "fp8e4m3", "fp8e5m2", "full", "i8", "i32",
+        "isa_op", "kernel", "log", "maximum", "minimum", "online_softmax",
+        "range", "rms_norm", "rope", "rsqrt", "sigmoid", "sqrt", "swiglu", "tanh", "u8",
         "where", "zeros", "zeros_like",
     ),
     "sohu.emulator": ("ArgumentError", "Device", "MachineError", "Tensor"),

@@ -2,7 +2,10 @@
 
 Both sides may be strided in up to four dimensions (so transposed too) and may differ in dtype: elements
 are converted on the way. Floats are rounded to nearest even, once; an integer becomes a float by way of
-float32; a float becomes an integer toward zero, saturating at its ends, NaN as 0; integers wrap.
+float32; a float becomes an integer toward zero, saturating at its ends, NaN as 0; integers wrap. In fp8 what is too
+large saturates, infinity too; e8m0 takes the nearest power of two (the larger of two as near), and what is not
+positive is NaN. Packed elements (fp4x2) are moved as they are, between tiles of that dtype only; `dma.fill` gives
+them a byte. `vcast` and the quantizing instructions of the VPU round in other ways.
 """
 
 from typing import Any
@@ -10,9 +13,9 @@ from typing import Any
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import gathered, moved
-from sohu.isa.dtypes import to_integers
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
+from sohu.isa.numerics import Rounding, convert, widen
 
 DMA = Engine.DMA
 
@@ -115,8 +118,14 @@ def sync(q: Queue = 0) -> None:
 
 
 def _converted(src: Any, dst: Any) -> Any:
-    """What to assign: NumPy's own conversions of floats to integers differ between hosts."""
-    return to_integers(src, dst.dtype) if dst.dtype.kind in "iu" and src.dtype.kind not in "iu" else src
+    """What to assign: NumPy's own conversions of floats to integers differ between hosts, and none saturates."""
+    if src.dtype == dst.dtype:
+        return src
+    if dst.dtype.kind in "iu":
+        return src if src.dtype.kind in "iu" else convert(src, dst.dtype, Rounding.ZERO)
+    if dst.dtype.itemsize == 1:
+        return convert(widen(src), dst.dtype)
+    return widen(src) if src.dtype.itemsize == 1 else src
 
 
 def _check(index: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]", rows: int) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
-from sohu.isa.dtypes import to_integers
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
+from sohu.isa.numerics import Rounding, convert
 
 VPU = Engine.VPU
 CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
@@ -160,7 +160,7 @@ def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
         vf2i dst, src
         dst = i32 [[2, -2, 2147483647, 0]]
     """
-    dst[...] = to_integers(src, dst.dtype)
+    dst[...] = convert(src, dst.dtype, Rounding.ZERO)
 
 
 @instruction("vi2f", 0x30C, VPU, cost=CHEAP)

@@ -84,8 +84,13 @@ def _bound_value(name: str, text: str) -> Any:
     """What --bind says: a dtype, an array of the right dtype and shape, or a constant."""
     if text.endswith(".npy"):
         array = read_array(Path(text))
-        opaque = array.dtype == np.dtype("V2")  # how .npy files spell what NumPy does not know
-        return _like(DTYPES["bf16"].np if opaque else array.dtype, array.shape)
+        if array.dtype == np.dtype("V1"):  # how .npy files spell what NumPy does not know
+            shape = ",".join(map(str, array.shape))
+            raise SohuError(
+                f"--bind {name}: {text} does not say which dtype of one byte it has",
+                help=f"say it: --bind {name}=fp8e4m3[{shape}]",
+            )
+        return _like(DTYPES["bf16"].np if array.dtype == np.dtype("V2") else array.dtype, array.shape)
     dtype, bracket, dims = text.partition("[")
     if dtype in DTYPES:
         if not bracket:

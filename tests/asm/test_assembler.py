@@ -14,11 +14,13 @@ from sohu.isa import (
     Inst,
     Reg,
     Signal,
+    SohuError,
     Space,
     Tile,
     Wait,
     bf16,
     decode,
+    e8m0,
     encode,
     f32,
 )
@@ -190,12 +192,14 @@ def test_names_can_be_any_letters() -> None:
 # -- data ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("dtype", [d for d in DTYPES.values() if d.numbers == 1], ids=str)
 def test_data_of_every_dtype(dtype: object) -> None:
     d = DTYPES[str(dtype)]
-    numbers = [0, 1, 2, 100] + ([-1.5, 0.1, float("inf"), 1e-7] if d.is_float else [17, 99])
+    numbers = [1, 2, 100] + ([0.1, 1e-7, float("nan")] if d.is_float else [17, 99])
+    numbers += [] if d is e8m0 else [0, -1.5 if d.is_float else -100]
+    numbers += [float("inf")] if d.is_float and d.itemsize > 1 else []
     with np.errstate(over="ignore"):
-        expected = np.array(numbers, dtype=np.float64).astype(d.np).tobytes()
+        expected = np.array(numbers, dtype=np.float64 if d.is_float else np.int64).astype(d.np).tobytes()
     assert assemble(f".rodata\n.{d} {', '.join(map(str, numbers))}").rodata == expected
 
 
@@ -370,3 +374,37 @@ def test_places_by_loc() -> None:
 def test_nothing_is_a_program_too() -> None:
     program = assemble("")
     assert (program.text, program.rodata, len(program), program.image_bytes) == (b"", b"", 0, 0)
+
+
+def test_narrow_data_is_rounded_once() -> None:
+    data = assemble(
+        ".rodata\n"
+        ".fp8e4m3 448, -0.5, 0x1.2000000000001p0, 0x1.1ffffffffffffp0, 463.9, nan\n"
+        ".fp8e5m2 57344, inf, 1e9, 0x1.2000000000001p0\n"
+        ".e8m0 1, 0x1p-127, 3, 2.9, 0x1.8000000000001p0\n"
+        ".i8 -128, 127, 255\n"
+        ".fp4x2 0.5, 1, -6, 2.5, 0x1.4000000000001p1, -0.0\n"
+    ).rodata
+    e4 = np.array([448, -0.5, 1.125, 1.125, 448, np.nan], ml_dtypes.float8_e4m3fn).tobytes()
+    e5 = np.array([57344, np.inf, np.inf, 1.25], ml_dtypes.float8_e5m2).tobytes()
+    e8 = bytes([127, 0, 129, 128, 128])
+    assert data == e4 + e5 + e8 + bytes([0x80, 0x7F, 0xFF]) + bytes([0x21, 0x4F, 0x85])
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (".fp8e4m3 480", "480 does not fit fp8e4m3: -448..448"),
+        (".fp8e4m3 -inf", "-inf does not fit fp8e4m3: -448..448"),
+        (".e8m0 0", "0 does not fit e8m0: 2^-127..2^127"),
+        (".e8m0 -2", "-2 does not fit e8m0"),
+        (".i8 256", "256 does not fit 8 bits: -128..255"),
+        (".fp4x2 1, 2, 3", "3 numbers do not fill elements of 2"),
+        (".fp4x2 1, 6.5", "6.5 does not fit fp4x2: -6..6"),
+        (".fp4x2 1, nan", "nan does not fit fp4x2: -6..6"),
+    ],
+)
+def test_narrow_data_that_does_not_fit(line: str, says: str) -> None:
+    with pytest.raises(SohuError) as raised:
+        assemble(f".rodata\n{line}\n")
+    assert says in str(raised.value)

@@ -188,6 +188,24 @@ def test_a_tile_comes_with_its_shape_and_statistics() -> None:
     )
 
 
+def test_narrow_dtypes_print_as_numbers() -> None:
+    from sohu.isa import e8m0, fp4x2, fp8e4m3
+
+    t = Value(np.array([0.1, 448], fp8e4m3.np), fp8e4m3)
+    assert show("t", t=t).splitlines() == [
+        "t = fp8e4m3[2]  min 0.101562  max 448  mean 224.051",
+        "[1.0156e-01 4.4800e+02]",
+    ]
+    assert show("t + 1", t=t).splitlines()[1] == "[  1.1015625 449.       ]"
+    t = Value(np.array([[0x21, 0xF0]], np.uint8), fp4x2)  # pairs, the first in the low half
+    assert show("t", t=t).splitlines() == ["t = fp4x2[1, 2]  min -6  max 1  mean -1.125", "[[ 0.5  1.   0.  -6. ]]"]
+    t = Value(np.array([2.0**-127, np.nan], e8m0.np), e8m0)
+    assert show("t", t=t).splitlines() == [
+        "t = e8m0[2]  min 5.87747e-39  max 5.87747e-39  mean 5.87747e-39  1 nan",
+        "[5.8775e-39        nan]",
+    ]
+
+
 def test_a_bf16_tile_is_named_so_and_prints_short() -> None:
     from sohu.isa import bf16
 

@@ -1,0 +1,263 @@
+"""Arithmetic of number formats: rounding, saturation, packing, block scales.
+
+Sources: OCP 8-bit Floating Point Specification (OFP8) 1.0, table 1 and section 5; OCP Microscaling Formats (MX)
+Specification 1.0, sections 5 and 6; ml_dtypes for the formats themselves. tests/isa/test_numerics.py compares all of it
+with ml_dtypes, value by value.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float32]
+Bytes: TypeAlias = NDArray[np.uint8]
+
+BLOCK = 32  # elements that share a scale (MX 1.0, table 1)
+FP4 = np.dtype(ml_dtypes.float4_e2m1fn)
+_E8M0 = np.dtype(ml_dtypes.float8_e8m0fnu)
+_E8M0_BIAS = 127
+_E8M0_NAN = 255
+_UNIFORM = 2.0**-24
+
+
+class Rounding(enum.IntEnum):
+    """How a number that a format lacks becomes one that it has; the values are those of `vcast`."""
+
+    NEAREST = 0  # ties to even
+    ZERO = 1
+    STOCHASTIC = 2  # away from zero with the probability of the part cut off
+
+
+@dataclass(frozen=True)
+class Format:
+    """What is particular to a binary float format.
+
+    fraction: bits of it; emin: exponent of the smallest normal number; largest: finite; infinite: whether it has
+    infinities.
+    """
+
+    fraction: int
+    emin: int
+    largest: float
+    infinite: bool
+
+    @property
+    def emax(self) -> int:
+        """Exponent of the largest finite number."""
+        return int(np.frexp(self.largest)[1]) - 1
+
+
+@functools.cache
+def format_of(dtype: np.dtype[Any]) -> Format:
+    """The format of a signed float dtype of NumPy or ml_dtypes."""
+    finfo: Any = ml_dtypes.finfo  # untyped
+    info = finfo(dtype)
+    with np.errstate(all="ignore"):
+        infinite = bool(np.isinf(np.array(np.inf).astype(dtype).astype(np.float64)))
+    return Format(int(info.nmant), int(info.minexp), float(info.max), infinite)
+
+
+# -- from a format -----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _table(dtype: np.dtype[Any]) -> Floats:
+    """The float32 of each byte."""
+    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
+
+
+def widen(values: Array) -> Floats:
+    """Any floats or integers as float32, a new array: exact for all floats; i32 rounded to nearest even."""
+    if values.dtype.itemsize == 1 and values.dtype.kind not in "iu":
+        return _table(values.dtype)[values.view(np.uint8)]  # two to three times as fast as astype
+    return values.astype(np.float32)
+
+
+@functools.cache
+def _pairs() -> NDArray[np.uint64]:
+    """The two float32 of each byte of fp4x2, side by side as one number."""
+    codes = np.arange(256, dtype=np.uint8)
+    both = np.stack([codes & 15, codes >> 4], axis=-1).view(FP4).astype(np.float32)
+    return np.ascontiguousarray(both).view(np.uint64).reshape(256)
+
+
+def unpack_fp4(packed: Bytes, axis: int = -1) -> Floats:
+    """The numbers of fp4x2 elements as float32: `axis` is twice as long, the low half of a byte comes first."""
+    if axis in (-1, packed.ndim - 1):
+        return _pairs()[np.ascontiguousarray(packed)].view(np.float32)
+    # moving the axis to the end and back makes a view; its user (a matrix product) takes any strides
+    return np.moveaxis(unpack_fp4(np.moveaxis(packed, axis, -1)), -1, axis)
+
+
+def pack_fp4(values: Array) -> Bytes:
+    """Pairs of E2M1 (dtype float4_e2m1fn) along the last axis as bytes, the first of a pair in the low half."""
+    codes = np.ascontiguousarray(values).view(np.uint8)
+    packed: Bytes = (codes[..., 0::2] & np.uint8(15)) | (codes[..., 1::2] << np.uint8(4))
+    return packed
+
+
+# -- to a format -------------------------------------------------------------------------------------------
+
+
+def convert(
+    values: Array,
+    to: np.dtype[Any],
+    rounding: Rounding = Rounding.NEAREST,
+    saturate: bool = True,
+    words: NDArray[np.uint32] | None = None,
+) -> Array:
+    """Numbers in another dtype, rounded once. `to` is a float or integer dtype, or FP4 (one number per element).
+
+    saturate: what is too large, infinity included, becomes the largest finite number of its sign; otherwise infinity,
+    NaN in formats without infinities (E2M1, which has neither, always saturates), and integers wrap. NaN stays NaN; as
+    an integer or E2M1 it is 0. words: for stochastic rounding, as many random words as there are values; the upper 24
+    bits of each decide.
+
+    E8M0 has powers of two: nearest takes the larger of two that are equally near. Numbers below the
+    smallest become the smallest; zero and negative numbers become NaN.
+    """
+    if to == _E8M0:
+        return _to_e8m0(values, rounding, saturate, words)
+    if to.kind in "iu":
+        return _to_integers(values, to, rounding, saturate, words)
+    values = _for_rounding(values)
+    if to.itemsize >= values.dtype.itemsize and values.dtype == np.float32:
+        rounded = values
+    elif rounding is Rounding.NEAREST and values.dtype == np.float32:
+        rounded = values  # astype does it
+    else:
+        rounded = _rounded(values, format_of(to), rounding, words)
+    largest = format_of(to).largest
+    if to == FP4:
+        rounded = np.where(np.isnan(rounded), 0, rounded)
+    if saturate or to == FP4:
+        rounded = np.clip(rounded, -largest, largest)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return rounded.astype(to)
+
+
+def _for_rounding(values: Array) -> Array:
+    """In a dtype that holds them exactly and that this module computes in: float32 or float64."""
+    if values.dtype.kind in "iu":
+        return values.astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
+    return values if values.dtype in (np.float32, np.float64) else widen(values)
+
+
+def _rounded(values: Array, f: Format, rounding: Rounding, words: NDArray[np.uint32] | None) -> NDArray[np.float64]:
+    """Finite values rounded to a format as if it had no largest number."""
+    wide = values.astype(np.float64)
+    exponent = np.maximum(np.frexp(wide)[1] - 1, f.emin) - f.fraction
+    with np.errstate(invalid="ignore"):
+        rounded: NDArray[np.float64] = np.ldexp(_to_whole(np.ldexp(wide, -exponent), rounding, words), exponent)
+    return rounded
+
+
+def _to_whole(wide: NDArray[np.float64], rounding: Rounding, words: NDArray[np.uint32] | None) -> NDArray[np.float64]:
+    """Whole numbers from float64, rounded; infinities and NaN stay."""
+    whole: NDArray[np.float64] = np.rint(wide) if rounding is Rounding.NEAREST else np.trunc(wide)
+    if rounding is Rounding.STOCHASTIC:
+        assert words is not None and words.size == wide.size
+        uniform = (words.reshape(wide.shape) >> np.uint32(8)) * _UNIFORM
+        with np.errstate(invalid="ignore"):  # infinity has no part to cut off
+            whole += np.copysign(np.abs(wide - whole) > uniform, wide)
+    return whole
+
+
+def _to_integers(
+    values: Array, to: np.dtype[Any], rounding: Rounding, saturate: bool, words: NDArray[np.uint32] | None
+) -> Array:
+    if values.dtype.kind in "iu":
+        if not saturate:
+            return values.astype(to)
+        ends = np.iinfo(to)
+        return np.clip(values.astype(np.int64), ends.min, ends.max).astype(to)
+    whole = _to_whole(_for_rounding(values).astype(np.float64), rounding, words)
+    whole = np.where(np.isnan(whole), 0, whole)
+    if saturate:
+        ends = np.iinfo(to)
+        return np.clip(whole, ends.min, ends.max).astype(to)
+    span = 2.0 ** (8 * to.itemsize)
+    with np.errstate(invalid="ignore"):
+        wrapped = np.where(np.isinf(whole), 0, np.fmod(whole, span))  # exact: |.| < 2^32
+    return wrapped.astype(np.int64).astype(to)
+
+
+def _to_e8m0(values: Array, rounding: Rounding, saturate: bool, words: NDArray[np.uint32] | None) -> Array:
+    wide = _for_rounding(values).astype(np.float64)
+    fraction, exponent = np.frexp(wide)  # fraction in [0.5, 1)
+    power = exponent.astype(np.int64) - 1
+    if rounding is Rounding.NEAREST:
+        power += fraction >= 0.75
+    elif rounding is Rounding.STOCHASTIC:
+        assert words is not None and words.size == wide.size
+        power += 2 * fraction - 1 > (words.reshape(wide.shape) >> np.uint32(8)) * _UNIFORM
+    code = np.maximum(power + _E8M0_BIAS, 0)
+    top = _E8M0_NAN - 1 if saturate else _E8M0_NAN  # the first code that is too large means NaN
+    code = np.where(np.isposinf(wide), top, np.minimum(code, top))
+    return np.where(wide > 0, code, _E8M0_NAN).astype(np.uint8).view(_E8M0)
+
+
+# -- scales ------------------------------------------------------------------------------------------------
+
+
+def largest_of(dtype: np.dtype[Any]) -> float:
+    """The largest number that quantization uses: the largest finite float, and 127 of i8 on both sides."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else format_of(dtype).largest
+
+
+def symmetric_scale(values: Floats, to: np.dtype[Any], axis: int | tuple[int, ...]) -> Floats:
+    """amax / largest along `axis`, which is kept with size 1; 1 where all are zero. float32, rounded once.
+
+    A scale too small for a normal float32 is the smallest normal one. NaN where any value is NaN, as amax is.
+    """
+    amax = np.max(np.abs(values), axis=axis, keepdims=True, initial=0)
+    scale = amax / np.float32(largest_of(to))
+    tiny = np.finfo(np.float32).tiny
+    return np.where(amax == 0, np.float32(1), np.maximum(scale, tiny)).astype(np.float32)
+
+
+def quantize(values: Floats, scale: Floats, to: np.dtype[Any]) -> Array:
+    """values / scale in float32, then rounded to nearest even, saturating; i8 stays within -127..127."""
+    with np.errstate(all="ignore"):
+        scaled = values / scale
+    if to.kind in "iu":
+        scaled = np.clip(scaled, -largest_of(to), largest_of(to))
+    return convert(scaled, to)
+
+
+def mx_quantize(values: Floats, to: np.dtype[Any]) -> tuple[Array, Array]:
+    """Blocks of 32 along the last axis, which is a multiple of that: (elements, scales in E8M0).
+
+    MX 1.0, section 6.3: the scale is 2 ^ (floor(log2(amax)) - emax of the element's format), clamped to E8M0's range;
+    elements are values / scale, rounded to nearest even, saturating. A block of zeros has the smallest scale. One
+    with a NaN or an infinity has the scale NaN, and with it all of its values are.
+    """
+    blocks = values.reshape(*values.shape[:-1], -1, BLOCK)
+    amax = np.max(np.abs(blocks), axis=-1, initial=0)
+    power = np.frexp(amax.astype(np.float64))[1].astype(np.int64) - 1 - format_of(to).emax
+    code = np.clip(power + _E8M0_BIAS, 0, _E8M0_NAN - 1)
+    code[amax == 0] = 0
+    finite = np.isfinite(amax)
+    # in float64, where neither 2^127 times the largest element nor 2^-127 is out of range
+    with np.errstate(invalid="ignore"):
+        scaled = np.ldexp(blocks.astype(np.float64), (_E8M0_BIAS - code)[..., None])
+    scaled[~finite] = 0
+    elements = convert(scaled, to).reshape(values.shape)
+    return elements, np.where(finite, code, _E8M0_NAN).astype(np.uint8).view(_E8M0)
+
+
+def mx_dequantize(elements: Floats, scales: Floats, axis: int = -1) -> Floats:
+    """elements * scale of their block, float32; blocks of 32 along `axis`. What exceeds float32 is infinite."""
+    wide = np.moveaxis(elements, axis, -1)
+    blocks = wide.reshape(*wide.shape[:-1], -1, BLOCK)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = blocks * np.moveaxis(scales, axis, -1)[..., None]
+    return np.moveaxis(scaled.reshape(wide.shape), -1, axis)
