@@ -115,7 +115,7 @@ def _number(r: Relocation, numbers: dict[str, int]) -> int:
 # -- reading -------------------------------------------------------------------------------------
 
 
-def is_object(data: bytes) -> bool:
+def is_elf(data: bytes) -> bool:
     """True for the beginning of an ELF file."""
     return data[:4] == IDENT[:4]
 
