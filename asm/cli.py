@@ -1,84 +1,121 @@
-"""The `sohu-asm` command: assemble a file, disassemble a program, or put sources in columns."""
+"""The `sohu-asm` command: assemble and link files, disassemble a program, or put sources in columns."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from sohu.asm.assembler import assemble
-from sohu.asm.diagnostics import AsmError, Diagnostic, printable, render
+from sohu.asm.archive import is_archive
+from sohu.asm.assembler import assemble_object
+from sohu.asm.console import EXIT_CODES, is_terminal, read, report, run, say, shown_name, working, write
+from sohu.asm.diagnostics import AsmError, Diagnostic, Mistake, printable
 from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
+from sohu.asm.elf_object import is_elf, read_object, write_object
+from sohu.asm.formats import image, intel_hex, symbols_json
 from sohu.asm.formatter import format_source
+from sohu.asm.libraries import needed, read_library
+from sohu.asm.link import link
+from sohu.asm.linkmap import link_map
+from sohu.asm.names import is_name
+from sohu.asm.numbers import float_literal, integer_literal
+from sohu.asm.objects import Object
 from sohu.asm.options import Options
-from sohu.asm.reports import to_json, to_sarif
+from sohu.asm.program import Program
 from sohu.asm.warnings import WarningPolicy
 from sohu.isa import ISA_VERSION, SohuError
 
-_EPILOG = """\
-exit codes: 0 done; 1 errors in the input, a file that can't be read or written, or with --check one that is not in
-columns; 2 wrong usage.
-- stands for standard input or output. docs/assembly.md describes the language.
+_DESCRIPTION = """\
+Assemble Sohu assembly and link it to a program.
+
+FILE is a source, an object file or a library, told apart by what is in it; - is standard input. Out of libraries comes
+what the other files need.
 """
+_EPILOG = f"""\
+exit codes: {EXIT_CODES}
+--check exits with 1 if a file is not in columns. docs/assembly.md describes the language, docs/objects.md object files,
+linking and the tools beside this one: sohu-nm, sohu-size, sohu-objdump, sohu-ar.
+"""
+
+# What -O can be, with other names that people know, and the suffix of such a file.
+_FORMATS = {"elf": ".elf", "binary": ".bin", "ihex": ".hex"}
+_ALIASES = {"raw": "binary", "bin": "binary", "hex": "ihex"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's by default); returns the exit code."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.check and not options.format:
-        parser.error("--check goes with --format")
-    if options.format and (options.disassemble or options.output):
-        parser.error("--format changes the files themselves: it goes with neither -d nor -o")
-    if len(options.input) > 1 and not options.format:
-        parser.error("one FILE, unless it is --format")
-    try:
-        if options.format:
-            return _format(options.input, options.check)
-        return _run(options)
-    except AsmError as e:
-        report(e.diagnostics, options.diagnostics, e.more)
-    except SohuError as e:
-        _say("\n".join(printable(line) for line in f"sohu-asm: {e}".split("\n")))
-    except BrokenPipeError:
-        # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        return 130
-    return 1
+    _check(parser, options)
+    if options.format:
+        return run("sohu-asm", lambda: _format(options.input, options.check))
+    if options.disassemble:
+        return run("sohu-asm", lambda: _disassemble(options.input[0], options.output))
+    return run("sohu-asm", lambda: _assemble(options), options.diagnostics)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sohu-asm",
-        description="Assemble Sohu assembly to an ELF program, or disassemble such a program.",
+        usage="sohu-asm [options] FILE...",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # a new option never changes what an old command line means
+        add_help=False,
     )
-    version = ".".join(map(str, ISA_VERSION))
-    parser.add_argument("input", metavar="FILE", nargs="+", help="source file, or with -d a program")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write (default: FILE with suffix .elf; with -d, stdout)",
+    parser.add_argument("input", metavar="FILE", nargs="+", help=argparse.SUPPRESS)
+
+    what = parser.add_argument_group("what to do (default: a program)")
+    what.add_argument("-c", dest="compile_only", action="store_true", help="object files, one for each source")
+    what.add_argument("-d", "--disassemble", action="store_true", help="print assembly that assembles to the same")
+    what.add_argument("--format", action="store_true", help="put sources in columns, in place; - to standard output")
+    what.add_argument("--check", action="store_true", help="with --format: change nothing, name what it would change")
+
+    out = parser.add_argument_group("output")
+    out.add_argument(
+        "-o", "--output", metavar="FILE", help="where to write (default: the first FILE's name, .elf or .o)"
     )
-    parser.add_argument("-d", "--disassemble", action="store_true", help="print assembly that assembles to the same")
-    parser.add_argument("--format", action="store_true", help="put sources in columns, in place; - to standard output")
-    parser.add_argument("--check", action="store_true", help="with --format: change nothing, name what it would change")
-    parser.add_argument(
+    out.add_argument(
+        "-O",
+        "--oformat",
+        metavar="FORMAT",
+        default="elf",
+        help="elf (default); binary: the bare image; ihex: Intel HEX",
+    )
+    out.add_argument("--map", metavar="FILE", help="write what is where in the program")
+    out.add_argument("--symbols", metavar="FILE", help="write the symbols, as JSON")
+
+    source = parser.add_argument_group("sources")
+    source.add_argument(
+        "-I",
+        dest="include",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="where else to look for included files",
+    )
+    source.add_argument(
+        "-D", dest="defines", metavar="NAME[=VALUE]", action="append", default=[], type=_define, help="a constant (1)"
+    )
+
+    linking = parser.add_argument_group("linking")
+    linking.add_argument(
+        "-u", dest="undefined", metavar="NAME", action="append", default=[], help="take NAME out of a library"
+    )
+    linking.add_argument("--whole-archive", action="store_true", help="take all that is in libraries")
+
+    messages = parser.add_argument_group("messages")
+    messages.add_argument(
         "--diagnostics",
         choices=("text", "json", "sarif"),
         default="text",
         help="how errors and warnings are printed, on standard error",
     )
-    parser.add_argument(
+    messages.add_argument(
         "-W",
         dest="warnings",
         metavar="FLAG",
@@ -86,53 +123,148 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="NAME, no-NAME or all: give a warning or not; error, error=NAME, no-error=NAME: make errors of them",
     )
-    parser.add_argument("-w", dest="no_warnings", action="store_true", help="give no warnings")
-    parser.add_argument("--version", action="version", version=f"sohu-asm, ISA version {version}")
+    messages.add_argument("-w", dest="no_warnings", action="store_true", help="give no warnings")
+    messages.add_argument("-h", "--help", action="help", help="print this")
+    version = ".".join(map(str, ISA_VERSION))
+    messages.add_argument("--version", action="version", version=f"sohu-asm, ISA version {version}")
     return parser
 
 
-def report(found: Sequence[Diagnostic], form: str, more: int = 0) -> None:
-    """Print diagnostics to standard error: as `text`, `json` or `sarif`. `more`: errors that were only counted."""
-    if form == "json":
-        _say(to_json(found))
-    elif form == "sarif":
-        _say(to_sarif(found))
-    elif found:
-        _say(render(found, _coloured(sys.stderr), more))
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse options that do not go together: usage, and exit code 2."""
+    options.oformat = _ALIASES.get(options.oformat, options.oformat)
+    if options.oformat not in _FORMATS:
+        parser.error(f"-O takes {', '.join(_FORMATS)}, not {options.oformat!r}")
+    if options.check and not options.format:
+        parser.error("--check goes with --format")
+    if options.format and (options.disassemble or options.output or options.compile_only):
+        parser.error("--format changes the files themselves: it goes with neither -c nor -d nor -o")
+    if options.disassemble and len(options.input) > 1:
+        parser.error("-d takes one FILE")
+    if options.compile_only and (options.oformat != "elf" or options.map or options.symbols or options.disassemble):
+        parser.error("-c makes object files: it goes with neither -d nor -O nor --map nor --symbols")
+    if options.compile_only and options.output and len(options.input) > 1:
+        parser.error("-c -o takes one FILE")
+    if options.input.count("-") > 1:
+        parser.error("standard input can be read once")
 
 
-def _run(options: argparse.Namespace) -> int:
-    source, output = options.input[0], options.output
-    data = _read(source)
-    name = "<stdin>" if source == "-" else source
-    if options.disassemble:
-        _write(output or "-", disassemble(read_elf(data, name)).encode("utf-8"))
-        return 0
-    if output is None:
-        output = "-" if source == "-" else str(Path(source).with_suffix(".elf"))
-    if output == "-" and sys.stdout.isatty():
-        raise SohuError("a program is not for terminals", help="give -o FILE, or send the output to a file")
-    if output != "-" and source != "-" and Path(output).resolve() == Path(source).resolve():
-        raise SohuError(f"{output} is the source itself", help="give -o FILE")
+def _define(text: str) -> tuple[str, int | float]:
+    """`NAME` or `NAME=NUMBER`, for -D."""
+    name, given, value = text.partition("=")
+    if not is_name(name):
+        raise argparse.ArgumentTypeError(f"{name!r} can't be the name of a constant")
+    if not given:
+        return name, 1
+    sign, digits = (-1, value[1:]) if value.startswith("-") else (1, value)
+    for reads in (integer_literal, float_literal):
+        try:
+            return name, sign * reads(digits, (0, 0))
+        except (ValueError, Mistake):
+            continue
+    raise argparse.ArgumentTypeError(f"{value!r} is no number")
+
+
+# -- assembling and linking ----------------------------------------------------------------------
+
+
+def _assemble(options: argparse.Namespace) -> int:
     flags = ["none"] if options.no_warnings else options.warnings
+    how = Options(
+        include=tuple(options.include),
+        defines=dict(options.defines),
+        warnings=WarningPolicy(flags),
+        externals=options.compile_only or len(options.input) > 1,
+    )
     warnings: list[Diagnostic] = []
-    program = assemble(decode_source(data, name), name, Options(warnings=WarningPolicy(flags)), warnings)
-    _write(output, write_elf(program))
+    suffix = ".o" if options.compile_only else _FORMATS[options.oformat]
+    outputs = [
+        _output(options, name, suffix) for name in (options.input if options.compile_only else options.input[:1])
+    ]
+    objects, libraries = _read_all(options, how, warnings)
+    if options.compile_only:
+        for output, o in zip(outputs, objects, strict=True):
+            write(output, write_object(o))
+    else:
+        objects += needed(objects, libraries, options.undefined)
+        with working("sohu-asm: linking"):
+            program = link(objects)
+        write(outputs[0], _encoded(program, options.oformat))
+        if options.map:
+            write(options.map, link_map(objects, program).encode())
+        if options.symbols:
+            write(options.symbols, symbols_json(program).encode())
     report(warnings, options.diagnostics)
+    return 0
+
+
+def _output(options: argparse.Namespace, source: str, suffix: str) -> str:
+    """Where what is made of `source` goes; raises SohuError."""
+    output: str = options.output or ("-" if source == "-" else os.path.splitext(source)[0] + suffix)
+    if output == "-" and options.oformat != "ihex" and is_terminal(sys.stdout):
+        raise SohuError("a program is not for terminals", help="give -o FILE, or send the output to a file")
+    if output != "-" and any(f != "-" and Path(f).resolve() == Path(output).resolve() for f in options.input):
+        what = "the source" if output == source else "an input"
+        raise SohuError(f"{output} is {what} itself", help="give -o FILE")
+    return output
+
+
+def _read_all(
+    options: argparse.Namespace, how: Options, warnings: list[Diagnostic]
+) -> tuple[list[Object], list[list[Object]]]:
+    """Objects and libraries that these files are or give; raises AsmError with the mistakes of all sources."""
+    objects: list[Object] = []
+    libraries: list[list[Object]] = []
+    mistakes: list[Diagnostic] = []
+    more = 0
+    for file in options.input:
+        data, name = read(file), shown_name(file)
+        if options.compile_only and (is_archive(data) or is_elf(data)):
+            raise SohuError(f"{name} is no source: there is nothing to assemble", help="leave -c out to link it")
+        if is_archive(data):
+            library = read_library(data, name)
+            objects += library if options.whole_archive else []
+            libraries.append(library)
+        elif is_elf(data):
+            objects.append(read_object(data, name))
+        else:
+            try:
+                with working(f"sohu-asm: assembling {name}"):
+                    objects.append(assemble_object(decode_source(data, name), name, how, warnings))
+            except AsmError as e:
+                mistakes += e.diagnostics
+                more += e.more
+    if mistakes:
+        raise AsmError(mistakes, more)
+    return objects, libraries
+
+
+def _encoded(program: Program, form: str) -> bytes:
+    """The bytes of a program in one of _FORMATS."""
+    if form == "binary":
+        return image(program)
+    return intel_hex(program).encode() if form == "ihex" else write_elf(program)
+
+
+# -- the other ways round ------------------------------------------------------------------------
+
+
+def _disassemble(file: str, output: str | None) -> int:
+    write(output or "-", disassemble(read_elf(read(file), shown_name(file))).encode("utf-8"))
     return 0
 
 
 def _format(files: Sequence[str], check: bool) -> int:
     changed = False
     for file in files:
-        name = "<stdin>" if file == "-" else file
-        text = decode_source(_read(file), name)
+        name = shown_name(file)
+        text = decode_source(read(file), name)
         shown = format_source(text)
         changed = changed or shown != text
         if check and shown != text:
-            _say(f"sohu-asm: {printable(name)} is not in columns: --format changes it")
+            say(f"sohu-asm: {printable(name)} is not in columns: --format changes it")
         elif not check and (file == "-" or shown != text):
-            _write(file, shown.encode("utf-8"))
+            write(file, shown.encode("utf-8"))
     return int(check and changed)
 
 
@@ -148,54 +280,6 @@ def decode_source(data: bytes, name: str) -> str:
         text = data[start:].split(b"\n", 1)[0].decode("utf-8", "replace")
         what = f"byte {data[e.start]:#04x} is no UTF-8: this is no source text"
         raise AsmError([Diagnostic("A001", what, name, line, column, 1, text)]) from None
-
-
-def _read(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as e:
-        raise SohuError(f"cannot read {name}: {e.strerror or e}") from None
-
-
-def _write(name: str, data: bytes) -> None:
-    """Write a whole file or none: to a temporary one beside it, which is then renamed."""
-    if name == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    path = Path(name)
-    try:
-        if path.exists() and not path.is_file():  # a device or pipe can't be replaced
-            path.write_bytes(data)
-            return
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as f:
-                f.write(data)
-            os.chmod(scratch, mode)
-            os.replace(scratch, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(scratch)
-            raise
-    except OSError as e:
-        raise SohuError(f"cannot write {name}: {e.strerror or e}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _coloured(stream: object) -> bool:
-    return "NO_COLOR" not in os.environ and bool(getattr(stream, "isatty", lambda: False)())
-
-
-def _say(text: str) -> None:
-    encoding = sys.stderr.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,9 @@ def test_what_goes_wrong_takes_a_line(arguments: list[str], says: str, capsys: p
     assert Path("a.s").read_text() == GOOD
 
 
-@pytest.mark.parametrize("arguments", [[], ["--wrong"], ["a.s", "b.s"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--wrong"], ["-d", "a.elf", "b.elf"], ["a.s", "-O", "srec"], ["-c", "a.s", "b.s", "-o", "c.o"]]
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
@@ -174,7 +176,7 @@ def test_format(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("wrong", [["--check", "a.s"], ["--format", "-d", "a.s"], ["a.s", "b.s"]])
+@pytest.mark.parametrize("wrong", [["--check", "a.s"], ["--format", "-d", "a.s"], ["--format", "-c", "a.s"]])
 def test_wrong_usage_of_several_files(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(wrong)
