@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.numbers import Number, Span, binary
@@ -21,6 +21,15 @@ class Address:
     def plus(self, distance: int) -> Address:
         """The address so many bytes further on."""
         return Address(self.section, self.symbol, self.offset + distance)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a label is: an offset into what the source put in a section."""
+
+    section: Literal["text", "rodata"]
+    offset: int
+    line: int
 
 
 Value: TypeAlias = "Number | Address"

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sohu.asm.addresses import Address, Value, operate
+from sohu.asm.addresses import Address, Place, Value, operate
 from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES
+from sohu.asm.fast import FastPath
 from sohu.asm.finish import finish
 from sohu.asm.kernels import KernelScope, prologue
 from sohu.asm.link import link
@@ -69,15 +70,6 @@ def assemble_object(
 _NO_WORD = bytes(INSTRUCTION_BYTES)
 
 
-@dataclass(slots=True)
-class Place:
-    """Where a label is: an offset into what the source put in a section."""
-
-    section: Literal["text", "rodata"]
-    offset: int
-    line: int
-
-
 @dataclass(slots=True, eq=False)
 class Constant:
     """A named expression, the place that `.` means in it, and its value once it is known."""
@@ -133,14 +125,18 @@ def _plan(row: Row) -> Plan:
 
 
 class Assembler:
-    """The state of assembling one file. Directives (directives.py) and operands (operands.py) work on it."""
+    """The state of assembling one file. Directives (directives.py) and operands (operands.py) work on it.
+
+    Plain lines are taken by its FastPath (fast.py), all others are read by the grammar.
+    """
 
     def __init__(self, text: str, filename: str, options: Options = DEFAULT) -> None:
         lines = split_lines(text)
         self.filename = filename
         self.options = options
         self.sources = Sources(filename, lines)
-        self.reader = LineReader(self.sources, lines)
+        self.fast = FastPath(self)
+        self.reader = LineReader(self.sources, lines, self.fast.take)
         self.errors = Diagnostics(self.sources, options.warnings)
         self.line = 0  # of the statement at hand: its number in `sources`
         self.section: Literal["text", "rodata"] = "text"
@@ -169,22 +165,26 @@ class Assembler:
     def run(self) -> Object:
         """Assemble; raises AsmError."""
         for number, text in self.reader:
-            if not text or text.isspace():
-                continue
-            self.line = number
-            try:
-                statement = parse_line(text)
-            except Mistake as e:
-                self.errors.add(e, self.line)
-                statement = Statement(labels=leading_labels(text))  # so that what refers to them is no error
-            try:
-                self.statement(statement)
-            except Mistake as e:
-                self.errors.add(e, self.line)
+            self.read(number, text)
         self.end_kernel()
         found = finish(self)
         self.errors.check()
         return found
+
+    def read(self, number: int, text: str) -> None:
+        """Read a line by the grammar; what is wrong goes to `errors`."""
+        if not text or text.isspace():
+            return
+        self.line = number
+        try:
+            statement = parse_line(text)
+        except Mistake as e:
+            self.errors.add(e, self.line)
+            statement = Statement(labels=leading_labels(text))  # so that what refers to them is no error
+        try:
+            self.statement(statement)
+        except Mistake as e:
+            self.errors.add(e, self.line)
 
     def warn(
         self, code: str, message: str, span: tuple[int, int], *, help: str = "", notes: tuple[tuple[str, int], ...] = ()
@@ -237,6 +237,19 @@ class Assembler:
             self.pending.append(Pending(here, row, values, sync, st))
         else:
             self.put(here.offset, self.encode(row, values, sync, st))
+
+    def reread(self, pc: int, ordinal: int) -> None:
+        """Read a jump that the fast path took by the grammar; its label is not plain. `ordinal`: of a numeric one."""
+        self.put(pc, 0)
+        self.line = self.word_lines[pc // INSTRUCTION_BYTES]
+        st = parse_line(self.sources.text(self.line))
+        assert st.op is not None
+        row = ROWS[st.op.name]
+        values = self.operands(row, _plan(row), st)
+        for arg in st.args:
+            if isinstance(arg, LocalRef):
+                arg.at = ordinal
+        self.pending.append(Pending(Place("text", pc, self.line), row, values, read_sync(self, st.sync), st))
 
     def operands(self, row: Row, plan: Plan, st: Statement) -> list[Any]:
         """The values of an instruction's operands, in the row's order; raises Mistake."""

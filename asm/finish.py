@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 def finish(asm: Assembler) -> Object:
     """The object of a file that has been read; what is wrong goes to `asm.errors`."""
     _check_globals(asm)
-    for p in asm.pending:
+    for pc, ordinal in asm.fast.resolve():
+        asm.scope = _scope_at(asm, pc)
+        asm.reread(pc, ordinal)
+    for p in sorted(asm.pending, key=lambda p: p.here.offset):
         asm.scope = _scope_at(asm, p.here.offset)
         try:
             asm.put(p.here.offset, _word(asm, p))

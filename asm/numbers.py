@@ -66,6 +66,7 @@ _INTEGER: dict[str, Callable[[int, int], int]] = {
     "<<": operator.lshift,
     ">>": operator.rshift,
 }
+_ALL = _BOTH | _INTEGER
 
 
 def binary(op: str, a: Number, b: Number, span: Span) -> Number:
@@ -80,7 +81,7 @@ def binary(op: str, a: Number, b: Number, span: Span) -> Number:
         return _BOTH[op](float(a), float(b))
     if op in ("<<", ">>") and not 0 <= b < BITS:
         raise Mistake("A025", f"a shift by {b}; it must be 0..{BITS - 1}", span)
-    return _fits((_BOTH | _INTEGER)[op](a, b), span)
+    return _fits(_ALL[op](a, b), span)
 
 
 def pack_number(value: Number, dtype: DType) -> bytes:

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sohu.asm.source import Sources
+
+# Assembles lines[at:] as far as they are plain, and returns the index of the first that is not; arguments: lines, at,
+# and the number in Sources of lines[0].
+Plain: TypeAlias = Callable[[Sequence[str], int, int], int]
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
     """A file or an expansion that is being read."""
 
-    lines: Iterator[tuple[int, str]]
+    lines: Sequence[str]
+    first: int  # number of its first line in Sources
+    at: int = 0  # index of the line to be read next
 
 
 class LineReader:
-    """Yields (number in Sources, line); the innermost frame comes first."""
+    """Yields (number in Sources, line) for the lines that are not plain; the innermost frame comes first."""
 
-    def __init__(self, sources: Sources, lines: Sequence[str]) -> None:
+    def __init__(self, sources: Sources, lines: Sequence[str], plain: Plain) -> None:
         self.sources = sources
-        self.frames = [Frame(iter(enumerate(lines, 1)))]
+        self.plain = plain
+        self.frames = [Frame(lines, 1)]
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        frames = self.frames
-        while frames:
-            frame = frames[-1]
-            for entry in frame.lines:
-                yield entry
-                if frames[-1] is not frame:
-                    break  # the line brought others in
-            else:
-                frames.pop()
+        while self.frames:
+            frame = self.frames[-1]
+            at = frame.at = self.plain(frame.lines, frame.at, frame.first)
+            if at == len(frame.lines):
+                self.frames.pop()
+                continue
+            frame.at += 1
+            yield frame.first + at, frame.lines[at]

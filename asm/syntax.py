@@ -287,7 +287,7 @@ class _Builder(Transformer[Token, Any]):
         operands: list[Expression] = [first]
         operators: list[str] = []
         for op, operand in zip(rest[::2], rest[1::2], strict=True):
-            while operators and _PRECEDENCE[operators[-1]] >= _PRECEDENCE[op]:
+            while operators and PRECEDENCE[operators[-1]] >= PRECEDENCE[op]:
                 _reduce(operands, operators)
             operators.append(str(op))
             operands.append(operand)
@@ -341,7 +341,7 @@ class _Builder(Transformer[Token, Any]):
         return Statement(labels=[p for p in parts if not isinstance(p, Statement)])
 
 
-_PRECEDENCE = {op: level for level, ops in enumerate(("|", "^", "&", "<< >>", "+ -", "* / %")) for op in ops.split()}
+PRECEDENCE = {op: level for level, ops in enumerate(("|", "^", "&", "<< >>", "+ -", "* / %")) for op in ops.split()}
 
 
 def _reduce(operands: list[Expression], operators: list[str]) -> None:

@@ -379,21 +379,28 @@ def encode(inst: Inst) -> int:
 
 
 def _encode_sync(wait: Wait | None, signal: Signal | None) -> int:
-    bits = 0
-    sem = Sem()
-    if wait is not None:
-        if not (0 <= wait.reg < 32 and -(1 << 15) <= wait.imm < 1 << 15):
-            raise EncodingError(
-                f"wait value {wait.imm} does not fit 16 signed bits",
-                operand="wait",
-                help="put it in a register",
-            )
-        bits |= 1 | sem.encode(wait.sem) << 1 | wait.reg << 7 | (wait.imm & 0xFFFF) << 12
-    if signal is not None:
-        if not 1 <= signal.inc < 1 << 8:
-            raise EncodingError(f"signal increment must be 1..255, not {signal.inc}", operand="signal")
-        bits |= (1 | sem.encode(signal.sem) << 1 | signal.inc << 7) << 28
-    return bits
+    return (encode_wait(wait.sem, wait.reg, wait.imm) if wait else 0) | (
+        encode_signal(signal.sem, signal.inc) if signal else 0
+    )
+
+
+def encode_wait(sem: int, reg: int, imm: int) -> int:
+    """The bits, from SYNC_START on, of a wait; raises EncodingError."""
+    if not (0 <= reg < 32 and -(1 << 15) <= imm < 1 << 15):
+        raise EncodingError(
+            f"wait value {imm} does not fit 16 signed bits", operand="wait", help="put it in a register"
+        )
+    return 1 | _SEM.encode(sem) << 1 | reg << 7 | (imm & 0xFFFF) << 12
+
+
+def encode_signal(sem: int, inc: int) -> int:
+    """The bits, from SYNC_START on, of a signal; raises EncodingError."""
+    if not 1 <= inc < 1 << 8:
+        raise EncodingError(f"signal increment must be 1..255, not {inc}", operand="signal")
+    return (1 | _SEM.encode(sem) << 1 | inc << 7) << 28
+
+
+_SEM = Sem()
 
 
 def decode(word: int, table: Table = ROWS) -> Inst:
