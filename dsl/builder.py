@@ -296,6 +296,9 @@ class Builder:
         args: list[Value] = []
         places = slots(row)
         wanted = [s for s in places if s.operand is not None]
+        defaults = {o.name: o.default for o in row.operands if o.keyword}
+        rest = [s.name for s in wanted[len(operands) :] if s.name in defaults]  # those that may be left out come last
+        operands = (*operands, *(attrs.pop(name, defaults[name]) for name in rest))
         if len(operands) != len(wanted):
             names = ", ".join(s.name for s in wanted)
             raise self.error("K030", f"{mnemonic} takes {len(wanted)} operands ({names}), not {len(operands)}")
@@ -303,6 +306,8 @@ class Builder:
             args.append(self._operand(row, s.name, s.kind, v))
         types = [args[s.operand].type if s.operand is not None else None for s in places]
         dims = self._infer(row, {s.name: args[s.operand] for s in wanted if isinstance(s.kind, Data)}, shape)  # type: ignore[index]
+        # an operand of one dtype only (an index, say) has no part in that of the results
+        typed = [v for s, v in zip(wanted, args, strict=True) if isinstance(s.kind, Data) and len(s.kind.dtypes) > 1]
         results: list[Type] = []
         for s, t in zip(places, types, strict=True):
             if s.result is None:
@@ -310,7 +315,7 @@ class Builder:
             if isinstance(t, TileType):
                 results.append(TileType(t.dtype, t.dims))
             elif isinstance(s.kind, Data):
-                results.append(TileType(self._dtype(row, s.kind, args, dtype), dims[s.name]))
+                results.append(TileType(self._dtype(row, s.kind, typed, dtype), dims[s.name]))
             else:  # a scalar: an index, or the bits of a float
                 is_float = any(isinstance(v.type, TileType) and v.type.dtype.is_float for v in args)
                 results.append(FLOAT if is_float else INDEX)
