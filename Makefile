@@ -40,11 +40,9 @@ types: $(VENV) ## mypy --strict over the built wheel
 bench: $(VENV) ## speed of the emulator, the compiler and a model, beside plain NumPy
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV) ## the property tests, with many more random cases and a new seed
+fuzz: $(VENV) ## hours of random and damaged input, from where it last stopped; then the property tests with new cases
+	$(BIN)/python -m tools.fuzz --resume build/fuzz/state.json --jobs $$(nproc)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile fuzz --numprocesses auto --maxprocesses 8
-
-manual: $(VENV) ## docs/isa/ from the instructions; what is checked in must be current
-	$(BIN)/python -m sohu.isa.manual docs/isa
 
 clean: ## remove everything that make and the tools made, .venv too
 	rm -rf .venv build demo-out dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -137,7 +137,7 @@ def _columns(row: Row, at: Array, low: Array, high: Array) -> tuple[Group, Array
 def field(half: Array, shift: int, bits: int) -> Array:
     """Bits [shift, shift + bits) of each number, in the smallest unsigned dtype that holds them."""
     dtype = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32 if bits <= 32 else np.uint64
-    low = (half >> shift if shift else half).astype(dtype)
+    low: Array = (half >> shift if shift else half).astype(dtype)
     return low & ((1 << bits) - 1) if bits < low.itemsize * 8 else low
 
 

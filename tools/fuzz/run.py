@@ -1,0 +1,232 @@
+"""Running targets: batches in worker processes with limits of time and memory, counts, and what failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import tempfile
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from types import FrameType
+
+from sohu.isa import SohuError
+
+from tools.fuzz import elfs, rows, sources, words
+from tools.fuzz.target import Target, Wrong
+
+TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET)}
+SECONDS = 30  # of processor time that a case may take
+MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
+MAX_FILES = 100  # failures of a target that are saved
+_FORMAT = 1  # of the state file
+_SHRINKING = 60  # seconds of processor time for one failure
+
+
+class TooLong(BaseException):
+    """A case has used up its time. No handler in the code under test may take it for an error of its own."""
+
+
+@dataclass
+class Failure:
+    """A case that failed, made small, and why."""
+
+    why: str
+    data: bytes
+
+
+@dataclass
+class Batch:
+    """What a batch came to."""
+
+    units: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass
+class Counts:
+    """How far a target has come. `batches` is the number of the next one."""
+
+    batches: int = 0
+    units: int = 0
+    failures: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class State:
+    """A run: its seed, and how far each target has come."""
+
+    seed: int
+    counts: dict[str, Counts] = field(default_factory=lambda: {name: Counts() for name in TARGETS})
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        counts = {name: asdict(c) for name, c in self.counts.items()}
+        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            json.dump({"format": _FORMAT, "seed": self.seed, "counts": counts}, f, indent=1)
+        os.replace(scratch, path)
+
+
+def load_state(path: Path) -> State:
+    """The state that `save` wrote; raises SohuError when the file holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != _FORMAT:
+            raise ValueError(f"its format is {found['format']}, not {_FORMAT}")
+        state = State(int(found["seed"]))
+        state.counts |= {name: Counts(**c) for name, c in found["counts"].items() if name in TARGETS}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
+        raise SohuError(f"{path} is no state of a fuzz run: {e}") from None
+    return state
+
+
+# -- one batch -----------------------------------------------------------------------------------
+
+
+def run_batch(name: str, seed: int, number: int) -> Batch:
+    """Make and check the cases of a batch."""
+    target, out = TARGETS[name], Batch()
+    for i in range(target.cases):
+        data = target.make(random.Random(f"{name} {seed} {number} {i}"))
+        out.units += target.units(data)
+        if problem(target, data):
+            out.failures.append(shrink(target, data))
+    return out
+
+
+def problem(target: Target, data: bytes) -> str:
+    """What is wrong with a case: one line, or a traceback; "" when nothing is."""
+    try:
+        with _time_limit():
+            target.check(data)
+    except Wrong as e:
+        return str(e)
+    except TooLong:
+        return f"it takes more than {SECONDS} seconds of processor time"
+    except Exception:  # noqa: BLE001  # whatever it is, it is what we are looking for
+        return traceback.format_exc()
+    return ""
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS, 1)  # again and again, should one be lost in a callback
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def shrink(target: Target, data: bytes) -> Failure:
+    """A failing case without the parts that it fails without, as far as that can be found out in a minute."""
+    best = Failure(problem(target, data) or "it fails only the first time", data)
+    parts, size = target.parts(data), len(target.parts(data)) // 2
+    began = time.process_time()
+    while size and "seconds" not in best.why:
+        at = 0
+        while at < len(parts) and time.process_time() - began < _SHRINKING:
+            fewer = parts[:at] + parts[at + size :]
+            if why := problem(target, b"".join(fewer)):
+                parts, best = fewer, Failure(why, b"".join(fewer))
+            else:
+                at += size
+        size //= 2
+    return best
+
+
+# -- many batches --------------------------------------------------------------------------------
+
+
+def run(
+    target: Target,
+    state: State,
+    *,
+    goal: int,
+    seconds: float | None,
+    jobs: int,
+    failures: Path,
+    report: Callable[[Target, Counts], None],
+) -> None:
+    """Go on with a target until it has counted `goal` units or so many seconds are over.
+
+    Failures are written to the folder `failures`. `report` is called after each batch; `state` then has the counts of
+    all batches up to that one.
+    """
+    counts = state.counts[target.name]
+    began, before = time.monotonic(), counts.seconds
+    submitted = counts.batches
+    pending: deque[Future[Batch]] = deque()
+    pool = _pool(jobs)
+    try:
+        while counts.units < goal and (seconds is None or time.monotonic() - began < seconds):
+            while len(pending) < 2 * jobs:
+                pending.append(pool.submit(run_batch, target.name, state.seed, submitted))
+                submitted += 1
+            try:
+                batch = pending.popleft().result()
+            except BrokenProcessPool:
+                pool.shutdown(cancel_futures=True)
+                pending.clear()
+                pool, batch = _pool(jobs), _alone(target, state.seed, counts.batches)
+                submitted = counts.batches + 1
+            for failure in batch.failures:
+                counts.failures += 1
+                if counts.failures <= MAX_FILES:
+                    save_failure(failures, target, state.seed, counts, failure)
+            counts.batches += 1
+            counts.units += batch.units
+            counts.seconds = before + time.monotonic() - began
+            report(target, counts)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare)
+
+
+def _prepare() -> None:
+    """In a new worker: the parent hears of interrupts, and memory is limited."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir(tempfile.gettempdir())  # names of files in mutated sources mean nothing there
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
+
+
+def _alone(target: Target, seed: int, number: int) -> Batch:
+    """A batch in a process of its own, since one of those that ran died with it."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(run_batch, target.name, seed, number).result()
+        except BrokenProcessPool:
+            why = f"the process died; --batch {number} runs these cases again"
+            return Batch(target.cases, [Failure(why, b"")])
+
+
+def save_failure(folder: Path, target: Target, seed: int, counts: Counts, failure: Failure) -> Path:
+    """Write a failing case, and beside it what is wrong and how to see it again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{target.name}-{seed}-{counts.batches}-{counts.failures}{target.suffix}"
+    path.write_bytes(failure.data)
+    again = f"python -m tools.fuzz {target.name} --check {path}\n"
+    batch = f"python -m tools.fuzz {target.name} --seed {seed} --batch {counts.batches}\n"
+    path.with_suffix(".txt").write_text(f"{again}{batch}\n{failure.why}\n", encoding="utf-8", errors="backslashreplace")
+    return path

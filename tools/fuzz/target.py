@@ -1,0 +1,33 @@
+"""What a fuzz target is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class Wrong(Exception):
+    """A case whose result is not what it must be."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of cases. A case is some bytes; `check` returns, or raises Wrong or whatever went wrong in it."""
+
+    name: str
+    about: str  # one line
+    unit: str  # what is counted
+    goal: int  # units of a full run
+    cases: int  # in a batch
+    suffix: str  # of a file that holds a case
+    make: Callable[[random.Random], bytes]
+    check: Callable[[bytes], None]
+    units: Callable[[bytes], int] = lambda data: 1
+    parts: Callable[[bytes], list[bytes]] = lambda data: [data]  # what can be left out to make a case smaller
+
+
+def expect(good: bool, what: str) -> None:
+    """Raise Wrong unless `good`."""
+    if not good:
+        raise Wrong(what)
