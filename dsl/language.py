@@ -234,9 +234,11 @@ def convert(b: Builder, x: Value, dtype: Any) -> Value:
     return b.one({(True, False): "vf2i", (False, True): "vi2f"}.get(kinds, "vmov"), x, dtype=dtype)
 
 
-def _unary(name: str, mnemonic: str, doc: str) -> Any:
+def unary(name: str, mnemonic: str, doc: str) -> Any:
+    """Declare a function of one tile that is one instruction."""
+
     def build(b: Builder, x: Any) -> Value:
-        return b.one(mnemonic, _tile(b, x))
+        return b.one(mnemonic, tile(b, x))
 
     fn = Intrinsic(name, build, doc)
     INTRINSICS[name] = fn
@@ -249,19 +251,20 @@ def _dtype(b: Builder, dtype: Any) -> DType:
     return dtype
 
 
-def _tile(b: Builder, x: Any) -> Value:
+def tile(b: Builder, x: Any) -> Value:
+    """x, which must be a tile; raises K036."""
     if not is_tile(x):
         raise b.error("K036", f"a tile is wanted here, not {describe(x)}")
     assert isinstance(x, Value)
     return x
 
 
-exp = _unary("exp", "vexp", "e ** x, elementwise.")
-log = _unary("log", "vlog", "Natural logarithm, elementwise.")
-sqrt = _unary("sqrt", "vsqrt", "Square root, elementwise.")
-rsqrt = _unary("rsqrt", "vrsqrt", "1 / sqrt(x), elementwise.")
-tanh = _unary("tanh", "vtanh", "Hyperbolic tangent, elementwise.")
-sigmoid = _unary("sigmoid", "vsigmoid", "1 / (1 + e ** -x), elementwise.")
+exp = unary("exp", "vexp", "e ** x, elementwise.")
+log = unary("log", "vlog", "Natural logarithm, elementwise.")
+sqrt = unary("sqrt", "vsqrt", "Square root, elementwise.")
+rsqrt = unary("rsqrt", "vrsqrt", "1 / sqrt(x), elementwise.")
+tanh = unary("tanh", "vtanh", "Hyperbolic tangent, elementwise.")
+sigmoid = unary("sigmoid", "vsigmoid", "1 / (1 + e ** -x), elementwise.")
 
 
 def _choose(b: Builder, op: str, x: Any, y: Any) -> Any:
@@ -293,7 +296,7 @@ def cdiv(b: Builder, x: Any, y: Any) -> Any:
 @intrinsic
 def where(b: Builder, cond: Any, x: Any, y: Any) -> Value:
     """x where cond is not zero, else y; a number stands for a tile full of it."""
-    cond = _tile(b, cond)
+    cond = tile(b, cond)
 
     dtype = next((t.type.dtype for t in (x, y) if is_tile(t)), cond.tile.dtype)
 
@@ -321,7 +324,7 @@ def zeros(b: Builder, shape: Any, dtype: DType = f32) -> Value:
 @intrinsic
 def zeros_like(b: Builder, x: Any, dtype: DType | None = None) -> Value:
     """Zeros in the shape of another tile."""
-    t = _tile(b, x).tile
+    t = tile(b, x).tile
     return b.one("vfill", 0.0, shape=t.dims, dtype=_dtype(b, dtype or t.dtype))
 
 
@@ -334,27 +337,33 @@ def arange(b: Builder, shape: Any, start: Any = 0, dtype: DType = i32) -> Value:
 @intrinsic
 def argmax(b: Builder, x: Any, axis: int = -1, keepdims: bool = False) -> Value:
     """Position (i32) of the largest element along the last axis; the first of equals."""
-    return reduce(b, "argmax", _tile(b, x), axis, keepdims)
+    return reduce(b, "argmax", tile(b, x), axis, keepdims)
 
 
 @intrinsic
 def rms_norm(b: Builder, x: Any, weight: Any, eps: float = 1e-5, dtype: DType | None = None) -> Value:
     """x / sqrt(mean(x ** 2) + eps) * weight along the last axis: one instruction (vrms)."""
-    x = _tile(b, x)
-    return b.one("vrms", x, _tile(b, weight), eps, dtype=dtype or x.type.dtype)
+    x = tile(b, x)
+    return b.one("vrms", x, tile(b, weight), eps, dtype=dtype or x.type.dtype)
 
 
 @intrinsic
 def rope(b: Builder, x: Any, cos: Any, sin: Any, interleaved: bool = False) -> Value:
-    """Rotary embedding of the last axis of x [..., T, D] by tables [T, D/2]: one instruction (vrope)."""
-    x = _tile(b, x)
-    return b.one("vrope", x, _tile(b, cos), _tile(b, sin), dtype=x.type.dtype, interleaved=int(interleaved))
+    """Rotary embedding of the last axis of x [..., T, D] by tables [T, H]: of its first 2 H elements.
+
+    One instruction: vrope, or vrope.part where 2 H is known to be less than D.
+    """
+    x, cos = tile(b, x), tile(b, cos)
+    width, half = x.type.dims[-1].size, cos.type.dims[-1].size
+    part = isinstance(width, int) and isinstance(half, int) and 2 * half < width
+    mnemonic = "vrope.part" if part else "vrope"
+    return b.one(mnemonic, x, cos, tile(b, sin), dtype=x.type.dtype, interleaved=int(interleaved))
 
 
 @intrinsic
 def swiglu(b: Builder, gate: Any, up: Any, dtype: DType | None = None) -> Value:
     """silu(gate) * up: one instruction (vswiglu)."""
-    return b.one("vswiglu", _tile(b, gate), _tile(b, up), dtype=dtype)
+    return b.one("vswiglu", tile(b, gate), tile(b, up), dtype=dtype)
 
 
 @intrinsic
@@ -369,14 +378,21 @@ def online_softmax(
     causal: bool = False,
     qpos: Any = 0,
     kpos: Any = 0,
+    window: Any = 0,
+    sinks: Any = 0,
     dtype: DType = f32,
 ) -> tuple[Value, ...]:
     """One step of the online softmax (vosm): scores in, (weights in `dtype`, m, l, o) out.
 
-    With causal, column c of s is masked for row r when kpos + c > qpos + r.
+    With causal, column c of s is masked for row r when kpos + c > qpos + r. With a window other than 0 (vosm.window),
+    also when the two are `window` or more apart, unless the column's position is below `sinks`.
     """
-    tiles = [_tile(b, v) for v in (s, m, l, o)]
-    return tuple(b.inst("vosm", *tiles, b.number(scale), b.value(qpos), b.value(kpos), dtype=dtype, causal=int(causal)))
+    args = [*(tile(b, v) for v in (s, m, l, o)), b.number(scale), b.value(qpos), b.value(kpos)]
+    mnemonic = "vosm"
+    if constant(window) != 0:
+        mnemonic = "vosm.window"
+        args += [b.value(window), b.value(sinks)]
+    return tuple(b.inst(mnemonic, *args, dtype=dtype, causal=int(causal)))
 
 
 def hbm_operands(mnemonic: Any) -> dict[int, bool]:

@@ -163,6 +163,7 @@ def exp(x: Tile) -> Tile:
 
 
 log = sqrt = rsqrt = tanh = sigmoid = exp
+erf = sin = cos = exp2 = floor = ceil = rint = silu = relu2 = exp
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -233,9 +234,106 @@ def online_softmax(
     causal: bool = False,
     qpos: int = 0,
     kpos: int = 0,
+    window: int = 0,
+    sinks: int = 0,
     dtype: type[Tile] = f32,
 ) -> tuple[Tile, Tile, Tile, Tile]:
     """Weights, and the new m, l, o."""
+    raise NotImplementedError
+
+
+def gelu(x: Tile, exact: bool = False) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def geglu(gate: Tile, up: Tile, exact: bool = False, dtype: type[Tile] | None = None) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def softcap(x: Tile, cap: float) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def clip(x: Tile, low: float, high: float) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def fma(x: Tile, y: Tile, z: Tile) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def argmin(x: Tile, axis: int = -1, keepdims: bool = False) -> Tile:
+    """A tile of i32."""
+    raise NotImplementedError
+
+
+def cumsum(x: Tile, axis: int = -1, exclusive: bool = False) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def topk(x: Tile, k: int, axis: int = -1) -> tuple[Tile, Tile]:
+    """Values, and positions of i32."""
+    raise NotImplementedError
+
+
+def sort(keys: Tile, payload: Tile, descending: bool = False) -> tuple[Tile, Tile]:
+    """Keys and payload."""
+    raise NotImplementedError
+
+
+def take_along_axis(x: Tile, index: Tile) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def router(logits: Tile, k: int, dtype: type[Tile] | None = None) -> tuple[Tile, Tile]:
+    """Weights, and numbers of experts (i32)."""
+    raise NotImplementedError
+
+
+def layer_norm(x: Tile, weight: Tile, bias: Tile, eps: float = 1e-5, dtype: type[Tile] | None = None) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def add_rms_norm(
+    residual: Tile, x: Tile, weight: Tile, eps: float = 1e-5, dtype: type[Tile] | None = None
+) -> tuple[Tile, Tile]:
+    """The norm, and the sum."""
+    raise NotImplementedError
+
+
+def rope_tables(position: Tile, frequency: Tile, scale: float = 1.0, dtype: type[Tile] = f32) -> tuple[Tile, Tile]:
+    """Cosines and sines."""
+    raise NotImplementedError
+
+
+def tree_softmax(
+    s: Tile,
+    m: Tile,
+    l: Tile,  # noqa: E741
+    o: Tile,
+    parents: Tile,
+    *,
+    scale: float = 1.0,
+    qslot: int,
+    kslot: int,
+    start: int,
+    window: int = 0,
+    dtype: type[Tile] = f32,
+) -> tuple[Tile, Tile, Tile, Tile]:
+    """Weights, and the new m, l, o."""
+    raise NotImplementedError
+
+
+def uniform(shape: Shape, key: int, block: int = 0, stream: int = 0) -> Tile:
+    """A tile of f32."""
     raise NotImplementedError
 
 
@@ -254,34 +352,59 @@ __all__ = [
     "Out",
     "Scalar",
     "Tile",
+    "add_rms_norm",
     "arange",
     "argmax",
+    "argmin",
     "bf16",
     "cdiv",
+    "ceil",
+    "clip",
+    "cos",
+    "cumsum",
     "e8m0",
+    "erf",
     "exp",
+    "exp2",
     "f16",
     "f32",
+    "floor",
+    "fma",
     "fp4x2",
     "fp8e4m3",
     "fp8e5m2",
     "full",
+    "geglu",
+    "gelu",
     "i8",
     "i32",
     "isa_op",
+    "layer_norm",
     "log",
     "maximum",
     "minimum",
     "online_softmax",
     "range",
+    "relu2",
+    "rint",
     "rms_norm",
     "rope",
+    "rope_tables",
+    "router",
     "rsqrt",
     "sigmoid",
+    "silu",
+    "sin",
+    "softcap",
+    "sort",
     "sqrt",
     "swiglu",
+    "take_along_axis",
     "tanh",
+    "topk",
+    "tree_softmax",
     "u8",
+    "uniform",
     "where",
     "zeros",
     "zeros_like",

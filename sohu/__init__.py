@@ -19,35 +19,60 @@ if TYPE_CHECKING:
     from sohu.dsl import Kernel as Kernel
     from sohu.dsl import Out as Out
     from sohu.dsl import Scalar as Scalar
+    from sohu.dsl import add_rms_norm as add_rms_norm
     from sohu.dsl import arange as arange
     from sohu.dsl import argmax as argmax
+    from sohu.dsl import argmin as argmin
     from sohu.dsl import bf16 as bf16
     from sohu.dsl import cdiv as cdiv
+    from sohu.dsl import ceil as ceil
+    from sohu.dsl import clip as clip
+    from sohu.dsl import cos as cos
+    from sohu.dsl import cumsum as cumsum
     from sohu.dsl import e8m0 as e8m0
+    from sohu.dsl import erf as erf
     from sohu.dsl import exp as exp
+    from sohu.dsl import exp2 as exp2
     from sohu.dsl import f16 as f16
     from sohu.dsl import f32 as f32
+    from sohu.dsl import floor as floor
+    from sohu.dsl import fma as fma
     from sohu.dsl import fp4x2 as fp4x2
     from sohu.dsl import fp8e4m3 as fp8e4m3
     from sohu.dsl import fp8e5m2 as fp8e5m2
     from sohu.dsl import full as full
+    from sohu.dsl import geglu as geglu
+    from sohu.dsl import gelu as gelu
     from sohu.dsl import i8 as i8
     from sohu.dsl import i32 as i32
     from sohu.dsl import isa_op as isa_op
     from sohu.dsl import kernel as kernel
+    from sohu.dsl import layer_norm as layer_norm
     from sohu.dsl import log as log
     from sohu.dsl import maximum as maximum
     from sohu.dsl import minimum as minimum
     from sohu.dsl import online_softmax as online_softmax
     from sohu.dsl import range as range
+    from sohu.dsl import relu2 as relu2
+    from sohu.dsl import rint as rint
     from sohu.dsl import rms_norm as rms_norm
     from sohu.dsl import rope as rope
+    from sohu.dsl import rope_tables as rope_tables
+    from sohu.dsl import router as router
     from sohu.dsl import rsqrt as rsqrt
     from sohu.dsl import sigmoid as sigmoid
+    from sohu.dsl import silu as silu
+    from sohu.dsl import sin as sin
+    from sohu.dsl import softcap as softcap
+    from sohu.dsl import sort as sort
     from sohu.dsl import sqrt as sqrt
     from sohu.dsl import swiglu as swiglu
+    from sohu.dsl import take_along_axis as take_along_axis
     from sohu.dsl import tanh as tanh
+    from sohu.dsl import topk as topk
+    from sohu.dsl import tree_softmax as tree_softmax
     from sohu.dsl import u8 as u8
+    from sohu.dsl import uniform as uniform
     from sohu.dsl import where as where
     from sohu.dsl import zeros as zeros
     from sohu.dsl import zeros_like as zeros_like
@@ -61,11 +86,13 @@ if TYPE_CHECKING:
 _NAMES = {
     "sohu.asm": ("assemble",),
     "sohu.dsl": (
-        "CompileError", "DTypeVar", "In", "InOut", "Index", "Kernel", "Out", "Scalar", "arange", "argmax", "bf16",
-        "cdiv", "e8m0", "exp", "f16", "f32", "fp4x2", "fp8e4m3", "fp8e5m2", "full", "i8", "i32",
-        "isa_op", "kernel", "log", "maximum", "minimum", "online_softmax",
-        "range", "rms_norm", "rope", "rsqrt", "sigmoid", "sqrt", "swiglu", "tanh", "u8",
-        "where", "zeros", "zeros_like",
+        "CompileError", "DTypeVar", "In", "InOut", "Index", "Kernel", "Out", "Scalar", "add_rms_norm", "arange",
+        "argmax", "argmin", "bf16", "cdiv", "ceil", "clip", "cos", "cumsum", "e8m0", "erf", "exp", "exp2",
+        "f16", "f32", "floor", "fma", "fp4x2", "fp8e4m3", "fp8e5m2", "full", "geglu", "gelu", "i32", "i8",
+        "isa_op", "kernel", "layer_norm", "log", "maximum", "minimum", "online_softmax", "range", "relu2",
+        "rint", "rms_norm", "rope", "rope_tables", "router", "rsqrt", "sigmoid", "silu", "sin", "softcap",
+        "sort", "sqrt", "swiglu", "take_along_axis", "tanh", "topk", "tree_softmax", "u8", "uniform", "where",
+        "zeros", "zeros_like",
     ),
     "sohu.emulator": ("ArgumentError", "Device", "MachineError", "Tensor"),
     "sohu.isa.errors": ("SohuError",),
