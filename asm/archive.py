@@ -81,7 +81,12 @@ def _name(raw: bytes, long_names: bytes) -> str | None:
         name = raw.removesuffix(b"/").decode()
     except UnicodeDecodeError:
         return None
-    return name if name and "/" not in name and "\0" not in name else None
+    return name if _can_be_a_file(name) else None
+
+
+def _can_be_a_file(name: str) -> bool:
+    """True for names that a member can have: those of files in the folder at hand."""
+    return name not in ("", ".", "..") and not any(c in name for c in "/\0\n")
 
 
 def write_archive(members: Sequence[Member]) -> bytes:
@@ -93,7 +98,7 @@ def write_archive(members: Sequence[Member]) -> bytes:
     long_names = bytearray()
     names = []
     for m in members:
-        if not m.name or "/" in m.name or "\n" in m.name or "\0" in m.name:
+        if not _can_be_a_file(m.name):
             raise ValueError(f"{m.name!r} can't be the name of a member")
         raw = m.name.encode() + b"/"
         if len(raw) > _SHORT + 1:

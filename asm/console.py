@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -27,6 +28,8 @@ def run(program: str, body: Callable[[], int], diagnostics: str = "text") -> int
 
     `diagnostics`: the form in which an AsmError is printed.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may be more than the locale can show
     try:
         status = body()
         sys.stdout.flush()  # here, where a reader that is gone is noticed

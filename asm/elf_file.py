@@ -107,10 +107,13 @@ class Found:
 
     index: int
     type: int
+    flags: int
     data: bytes
     address: int
+    offset: int  # in the file
     link: int
     info: int
+    align: int
 
 
 class Reader:
@@ -149,12 +152,12 @@ class Reader:
             self.bad("its section table is damaged")
         headers = list(SECTION.iter_unpack(self._span(table, count * SECTION.size, "the section table")))
         names = self._span(headers[names_index][4], headers[names_index][5], "the section names")
-        for i, (name_at, kind, _, address, offset, size, link, info, _, _) in enumerate(headers[1:], 1):
+        for i, (name_at, kind, flags, address, offset, size, link, info, align, _) in enumerate(headers[1:], 1):
             name = self.string(names, name_at, "a section's name")
             if name in self.sections:
                 self.bad(f"it has two sections {name!r}")
             data = self._span(offset, size, f"section {name!r}")
-            self.sections[name] = Found(i, kind, data, address, link, info)
+            self.sections[name] = Found(i, kind, flags, data, address, offset, link, info, align)
 
     def section(self, name: str, kind: int, required: bool = True) -> bytes:
         """The contents of a section."""
