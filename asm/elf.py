@@ -41,7 +41,7 @@ def write_elf(program: Program) -> bytes:
     sections = [
         Section(".text", SHT_PROGBITS, program.text, SHF_ALLOC | SHF_EXEC, align=ALIGN),
         Section(".rodata", SHT_PROGBITS, program.rodata, SHF_ALLOC, program.rodata_address, align=ALIGN),
-        note_section(program.isa_version),
+        note_section(program.isa_version, program.text),
         kernels_section(program.kernels.values()),
         *debug_sections(program.lines, len(program.text)),
     ]

@@ -7,11 +7,13 @@ The reader trusts nothing: every offset, size, name and number is checked before
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sohu.isa import ISA_VERSION, Fault
+from sohu.asm.requirements import extensions_used
+from sohu.isa import ISA_VERSION, ROWS, Fault
+from sohu.isa.extensions import DISABLE
 
 # e_machine. Numbers are assigned upward from 1 (below 300 so far); who has none takes one far above. This one
 # reads "SH" in the file, and is in no list of those that binutils, LLVM and Linux know.
@@ -22,7 +24,6 @@ SEGMENT = struct.Struct("<IIQQQQQQ")
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 RELA = struct.Struct("<QIIq")  # offset, type, symbol, addend
-NOTE = struct.Struct("<III8sII")
 
 IDENT = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)  # 64 bits, little-endian, version 1
 ET_REL, ET_DYN = 1, 3
@@ -36,8 +37,10 @@ SHN_UNDEF = 0
 ALIGN = 64  # of sections and segments, in memory and in the file
 PRODUCER = "sohu-asm"
 
+NOTE = struct.Struct("<III8s")  # sizes of owner and contents, type, owner; the contents follow
 _NOTE_OWNER = b"Sohu\0\0\0\0"
-_NOTE_ISA_VERSION = 1
+_NOTE_ISA_VERSION, _NOTE_EXTENSION = 1, 2
+_VERSION = struct.Struct("<II")
 _MAX_SECTIONS = 256
 
 
@@ -56,9 +59,16 @@ class Section:
     entry_size: int = 0
 
 
-def note_section(version: tuple[int, int]) -> Section:
-    """.note.sohu: the version of the instruction set."""
-    return Section(".note.sohu", SHT_NOTE, NOTE.pack(5, 8, _NOTE_ISA_VERSION, _NOTE_OWNER, *version), align=4)
+def note_section(version: tuple[int, int], text: bytes | bytearray) -> Section:
+    """.note.sohu: the version of the instruction set, and every instruction of an extension that some code has."""
+    notes = _note(_NOTE_ISA_VERSION, _VERSION.pack(*version))
+    for row in extensions_used(text):
+        notes += _note(_NOTE_EXTENSION, f"{row.opcode:#05x} {row.mnemonic} {row.package}".encode())
+    return Section(".note.sohu", SHT_NOTE, notes, align=4)
+
+
+def _note(kind: int, data: bytes) -> bytes:
+    return NOTE.pack(5, len(data), kind, _NOTE_OWNER) + data + bytes(-len(data) % 4)
 
 
 def write_file(kind: int, sections: Sequence[Section], entry: int = 0) -> bytes:
@@ -181,16 +191,48 @@ class Reader:
             self.bad(f"{what} is no UTF-8")
 
     def isa_version(self) -> tuple[int, int]:
-        """The version of the instruction set, which is one that this toolchain runs."""
-        note = self.section(".note.sohu", SHT_NOTE)
-        if len(note) != NOTE.size:
+        """The version of the instruction set, which is one that this toolchain runs, as are all extensions used."""
+        version: tuple[int, int] | None = None
+        for kind, data in self._notes():
+            if kind == _NOTE_ISA_VERSION and len(data) == _VERSION.size and version is None:
+                version = _VERSION.unpack(data)
+            elif kind == _NOTE_EXTENSION:
+                self._extension(data)
+            else:
+                self.bad(".note.sohu is damaged")
+        if version is None:
             self.bad(".note.sohu is damaged")
-        *head, major, minor = NOTE.unpack(note)
-        if head != [5, 8, _NOTE_ISA_VERSION, _NOTE_OWNER]:
+        if version[0] != ISA_VERSION[0] or version > ISA_VERSION:
+            made, own = (".".join(map(str, v)) for v in (version, ISA_VERSION))
+            what = "use a newer toolchain" if version > ISA_VERSION else "assemble it again from its source"
+            self.bad(f"made for ISA version {made}; this is {own}", help=what)
+        return version
+
+    def _notes(self) -> Iterator[tuple[int, bytes]]:
+        """(type, contents) of each note."""
+        data = self.section(".note.sohu", SHT_NOTE)
+        at = 0
+        while at < len(data):
+            if len(data) - at < NOTE.size:
+                self.bad(".note.sohu is damaged")
+            name_size, size, kind, owner = NOTE.unpack_from(data, at)
+            at += NOTE.size
+            if (name_size, owner) != (5, _NOTE_OWNER) or size > len(data) - at:
+                self.bad(".note.sohu is damaged")
+            yield kind, data[at : at + size]
+            at += size + -size % 4
+
+    def _extension(self, note: bytes) -> None:
+        """Refuse an instruction of an extension that is another one here, or none."""
+        try:
+            number, mnemonic, package = note.decode().split(" ")
+            opcode = int(number, 16)
+        except ValueError:
             self.bad(".note.sohu is damaged")
-        if major != ISA_VERSION[0] or minor > ISA_VERSION[1]:
-            own = ".".join(map(str, ISA_VERSION))
-            newer = (major, minor) > ISA_VERSION
-            what = "use a newer toolchain" if newer else "assemble it again from its source"
-            self.bad(f"made for ISA version {major}.{minor}; this is {own}", help=what)
-        return major, minor
+        row = ROWS.by_opcode.get(opcode)
+        if row is not None and (row.mnemonic, row.package) == (mnemonic, package):
+            return
+        what = f"it uses instruction {mnemonic!r} (opcode {number}) of the extension {package!r}"
+        if row is None:
+            self.bad(f"{what}, which is not installed", help=f"install the package that has {package}")
+        self.bad(f"{what}; here that opcode is {row.mnemonic!r} of {row.package!r}", help=f"{DISABLE} leaves it out")

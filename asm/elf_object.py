@@ -66,7 +66,7 @@ def write_object(o: Object) -> bytes:
         Section(".sohu.tiles", SHT_PROGBITS, o.tiles, SHF_ALLOC, align=ALIGN),
         Section(".rodata", SHT_PROGBITS, o.rodata, SHF_ALLOC, align=ALIGN),
         Section(".rodata.str", SHT_PROGBITS, o.strings, SHF_ALLOC | SHF_MERGE | SHF_STRINGS, entry_size=1),
-        note_section(o.isa_version),
+        note_section(o.isa_version, o.text),
         kernels_section(o.kernels.values()),
         *debug_sections(o.lines, len(o.text)),
     ]

@@ -20,6 +20,7 @@ from sohu.asm.numbers import Number
 from sohu.asm.objects import MIN_OPERAND_BITS, R_BRANCH, R_DATA, Binding, Object, ObjectSymbol, takes_address
 from sohu.asm.operands import Deferred
 from sohu.asm.program import Kernel, TileSymbol
+from sohu.asm.requirements import version_needed
 from sohu.asm.syntax import Ref
 from sohu.isa import INSTRUCTION_BYTES, TILE_BYTES
 
@@ -56,6 +57,7 @@ def finish(asm: Assembler) -> Object:
         text_relocations=asm.relocations["text"],
         rodata_relocations=asm.relocations["rodata"],
         lines=_lines(asm),
+        isa_version=version_needed(asm.text, kernels.values()),
     )
 
 

@@ -118,13 +118,17 @@ class DTypes(Set[DType]):
 f32 = dtype("f32", 1, np.float32, True, "IEEE 754 binary32")
 bf16 = dtype("bf16", 2, ml_dtypes.bfloat16, True, "bfloat16: the upper half of a binary32")
 f16 = dtype("f16", 3, np.float16, True, "IEEE 754 binary16")
-fp8e4m3 = dtype("fp8e4m3", 4, ml_dtypes.float8_e4m3fn, True, "OFP8 E4M3: NaN, no infinity, largest 448")
-fp8e5m2 = dtype("fp8e5m2", 5, ml_dtypes.float8_e5m2, True, "OFP8 E5M2: as IEEE 754, largest 57344")
-e8m0 = dtype("e8m0", 6, ml_dtypes.float8_e8m0fnu, True, "OCP MX E8M0: a power of two, 2^-127 to 2^127, or NaN")
-fp4x2 = dtype("fp4x2", 7, np.uint8, False, "two OCP MX E2M1 in a byte, the first in its low half", numbers=2)
+fp8e4m3 = dtype("fp8e4m3", 4, ml_dtypes.float8_e4m3fn, True, "OFP8 E4M3: NaN, no infinity, largest 448", since=(1, 1))
+fp8e5m2 = dtype("fp8e5m2", 5, ml_dtypes.float8_e5m2, True, "OFP8 E5M2: as IEEE 754, largest 57344", since=(1, 1))
+e8m0 = dtype(
+    "e8m0", 6, ml_dtypes.float8_e8m0fnu, True, "OCP MX E8M0: a power of two, 2^-127 to 2^127, or NaN", since=(1, 1)
+)
+fp4x2 = dtype(
+    "fp4x2", 7, np.uint8, False, "two OCP MX E2M1 in a byte, the first in its low half", numbers=2, since=(1, 1)
+)
 i32 = dtype("i32", 8, np.int32, False, "32-bit two's complement")
 u8 = dtype("u8", 9, np.uint8, False, "8-bit unsigned")
-i8 = dtype("i8", 10, np.int8, False, "8-bit two's complement")
+i8 = dtype("i8", 10, np.int8, False, "8-bit two's complement", since=(1, 1))
 
 # Classes of dtypes that an operand can accept. How a semantics function sees the data follows from
 # the class: classes of floats arrive as float32 (results are rounded once, to nearest even, when stored;

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from sohu.isa.chip import Chip
@@ -103,6 +104,7 @@ class Operand:
     kind: Kind
     low: int
     default: Any = inspect.Parameter.empty
+    since: tuple[int, int] = (1, 0)  # ISA version
 
     @property
     def keyword(self) -> bool:
@@ -265,6 +267,7 @@ def instruction(
     collective: bool = False,
     clock: bool = False,
     since: tuple[int, int] = (1, 0),
+    added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
 ) -> Callable[[Callable[..., Any]], Row]:
     """Define an instruction (see the module's documentation).
@@ -294,6 +297,10 @@ def instruction(
         if engine.is_async and cost is None:
             raise bad("has no cost")
         operands, takes_machine = _operands(semantics, OPERANDS_AFTER_SYNC if can_sync else OPCODE_BITS, bad)
+        operands = tuple(replace(o, since=added.get(o.name, since)) for o in operands)
+        for o in operands:
+            if o.since < since or (o.since > since and (not o.keyword or o.kind.encode(o.default))):
+                raise bad(f"operand {o.name} of a later version wants a default that is encoded as zero")
         used = (1 << (OPERANDS_AFTER_SYNC if can_sync else OPCODE_BITS)) - 1
         for o in operands:
             used |= ((1 << o.kind.bits) - 1) << o.low

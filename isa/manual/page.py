@@ -102,7 +102,8 @@ def _operands(row: Row, links: bool) -> Iterator[str]:
 
 
 def _operand(row: Row, o: Operand) -> Iterator[str]:
-    yield f"`{o.name}`"
+    later = f" (since {'.'.join(map(str, o.since))})" if o.since > row.since else ""
+    yield f"`{o.name}`{later}"
     if isinstance(o.kind, Data):
         yield o.kind.role
         yield " ".join(d.name for d in sorted(o.kind.dtypes, key=lambda d: d.code) if d.package == OWN)

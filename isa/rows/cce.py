@@ -24,7 +24,7 @@ CCE = Engine.CCE
 PerChip: TypeAlias = Any  # a list of tiles, which the annotation of an operand does not say
 
 
-@instruction("cce.allreduce", 0x400, CCE, cost=linked(costs.allreduce), collective=True)
+@instruction("cce.allreduce", 0x400, CCE, added={"group": (1, 1)}, cost=linked(costs.allreduce), collective=True)
 def allreduce(dst: Out[Float, "..."], src: In[Float, "..."], group: Group = 0) -> None:
     """Sum over the group, in rank order, in float32; every chip gets the whole sum.
 

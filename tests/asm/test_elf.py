@@ -104,7 +104,7 @@ def test_readelf_reads_all_of_it(source: str, tmp_path: Path) -> None:
         assert "0 NOTYPE LOCAL DEFAULT 1 again" in said
         assert "0 NOTYPE GLOBAL DEFAULT 1 helper" in said
         assert "0 NOTYPE LOCAL DEFAULT 2 table" in said
-        assert "description data: 01 00 00 00 01 00 00 00" in said
+        assert "description data: 01 00 00 00 00 00 00 00" in said
         assert "DW_AT_name : attention.py" in said
         assert "lib/möbius.py" in said
 

@@ -1,6 +1,5 @@
 """The example of an extension: a package, really installed, whose instruction every tool then knows."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -82,4 +81,17 @@ def test_where_it_is_not_installed(site: Path, tmp_path: Path) -> None:
     assert run(site, tmp_path, "sohu-asm", "by_hand.s", "-o", "gnorm.elf").returncode == 0
     done = run(None, tmp_path, "sohu-asm", "by_hand.s", "-o", "other.elf")
     assert done.returncode == 1 and "by_hand.s:32:9: error[A010]: unknown instruction 'vgnorm'" in done.stderr
-    assert os.environ.get("SOHU_NO_EXTENSIONS") is None
+    for command in (("sohu-asm", "-d", "gnorm.elf"), ("sohu", "run", "gnorm.elf"), ("sohu-dbg", "-batch", "gnorm.elf")):
+        done = run(None, tmp_path, *command)
+        assert done.returncode != 0 and "Traceback" not in done.stderr
+        needs = "it uses instruction 'vgnorm' (opcode 0xc01) of the extension 'gated_norm', which is not installed"
+        assert needs in done.stderr and "install the package that has gated_norm" in done.stderr
+    other = (SOURCE / "gated_norm.py").read_text(encoding="utf-8").replace("vgnorm", "vother")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "elsewhere.py").write_text(other, encoding="utf-8")
+    info = tmp_path / "site" / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[sohu.isa]\nelsewhere = elsewhere\n", encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n", encoding="utf-8")
+    done = run(tmp_path / "site", tmp_path, "sohu", "run", "gnorm.elf")
+    assert "extension 'gated_norm'; here that opcode is 'vother' of 'elsewhere'" in done.stderr
