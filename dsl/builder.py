@@ -386,10 +386,11 @@ class Builder:
             if extra < 0 or (extra and not pattern.leading):
                 raise self.error("K017", f"{row.mnemonic}: {name} has rank {len(t.dims)}, wants [{pattern.text}]")
             for word, d in zip(pattern.dims, dims[extra:], strict=True):
-                if word.divisor == 1 and (word.name not in bound or (word.broadcast and bound[word.name].size == 1)):
-                    bound[word.name] = d
-                elif word.divisor == 1 and not (word.broadcast and d.size == 1):
-                    self.agree(d, bound[word.name], f"{row.mnemonic}: {name}", word.name)
+                if word.name not in bound or (word.broadcast and bound[word.name].size == 1):
+                    bound[word.name] = self._times(d, word.divisor)
+                elif not (word.broadcast and d.size == 1):
+                    whole = Dim(d.size * word.divisor, None) if isinstance(d.size, int) else d
+                    self.agree(whole, bound[word.name], f"{row.mnemonic}: {name}", word.name)
             if pattern.leading:
                 lead = self.broadcast(lead, dims[:extra], row.mnemonic)
         out = {}
@@ -403,9 +404,24 @@ class Builder:
             if missing:
                 raise self.error("K030", f"{row.mnemonic}: nothing gives the size {missing[0]}; say shape=")
             full = lead if pattern.leading else ()
-            sizes = (bound[w.name] for w in pattern.dims)
+            sizes = (self._part(bound[w.name], w.divisor, row.mnemonic) for w in pattern.dims)
             out[name] = (*full, *(self.dim(d.size, d.cap) for d in sizes))
         return out
+
+    def _times(self, d: Dim, n: int) -> Dim:
+        if n == 1:
+            return d
+        size = d.size * n if isinstance(d.size, int) else self.scalar("mul", d.size, n)
+        return self.dim(size, None if d.cap is None else d.cap * n)
+
+    def _part(self, d: Dim, n: int, what: str) -> Dim:
+        """One n-th of a size; raises K014 for one known not to be a multiple."""
+        if n == 1:
+            return d
+        if isinstance(d.size, int) and d.size % n:
+            raise self.error("K014", f"{what}: {d.size} is no multiple of {n}")
+        size = d.size // n if isinstance(d.size, int) else self.scalar("div", d.size, n)
+        return self.dim(size, None if d.cap is None else d.cap // n)
 
     def agree(self, a: Dim, b: Dim, what: str, name: str) -> None:
         """Raises K014 when two sizes can't be equal; sizes known only at run time are checked by the machine."""

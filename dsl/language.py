@@ -14,8 +14,8 @@ from typing import Any
 from sohu.dsl.builder import Builder, describe
 from sohu.dsl.ir import INDEX, Dim, TileType, Value, slots
 from sohu.dsl.ranges import constant
-from sohu.isa import DTYPES, ROWS, Data, DType, SohuError, Space, f32, i32
-from sohu.isa.dtypes import Num
+from sohu.isa import DTYPES, ROWS, Data, DType, SohuError, Space, f32, i8, i32
+from sohu.isa.dtypes import Factor, Num
 
 # -- annotations ---------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ def reduce(b: Builder, op: str, x: Value, axis: int | None, keepdims: bool) -> V
 
 
 def matmul(b: Builder, x: Any, y: Any) -> Value:
-    """x @ y: float32 in the accumulators."""
+    """x @ y: float32 in the accumulators, whichever floats the two are; i32 for two tiles of i8."""
     if not is_tile(x) or not is_tile(y):
         raise b.error("K036", f"cannot multiply {describe(x)} and {describe(y)} as matrices")
     k, k2 = x.type.dims[-1], y.type.dims[-2] if len(y.type.dims) > 1 else None
@@ -211,12 +211,15 @@ def matmul(b: Builder, x: Any, y: Any) -> Value:
             f"inner dimensions differ: {_show(x.type)} @ {_show(y.type)}",
             help="did you mean the transposed right side (.T)?" if fits else "",
         )
-    if x.type.dtype != y.type.dtype:
-        raise b.error(
-            "K034",
-            f"a matrix product of {x.type.dtype} and {y.type.dtype}",
-            help=f"convert one side: .to({x.type.dtype})",
-        )
+    if x.type.dtype == y.type.dtype == i8:
+        return b.one("mm.i8", x, y)
+    for t in (x.type.dtype, y.type.dtype):
+        if t not in Factor:
+            raise b.error(
+                "K034",
+                f"a matrix product of {x.type.dtype} and {y.type.dtype}",
+                help=f"it takes {', '.join(d.name for d in Factor)}, or i8 on both sides; .to(...) converts",
+            )
     return b.one("mm", x, y)
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     Fp4: TypeAlias = NDArray[np.uint8]
     Scale: TypeAlias = NDArray[np.float32]
     Scalable: TypeAlias = NDArray[Any]
+    Summed: TypeAlias = NDArray[Any]
+    Result: TypeAlias = NDArray[Any]
     StoredFp8: TypeAlias = NDArray[Any]
     Number: TypeAlias = NDArray[Any]
     Num: TypeAlias = NDArray[Any]
@@ -48,13 +50,30 @@ if TYPE_CHECKING:
     Group: TypeAlias = int
     Flag: TypeAlias = int
     U2: TypeAlias = int
+    U3: TypeAlias = int
     U16: TypeAlias = int
     S32: TypeAlias = int
     S64: TypeAlias = int
     T: TypeAlias = Tile
     TOut: TypeAlias = Tile
 else:
-    from sohu.isa.dtypes import F32, I8, I32, Any_, Factor, Float, Fp4, Fp8, Num, Number, Scalable, Scale, StoredFp8
+    from sohu.isa.dtypes import (
+        F32,
+        I8,
+        I32,
+        Any_,
+        Factor,
+        Float,
+        Fp4,
+        Fp8,
+        Num,
+        Number,
+        Result,
+        Scalable,
+        Scale,
+        StoredFp8,
+        Summed,
+    )
     from sohu.isa.instruction import Machine
     from sohu.isa.operands import (
         XF,
@@ -78,7 +97,7 @@ else:
     )
 
     Stored = Any_
-    Flag, U2, U16, S32, S64 = UImm(1), UImm(2), UImm(16), SImm(32), SImm(64)
+    Flag, U2, U3, U16, S32, S64 = UImm(1), UImm(2), UImm(3), UImm(16), SImm(32), SImm(64)
 
 __all__ = [
     "ACC",
@@ -90,6 +109,7 @@ __all__ = [
     "S64",
     "SRAM",
     "U2",
+    "U3",
     "U16",
     "XF",
     "XFI",
@@ -111,12 +131,14 @@ __all__ = [
     "Number",
     "Out",
     "Queue",
+    "Result",
     "Scalable",
     "Scale",
     "Sem",
     "Stored",
     "StoredFp8",
     "Str",
+    "Summed",
     "T",
     "TOut",
     "X",

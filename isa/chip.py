@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sohu.isa.dtypes import Float
+from sohu.isa.dtypes import Factor, fp4x2, i8
 from sohu.isa.errors import SohuError
 from sohu.isa.machine import MIN_QUEUE_DEPTH, Space
 from sohu.isa.packages import OWN
@@ -95,7 +95,7 @@ def _chip(data: dict[str, Any], origin: str) -> Chip:
             good, wants = _positive(value), "a positive number"
         if not good:
             raise SohuError(f"chip configuration {origin}: {key} = {value!r}, wants {wants}")
-    if unrated := sorted(d.name for d in Float if d.package == OWN and d.name not in data["mxu_rate"]):
+    if unrated := sorted(d.name for d in (*Factor, i8, fp4x2) if d.package == OWN and d.name not in data["mxu_rate"]):
         raise SohuError(f"chip configuration {origin}: mxu_rate says nothing of {', '.join(unrated)}")
     if data["queue_depth"] < MIN_QUEUE_DEPTH:
         raise SohuError(f"chip configuration {origin}: queues are at least {MIN_QUEUE_DEPTH} deep")

@@ -20,8 +20,8 @@ def per_element(cycles: float, operand: int = 0) -> Cost:
     return cost
 
 
-def systolic() -> Cost:
-    """Matrix product acc[.., M, N], a[.., M, K], b[.., K, N], weight-stationary.
+def systolic(lhs: int = 1, rhs: int = 2) -> Cost:
+    """Matrix product of operands `lhs` [.., M, K] and `rhs` [.., K, N] into operand 0 [.., M, N], weight-stationary.
 
     K x N is cut into array-sized folds, spread over the arrays; a fold streams M rows (at the rate of the
     wider operand's dtype) while the next fold's weights load behind it; the first fold's load and the last
@@ -30,18 +30,27 @@ def systolic() -> Cost:
 
     def cost(a: CostArgs) -> float:
         c = a.chip
-        (acc, lhs, _rhs) = a.shapes[:3]
-        m, k, n = acc[-2], lhs[-1], acc[-1]
+        acc = a.shapes[0]
+        m, k, n = acc[-2], a.dims["K"], acc[-1]
         fixed = 2 * c.mxu_rows + c.mxu_cols - 2
         if not prod(acc) * k:
             return fixed
         folds = prod(acc[:-2]) * ceil(k / c.mxu_rows) * ceil(n / c.mxu_cols)
-        rate = min(c.mxu_rate.get(d.name, c.mxu_rate["f32"]) for d in a.dtypes[1:3])
+        rate = min(c.mxu_rate.get(d.name, c.mxu_rate["f32"]) for d in (a.dtypes[lhs], a.dtypes[rhs]))
         stream = max(ceil(m / rate), c.mxu_rows)  # loading a fold's weights takes one cycle per array row
         # with fewer folds than arrays, the rows of one fold are split over idle arrays
         split = max(1, min(c.mxu_arrays // max(folds, 1), ceil(m / c.mxu_rows)))
         waves = ceil(folds / c.mxu_arrays)
         return waves * max(ceil(stream / split), c.mxu_rows) + fixed
+
+    return cost
+
+
+def drained() -> Cost:
+    """Accumulators [.., M, N] on their way out: each array gives a row of its columns per cycle, after its depth."""
+
+    def cost(a: CostArgs) -> float:
+        return a.chip.mxu_rows + ceil(prod(a.shapes[0]) / (a.chip.mxu_arrays * a.chip.mxu_cols))
 
     return cost
 

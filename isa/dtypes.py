@@ -143,7 +143,9 @@ I32 = frozenset({i32})
 I8 = frozenset({i8})
 Fp4 = frozenset({fp4x2})
 Scale = frozenset({e8m0})
+Summed = frozenset({f32, i32})  # what the MXU accumulates
 StoredFp8 = DTypes(lambda d: d in Fp8, stored=True)
+Result = DTypes(lambda d: d in Factor or d is i8, stored=True)  # what leaves the accumulators
 Scalable = DTypes(lambda d: d in Fp8 or d is i8, stored=True)  # what is quantized with a float32 scale
 Number = DTypes(lambda d: d.numbers == 1, stored=True)
 Any_ = DTypes(lambda _: True, stored=True)

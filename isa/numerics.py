@@ -144,6 +144,18 @@ def convert(
         return rounded.astype(to)
 
 
+def store(
+    dst: Array,
+    values: Array,
+    rounding: Rounding = Rounding.NEAREST,
+    saturate: bool = True,
+    words: NDArray[np.uint32] | None = None,
+) -> None:
+    """dst[...] = values, converted. Only integers and dtypes of a byte saturate: floats of 16 bits have infinities."""
+    narrow = dst.dtype.itemsize == 1 or dst.dtype.kind in "iu"
+    dst[...] = convert(values, dst.dtype, rounding, saturate and narrow, words)
+
+
 def _for_rounding(values: Array) -> Array:
     """In a dtype that holds them exactly and that this module computes in: float32 or float64."""
     if values.dtype.kind in "iu":
@@ -240,7 +252,7 @@ def mx_quantize(values: Floats, to: np.dtype[Any]) -> tuple[Array, Array]:
     elements are values / scale, rounded to nearest even, saturating. A block of zeros has the smallest scale. One
     with a NaN or an infinity has the scale NaN, and with it all of its values are.
     """
-    blocks = values.reshape(*values.shape[:-1], -1, BLOCK)
+    blocks = values.reshape(*values.shape[:-1], values.shape[-1] // BLOCK, BLOCK)
     amax = np.max(np.abs(blocks), axis=-1, initial=0)
     power = np.frexp(amax.astype(np.float64))[1].astype(np.int64) - 1 - format_of(to).emax
     code = np.clip(power + _E8M0_BIAS, 0, _E8M0_NAN - 1)
@@ -255,9 +267,12 @@ def mx_quantize(values: Floats, to: np.dtype[Any]) -> tuple[Array, Array]:
 
 
 def mx_dequantize(elements: Floats, scales: Floats, axis: int = -1) -> Floats:
-    """elements * scale of their block, float32; blocks of 32 along `axis`. What exceeds float32 is infinite."""
+    """elements * scale of their block, float32; blocks of 32 along `axis`, other axes broadcast.
+
+    What exceeds float32 is infinite.
+    """
     wide = np.moveaxis(elements, axis, -1)
-    blocks = wide.reshape(*wide.shape[:-1], -1, BLOCK)
+    blocks = wide.reshape(*wide.shape[:-1], wide.shape[-1] // BLOCK, BLOCK)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = blocks * np.moveaxis(scales, axis, -1)[..., None]
-    return np.moveaxis(scaled.reshape(wide.shape), -1, axis)
+    return np.moveaxis(scaled.reshape(*scaled.shape[:-2], wide.shape[-1]), -1, axis)

@@ -479,7 +479,7 @@ class Data(T):
             return "raw"
         if all(d.is_float for d in self.dtypes):
             return "f32"
-        return "num" if self.dtypes <= Num else "raw"
+        return "num" if self.dtypes == Num else "raw"
 
 
 class In(Data):

@@ -4,7 +4,7 @@ A pattern is matched from the right. Its words:
 
 - a name: binds the dimension, or must equal what the name is bound to
 - `1`: the dimension has size 1
-- `D/2`: half of D
+- `D/2`: half of D; where D is not yet bound, it is twice this size
 - a trailing `?`: the dimension may also be 1 (it is broadcast)
 - `...` (first only): any further leading dimensions, the same for all operands that say `...`;
   `...?` lets them be broadcast as NumPy does
@@ -60,14 +60,14 @@ def parse(text: str) -> Pattern:
 
 
 def unbound(patterns: Sequence[Pattern]) -> str | None:
-    """The first pattern, if any, with a `?`, a `/` or a `...?` that no earlier pattern gives a meaning."""
+    """The first pattern, if any, with a `?` or a `...?` that no earlier pattern gives a meaning."""
     bound, lead = {"1"}, False
     for p in patterns:
         if p.leading == "...?" and not lead:
             return p.text
         lead = lead or bool(p.leading)
         for d in p.dims:
-            if d.name not in bound and (d.broadcast or d.divisor != 1):
+            if d.name not in bound and d.broadcast:
                 return p.text
             bound.add(d.name)
     return None
@@ -91,7 +91,7 @@ def match(patterns: Sequence[tuple[str, Pattern]], shapes: Sequence[Shape]) -> d
             raise Fault("operand", f"{operand} has shape {list(shape)}, wants [{p.text}]", operand=operand)
         for d, size in zip(p.dims, tail[extra:], strict=True):
             if d.name not in bound:
-                bound[d.name] = size
+                bound[d.name] = size * d.divisor
                 who[d.name] = operand
             elif size * d.divisor != bound[d.name] and not (d.broadcast and size == 1):
                 origin = f" in {who[d.name]}" if d.name in who else ""

@@ -1,4 +1,4 @@
-"""The complementary error function, which NumPy lacks, vectorized."""
+"""Functions that NumPy lacks, vectorized: the error functions, and the activations of transformers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 _END = 12.0  # beyond it the function is less than the smallest float32
 _DEGREE = 14
@@ -59,3 +60,31 @@ def erf(x: NDArray[Any]) -> Doubles:
     near = wide * (2 / math.sqrt(math.pi)) * (1 - square / 3 + square * square / 10)
     result: Doubles = np.where(np.abs(wide) < 1 / 64, near, 1 - erfc(wide))
     return result
+
+
+def silu(x: Singles) -> Singles:
+    """x / (1 + e ** -x), in float32."""
+    e = np.exp(-x)
+    e += np.float32(1)
+    np.divide(x, e, out=e)
+    return e
+
+
+def gelu_tanh(x: Singles) -> Singles:
+    """x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), in float32.
+
+    (1 + tanh u) / 2 is the logistic function of 2u, which loses nothing where it is small.
+    """
+    u = x * x
+    u *= np.float32(-2 * 0.044715 * (2 / np.pi) ** 0.5)
+    u += np.float32(-2 * (2 / np.pi) ** 0.5)
+    u *= x
+    np.exp(u, out=u)
+    u += np.float32(1)
+    np.divide(x, u, out=u)
+    return u
+
+
+def gelu_erf(x: Singles) -> Doubles:
+    """x (1 + erf a) / 2 with a = x / sqrt(2), in float64: (1 + erf a) / 2 is erfc(-a) / 2, exact where it is small."""
+    return x * (erfc(np.multiply(x, -(0.5**0.5), dtype=np.float64)) / 2)

@@ -5,15 +5,13 @@ Results are within 16 ULP of float32 before rounding, those with the tanh form o
 |gate * up|).
 """
 
-from typing import Any
-
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element, selected
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 from sohu.isa.rows.vpu_select import largest_first
-from sohu.isa.special import erfc
+from sohu.isa.special import gelu_erf, gelu_tanh, silu
 
 VPU = Engine.VPU
 ONE = np.float32(1)
@@ -31,7 +29,7 @@ def vsilu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
         vsilu dst, src
         dst = f32 [[0.0, 0.7310586, -0.26894143]]
     """
-    np.divide(src, ONE + np.exp(-src), out=dst)
+    dst[...] = silu(src)
 
 
 @instruction("vgelu", 0x391, VPU, cost=ACTIVATION, since=(1, 1))
@@ -43,7 +41,7 @@ def vgelu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
         vgelu dst, src
         dst = f32 [[0.0, 0.841192, -0.158808]]
     """
-    dst[...] = _gelu_tanh(src)
+    dst[...] = gelu_tanh(src)
 
 
 @instruction("vgelu.erf", 0x392, VPU, cost=ACTIVATION, since=(1, 1))
@@ -55,7 +53,7 @@ def vgelu_erf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
         vgelu.erf dst, src
         dst = f32 [[0.0, 0.8413447, -0.1586553]]
     """
-    dst[...] = _gelu_erf(src)
+    dst[...] = gelu_erf(src)
 
 
 @instruction("vrelu2", 0x393, VPU, cost=per_element(1), since=(1, 1))
@@ -83,7 +81,7 @@ def vgeglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."])
         vgeglu dst, gate, up
         dst = f32 [[1.682384, -1.58808]]
     """
-    np.multiply(_gelu_tanh(gate), up, out=dst)
+    np.multiply(gelu_tanh(gate), up, out=dst)
 
 
 @instruction("vgeglu.erf", 0x395, VPU, cost=GATED, since=(1, 1))
@@ -96,7 +94,7 @@ def vgeglu_erf(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..
         vgeglu.erf dst, gate, up
         dst = f32 [[1.6826895, -1.5865526]]
     """
-    np.multiply(_gelu_erf(gate), up, out=dst)
+    np.multiply(gelu_erf(gate), up, out=dst)
 
 
 @instruction("vswiglu.clamp", 0x396, VPU, cost=per_element(9), since=(1, 1))
@@ -144,20 +142,3 @@ def vroute(weights: Out[Float, "... R K"], experts: Out[I32, "... R K"], logits:
     np.exp(chosen - chosen[..., :1], out=chosen)
     np.divide(chosen, chosen.sum(axis=-1, keepdims=True), out=weights)
     experts[...] = order
-
-
-def _gelu_tanh(x: Any) -> Any:
-    """(1 + tanh u) / 2 is the logistic function of 2u, which loses nothing where it is small."""
-    u = x * x
-    u *= np.float32(-2 * 0.044715 * (2 / np.pi) ** 0.5)
-    u += np.float32(-2 * (2 / np.pi) ** 0.5)
-    u *= x
-    np.exp(u, out=u)
-    u += ONE
-    np.divide(x, u, out=u)
-    return u
-
-
-def _gelu_erf(x: Any) -> Any:
-    """In float64: (1 + erf a) / 2 is erfc(-a) / 2, which loses nothing where it is small."""
-    return x * (erfc(np.multiply(x, -(0.5**0.5), dtype=np.float64)) / 2)

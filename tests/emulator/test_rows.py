@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from sohu.emulator import Device
-from sohu.isa import DTYPES, ROWS, DType, Row, Space, e8m0, f32, fp8e4m3, fp8e5m2, i8, i32
+from sohu.isa import DTYPES, ROWS, DType, Row, Space, e8m0, f32, fp4x2, fp8e4m3, fp8e5m2, i8, i32
 from sohu.isa.operands import XF, XI, Data, X
 
 from tests.emulator.reference import CASES, Array, Case
@@ -61,6 +61,8 @@ def _fill(shape: tuple[int, ...], dtype: DType, below: int, positive: bool, rng:
     if below:
         return rng.integers(0, below, shape).astype(dtype.np)
     if not dtype.is_float:
+        if dtype is fp4x2:
+            return rng.integers(0, 256, shape).astype(dtype.np)
         return rng.integers(1 if positive or dtype.np == np.uint8 else -50, 50, shape).astype(dtype.np)
     if dtype is e8m0:
         return np.exp2(rng.integers(-4, 4, shape)).astype(dtype.np)

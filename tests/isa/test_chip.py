@@ -13,7 +13,7 @@ def test_every_configuration_loads(name: str) -> None:
     assert chip.queue_depth >= MIN_QUEUE_DEPTH
     assert chip.capacity(Space.HBM) == chip.hbm_bytes > chip.capacity(Space.SRAM) == chip.sram_bytes
     assert chip.capacity(Space.ACC) == chip.acc_bytes
-    assert set(chip.mxu_rate) >= {"f32", "bf16", "f16"}
+    assert set(chip.mxu_rate) >= {"f32", "bf16", "f16", "fp8e4m3", "fp8e5m2", "i8", "fp4x2"}
 
 
 def text(**changes: str | None) -> str:
@@ -41,7 +41,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ({"mxu_rate": "5"}, "mxu_rate = 5, wants a table", ""),
         ({"mxu_rate": "{ f32 = -1 }"}, "wants a table of positive numbers", ""),
         ({"mxu_rate": "{ f32 = inf }"}, "wants a table of positive numbers", ""),
-        ({"mxu_rate": "{ f32 = 1.0 }"}, "mxu_rate says nothing of bf16, f16", ""),
+        ({"mxu_rate": "{ f32 = 1.0 }"}, "mxu_rate says nothing of bf16, f16, fp4x2, fp8e4m3, fp8e5m2, i8", ""),
         ({"hbm_bytes": "1e9"}, "hbm_bytes = 1000000000.0, wants a positive whole number", ""),
         ({"sram_bytes": "99999999999999999999"}, "wants a positive whole number", ""),
         ({"clock_hz": "inf"}, "clock_hz = inf, wants a positive number", ""),

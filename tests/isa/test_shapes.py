@@ -28,6 +28,7 @@ def bound(patterns: str, *shapes: Shape) -> dict[str, int]:
         ("... M K,...? K N", [(5, 2, 3), (3, 4)], {"M": 2, "K": 3, "N": 4}),
         ("... T D,...? T? D/2", [(3, 5, 8), (4,)], {"T": 5, "D": 8}),
         ("C", [(0,)], {"C": 0}),
+        ("M K/2,M K/32", [(3, 32), (3, 2)], {"M": 3, "K": 64}),
     ],
 )
 def test_what_matches(patterns: str, shapes: list[Shape], names: dict[str, int]) -> None:
@@ -47,6 +48,7 @@ def test_what_matches(patterns: str, shapes: list[Shape], names: dict[str, int])
         ("...,...?", [(4, 8), (4,)], "op1 has shape [4], which does not broadcast to [4, 8]"),
         ("...,...?", [(8,), (4, 8)], "does not broadcast to [8]"),
         ("R C,R? C?", [(4, 8), (2, 8)], "2 does not fit R=4 in op0"),
+        ("M K/2,M K/32", [(3, 24), (3, 1)], "op1 has shape [3, 1] ([M K/32]): 1 does not fit K/32=1 rest 16 in op0"),
     ],
 )
 def test_what_does_not(patterns: str, shapes: list[Shape], says: str) -> None:
@@ -78,6 +80,6 @@ def test_rows_match_shapes_of_their_own_making(row: Row) -> None:
     sizes: dict[str, int] = {"1": 1}
     shapes = []
     for _, pattern in row.patterns:
-        dims = [sizes.setdefault(d.name, 2 * len(sizes) + 4) // d.divisor for d in pattern.dims]
+        dims = [sizes.setdefault(d.name, 32 * len(sizes) + 64) // d.divisor for d in pattern.dims]
         shapes.append(((7,) if pattern.leading else ()) + tuple(dims))
     assert match(row.patterns, shapes).items() >= sizes.items()
