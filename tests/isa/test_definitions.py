@@ -73,10 +73,6 @@ def loose_broadcast(dst: Out(F32, "... R?"), src: In(F32, "... R")):  # type: ig
     """A broadcast of a dimension that nobody gave."""
 
 
-def loose_broadcast(dst: Out(F32, "D?"), src: In(F32, "D")):  # type: ignore[valid-type,no-untyped-def]
-    """A broadcast dimension that nobody gave."""
-
-
 def loose_leading(dst: InOut(F32, "...? R")):  # type: ignore[valid-type,no-untyped-def]
     """Leading dimensions that broadcast to nothing."""
 
@@ -100,7 +96,6 @@ def loose_leading(dst: InOut(F32, "...? R")):  # type: ignore[valid-type,no-unty
         (good, {"flow": Flow.BRANCH}, "flow branch and its label operand do not go together"),
         (unreachable, {"engine": Engine.DMA, "cost": free}, "operand dst: the DMA engine does not reach acc"),
         (loose_broadcast, {"engine": Engine.VPU, "cost": free}, "shape pattern '... R?' leans on a dimension"),
-        (loose_broadcast, {"engine": Engine.VPU, "cost": free}, "shape pattern 'D?' leans on a dimension"),
         (loose_leading, {"engine": Engine.VPU, "cost": free}, "shape pattern '...? R' leans on a dimension"),
     ],
 )
