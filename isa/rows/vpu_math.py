@@ -1,7 +1,8 @@
 """VPU: more elementwise functions, rounding, bits. Opcodes 0x350..0x36f.
 
 As in the rest of the VPU, floats are computed in float32 and rounded once to dst's dtype, and sources broadcast as
-in NumPy. verf, vsin, vcos and vexp2 are within 4 ULP of float32 before that rounding. Integers wrap.
+in NumPy. verf, vsin, vcos and vexp2 are within 4 ULP of float32 before that rounding; what is less than 2^-120 may
+be 0. Integers wrap.
 """
 
 import numpy as np

@@ -1,0 +1,82 @@
+"""Functions of one number at every bfloat16, against double precision: as exact as the manual says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sohu.isa import ROWS
+
+Array = NDArray[Any]
+# the upper half of a float32, every one but NaN
+ALL = np.arange(1 << 16, dtype=np.uint32) << 16
+EVERY = ALL.view(np.float32)[~np.isnan(ALL.view(np.float32))]
+
+
+def _each(f: Callable[[float], float]) -> Callable[[Array], Array]:
+    return np.vectorize(f, otypes=[float])
+
+
+def _gelu(x: float) -> float:
+    return x * math.erfc(-x / math.sqrt(2)) / 2 if math.isfinite(x) or x > 0 else math.nan
+
+
+def _gelu_tanh(x: Array) -> Array:
+    return np.asarray(x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+
+
+TINY = 2.0**-120
+EXACT: dict[str, tuple[Callable[[Array], Array], int]] = {  # and units in the last place of float32
+    "vexp": (np.exp, 4),
+    "vexp2": (np.exp2, 4),
+    "vlog": (np.log, 4),
+    "vsqrt": (np.sqrt, 4),
+    "vrsqrt": (lambda x: 1 / np.sqrt(x), 4),
+    "vtanh": (np.tanh, 4),
+    "vsigmoid": (lambda x: 1 / (1 + np.exp(-x)), 4),
+    "verf": (_each(math.erf), 4),
+    "vsin": (np.sin, 4),
+    "vcos": (np.cos, 4),
+    "vround": (np.rint, 0),
+    "vfloor": (np.floor, 0),
+    "vceil": (np.ceil, 0),
+    "vrelu2": (lambda x: np.maximum(x, 0) ** 2, 0),
+    "vsilu": (lambda x: x / (1 + np.exp(-x)), 16),
+    "vgelu.erf": (_each(_gelu), 16),
+}
+
+
+def errors(mnemonic: str, exact: Callable[[Array], Array]) -> tuple[Array, Array, Array]:
+    """Results, what they should be, and how far apart they are in units in the last place."""
+    got = np.empty_like(EVERY)
+    with np.errstate(all="ignore"):
+        ROWS[mnemonic].semantics(got, EVERY)
+        want = exact(EVERY.astype(np.float64))
+        narrow = want.astype(np.float32)
+        same = (got == narrow) | (np.isnan(got) & np.isnan(narrow))
+        ulps = np.where(same, 0.0, np.abs(got - want.astype(np.float64)) / np.spacing(np.abs(narrow)))
+    return got, want, ulps
+
+
+@pytest.mark.parametrize("mnemonic", EXACT)
+def test_units_in_the_last_place(mnemonic: str) -> None:
+    exact, allowed = EXACT[mnemonic]
+    got, want, ulps = errors(mnemonic, exact)
+    tiny = (np.abs(want) > 0) & (np.abs(want) < TINY)
+    worst = np.argmax(np.where(tiny, 0, np.nan_to_num(ulps, nan=np.inf)))
+    assert tiny[worst] or ulps[worst] <= allowed, (EVERY[worst], got[worst], want[worst])
+    assert (np.abs(got[tiny] - want[tiny]) <= TINY).all()  # what is less than that may be 0
+
+
+@pytest.mark.parametrize("mnemonic", ["vgelu", "vgeglu"])
+def test_the_tanh_form_of_gelu(mnemonic: str) -> None:
+    x = EVERY[np.isfinite(EVERY) & (np.abs(EVERY) < 1e12)]
+    got = np.empty_like(x)
+    with np.errstate(all="ignore"):
+        ROWS[mnemonic].semantics(*((got, x) if mnemonic == "vgelu" else (got, x, np.full_like(x, 3))))
+        want = _gelu_tanh(x.astype(np.float64)) * (1 if mnemonic == "vgelu" else 3)
+    assert (np.abs(got - want) <= 2.0**-20 * np.abs(x) * 3).all()
