@@ -44,6 +44,10 @@ fuzz: $(VENV) ## hours of random and damaged input, from where it last stopped; 
 	$(BIN)/python -m tools.fuzz --resume build/fuzz/state.json --jobs $$(nproc)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile fuzz --numprocesses auto --maxprocesses 8
 
+manual: $(VENV) ## docs/isa/, docs/directives.md and docs/diagnostics.md, which are made of the tables and checked in
+	$(BIN)/python -m sohu.isa.manual docs/isa
+	$(BIN)/python -m sohu.asm.docgen docs
+
 clean: ## remove everything that make and the tools made, .venv too
 	rm -rf .venv build demo-out dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sohu.asm.addresses import Address, Place, Value, operate
+from sohu.asm.conditions import CONDITIONS
 from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES
 from sohu.asm.fast import FastPath
+from sohu.asm.files import real_path
 from sohu.asm.finish import finish
+from sohu.asm.functions import call_function
 from sohu.asm.kernels import KernelScope, prologue
 from sohu.asm.link import link
+from sohu.asm.macros import BODIES, Macro, call
 from sohu.asm.names import REGISTERS, RegisterFile, is_local, is_name, reserved
 from sohu.asm.numbers import Number, binary, unary
 from sohu.asm.objects import (
@@ -24,12 +28,13 @@ from sohu.asm.objects import (
 )
 from sohu.asm.operands import Deferred, Pooled, Reader, operand_span, read_sync, reader, usage
 from sohu.asm.options import DEFAULT, Options
-from sohu.asm.preprocess import LineReader
+from sohu.asm.preprocess import Condition, LineReader, first_word
 from sohu.asm.program import Program
 from sohu.asm.source import Sources, split_lines
 from sohu.asm.syntax import (
     MAX_DEPTH,
     Argument,
+    Call,
     Const,
     Expression,
     LocalRef,
@@ -136,8 +141,11 @@ class Assembler:
         self.options = options
         self.sources = Sources(filename, lines)
         self.fast = FastPath(self)
-        self.reader = LineReader(self.sources, lines, self.fast.take)
         self.errors = Diagnostics(self.sources, options.warnings)
+        self.reader = LineReader(
+            self.sources, lines, self.errors, options.max_expansion, real_path(filename), self.fast.take
+        )
+        self.macros: dict[str, Macro] = {}
         self.line = 0  # of the statement at hand: its number in `sources`
         self.section: Literal["text", "rodata"] = "text"
         self.text = bytearray()
@@ -150,6 +158,7 @@ class Assembler:
         self.relocations: dict[Section, list[Relocation]] = {"text": [], "rodata": []}
         self.labels: dict[str, Place] = {}
         self.constants: dict[str, Constant] = {}
+        self.definitions = 0  # of names so far that can change what a line means: constants, and names of registers
         self.numeric: dict[int, list[Place]] = {}
         self.globals: dict[str, tuple[Ref, int]] = {}
         self.weak: set[str] = set()
@@ -161,6 +170,8 @@ class Assembler:
         self.word_columns = array("i")
         self.locations: list[tuple[int, tuple[str, int, int]]] = []  # and by .loc: from which word on, what
         self.resolving: list[Constant] = []  # whose value is being computed
+        for name, value in options.defines.items():
+            self.constants[name] = Constant(Const(value, 0, 0), self.here(), value)
 
     def run(self) -> Object:
         """Assemble; raises AsmError."""
@@ -177,14 +188,27 @@ class Assembler:
             return
         self.line = number
         try:
-            statement = parse_line(text)
+            is_call = self.macros and first_word(text) in self.macros
+            statement = parse_line(text, "call" if is_call else "start")
         except Mistake as e:
-            self.errors.add(e, self.line)
-            statement = Statement(labels=leading_labels(text))  # so that what refers to them is no error
+            self.errors.add(e, number)
+            statement = self.recover(text)
         try:
             self.statement(statement)
         except Mistake as e:
-            self.errors.add(e, self.line)
+            self.errors.add(e, number)
+
+    def recover(self, text: str) -> Statement:
+        """What is left of a line that can't be read, so that lines that lean on it are no mistakes."""
+        word = first_word(text)
+        if word in BODIES:
+            try:
+                self.reader.take(self.line, *BODIES[word], (0, 1))
+            except Mistake as e:
+                self.errors.add(e, self.line)
+        elif word in CONDITIONS:
+            self.reader.conditions.append(Condition(self.line, taken=True))
+        return Statement(labels=leading_labels(text))
 
     def warn(
         self, code: str, message: str, span: tuple[int, int], *, help: str = "", notes: tuple[tuple[str, int], ...] = ()
@@ -211,10 +235,13 @@ class Assembler:
             if st.sync:
                 raise Mistake("A016", f"{name} is no instruction and can't {st.sync[0].kind}", st.sync[0].span)
             DIRECTIVES[name](self, st)
-        elif name.startswith("."):
+        elif name.startswith(".") and name not in self.macros:
             raise Mistake("A011", f"unknown directive {name}", st.op.span, help=self.errors.nearest(name, DIRECTIVES))
         else:
-            hint = self.errors.nearest(name, ROWS.by_mnemonic)
+            if (macro := self.macros.get(name)) is not None:
+                call(self, macro, st)
+                return
+            hint = self.errors.nearest(name, [*ROWS.by_mnemonic, *self.macros])
             raise Mistake("A010", f"unknown instruction {name!r}", st.op.span, help=hint)
 
     def instruction(self, row: Row, st: Statement) -> None:
@@ -259,7 +286,7 @@ class Assembler:
             self.wrong_count(row, plan, st, given)
         values = list(plan.defaults)
         for (i, operand, read, called), node in zip(plan.positional, given, strict=True):
-            if isinstance(node, (LocalRef, Operation)):
+            if self.constants or isinstance(node, (LocalRef, Operation, Call)):
                 self.bind(node)
             values[i] = read(self, node, operand.kind, called)
         seen: set[str] = set()
@@ -379,11 +406,19 @@ class Assembler:
         self.check_new(label)
         self.labels[label.name] = self.here()
 
-    def define_constant(self, name: Ref, value: Expression) -> None:
-        """A named expression; raises Mistake."""
-        self.check_new(name)
+    def define_constant(self, name: Ref, value: Expression, *, again: bool) -> None:
+        """A named expression; raises Mistake. `again`: it can take the place of an earlier one from here on."""
+        if not (again and name.name in self.constants):
+            self.check_new(name)
         self.bind(value)
-        self.constants[name.name] = Constant(value, self.here())
+        constant = self.constants[name.name] = Constant(value, self.here())
+        self.definitions += 1
+        try:
+            constant.value = self.evaluate(value, constant.here, final=False)
+        except Mistake as e:
+            if e.code not in ("A023", "A024"):  # those say that it is not known yet
+                constant.value = 0
+                raise
 
     def make_global(self, name: Ref) -> None:
         """A label is to be visible outside."""
@@ -433,14 +468,19 @@ class Assembler:
             return "tiles have names inside a .kernel only"
         return hint
 
-    def bind(self, node: Expression) -> None:
-        """Settle which definition a numeric label means: the nearest one before or after this place."""
+    def bind(self, node: Argument) -> None:
+        """Settle which definition is meant where there can be several.
+
+        Of a numeric label it is the nearest one before or after this place, of a constant the last one before it.
+        """
         todo = [node]
         while todo:
             n = todo.pop()
-            if isinstance(n, LocalRef):
+            if isinstance(n, Ref):
+                n.meaning = self.constants.get(n.name)
+            elif isinstance(n, LocalRef):
                 n.at = len(self.numeric.get(n.number, ())) - (not n.forward)
-            elif not isinstance(n, (Const, Ref)):
+            elif isinstance(n, (Operation, Call)):
                 todo += n.operands
 
     # -- expressions -----------------------------------------------------------------------------
@@ -449,43 +489,50 @@ class Assembler:
         """The value of an expression that must be known now; raises Mistake."""
         if isinstance(node, Const):
             return node.value
-        value = self.evaluate(node, None)
-        assert not isinstance(value, Address)
+        self.bind(node)
+        value = self.evaluate(node, self.here(), final=False)
+        if isinstance(value, Address):
+            raise Mistake("A024", "this is an address, which only the linker knows", node.span)
         return value
 
-    def evaluate(self, node: Expression, here: Place | None) -> Value:
-        """The value of an expression. `here` is what `.` means; None: labels have no place yet. Raises Mistake."""
+    def evaluate(self, node: Expression, here: Place, *, final: bool = True) -> Value:
+        """The value of an expression at a place of the source, which is what `.` means; raises Mistake.
+
+        `final`: all is read, so that what has no value now will never have one.
+        """
         if isinstance(node, Const):
             return node.value
         if isinstance(node, Ref):
-            return self.named(node, here)
+            return self.named(node, here, final)
         if isinstance(node, LocalRef):
             places = self.numeric.get(node.number, [])
             if not 0 <= node.at < len(places):
                 where = "after" if node.forward else "before"
                 raise Mistake("A023", f"there is no label {node.number}: {where} this line", node.span)
-            return self.address(places[node.at], node, here)
-        first, *rest = [self.evaluate(o, here) for o in node.operands]
+            return Address(places[node.at].section, "", places[node.at].offset)
+        if isinstance(node, Call):
+            return call_function(self, node, here, final)
+        first, *rest = [self.evaluate(o, here, final=final) for o in node.operands]
         second = rest[0] if rest else None
         if isinstance(first, Address) or isinstance(second, Address):
             return operate(node.op, first, second, node.span)
         return unary(node.op, first, node.span) if second is None else binary(node.op, first, second, node.span)
 
-    def named(self, ref: Ref, here: Place | None) -> Value:
+    def named(self, ref: Ref, here: Place, final: bool) -> Value:
         """The value of a name; raises Mistake."""
         name = ref.name
         if name == ".":
-            if here is None:
-                raise Mistake("A024", "the value of . is not known yet here", ref.span)
-            return self.address(here, ref, here)
-        if name in self.constants:
-            return self.value_of(self.constants[name], ref, here)
+            return Address(here.section, "", here.offset)
+        constant = ref.meaning or self.constants.get(name)
+        if constant is not None:
+            return self.value_of(constant, ref, final)
         if name in self.labels:
-            address = self.address(self.labels[name], ref, here)
-            return Address(None, name, 0) if name in self.weak else address  # another file may define it as well
+            place = self.labels[name]
+            other = name in self.weak  # another file may define it as well
+            return Address(None, name, 0) if other else Address(place.section, "", place.offset)
         if self.register(name) is not None or reserved(name):
             raise Mistake("A024", f"{name!r} is a register, and has no value before the program runs", ref.span)
-        if here is None:
+        if not final:
             why = f"{name!r} has no value yet here"
             raise Mistake("A024", why, ref.span, help=self.suggest(name) or "define it above, with .equ")
         if self.options.externals and not is_local(name):
@@ -495,7 +542,7 @@ class Assembler:
         help = self.suggest(name) or ("" if is_local(name) else "if another file defines it, say .extern")
         raise Mistake("A020", f"{name!r} is not defined", ref.span, help=help)
 
-    def value_of(self, constant: Constant, ref: Ref, here: Place | None) -> Value:
+    def value_of(self, constant: Constant, ref: Ref, final: bool) -> Value:
         """The value of a named expression, computed once; raises Mistake."""
         if constant.value is not None:
             return constant.value
@@ -505,19 +552,13 @@ class Assembler:
             raise Mistake("A025", f"definitions more than {MAX_DEPTH} deep", ref.span)
         self.resolving.append(constant)
         try:
-            constant.value = self.evaluate(constant.node, here and constant.here)
+            constant.value = self.evaluate(constant.node, constant.here, final=final)
         except Mistake as e:
             e.line = e.line or constant.here.line
             raise
         finally:
             self.resolving.pop()
         return constant.value
-
-    def address(self, place: Place, node: Expression, here: Place | None) -> Address:
-        """The address of a place; raises Mistake while there is none."""
-        if here is None:
-            raise Mistake("A024", "the address of a label is not known yet here", node.span)
-        return Address(place.section, "", place.offset)
 
     # -- kernels ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from sohu.asm.diagnostics import AsmError, Diagnostic, Mistake, printable
 from sohu.asm.disassembler import disassemble
 from sohu.asm.elf import read_elf, write_elf
 from sohu.asm.elf_object import is_elf, read_object, write_object
+from sohu.asm.files import decode_source
 from sohu.asm.formats import image, intel_hex, symbols_json
 from sohu.asm.formatter import format_source
 from sohu.asm.libraries import needed, read_library
@@ -266,20 +267,6 @@ def _format(files: Sequence[str], check: bool) -> int:
         elif not check and (file == "-" or shown != text):
             write(file, shown.encode("utf-8"))
     return int(check and changed)
-
-
-def decode_source(data: bytes, name: str) -> str:
-    """The text of a source file; raises AsmError where it is no UTF-8."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        before = data[: e.start]
-        line = before.count(b"\n") + 1
-        start = before.rfind(b"\n") + 1
-        column = len(before[start:].decode("utf-8", "replace")) + 1
-        text = data[start:].split(b"\n", 1)[0].decode("utf-8", "replace")
-        what = f"byte {data[e.start]:#04x} is no UTF-8: this is no source text"
-        raise AsmError([Diagnostic("A001", what, name, line, column, 1, text)]) from None
 
 
 if __name__ == "__main__":

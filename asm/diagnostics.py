@@ -20,6 +20,7 @@ _WINDOW = 100  # columns of a long source line that are shown
 _LONGEST = 200  # characters of a message
 _DEEPEST = 6  # lines of an expansion stack that are shown
 _SUGGESTIONS = 50  # misspellings of one file that get one: comparing is slow
+_OF_MISSING = {"A010", "A020", "A023", "A024", "A052", "A056"}  # follow where part of a source is missing
 
 _BOLD, _RED, _MAGENTA, _CYAN, _OFF = "\033[1m", "\033[1;31m", "\033[1;35m", "\033[36m", "\033[0m"
 
@@ -165,6 +166,7 @@ class Diagnostics:
         self.policy = policy or WarningPolicy()
         self.found: list[Diagnostic] = []
         self.more = 0
+        self.incomplete = False  # part of the source could not be read: what it defines is not missing
         self._order: list[tuple[tuple[int, ...], int]] = []  # of `found`: where it stands in what was read
         self._counts = {"error": 0, "warning": 0}
         self._suggestions = 0
@@ -172,7 +174,7 @@ class Diagnostics:
     def add(self, mistake: Mistake, line: int) -> None:
         """Record a mistake made on a line (its number in Sources). A W code is a warning, or what -W makes of it."""
         severity = self.policy.severity(mistake.code)
-        if severity is None:
+        if severity is None or (self.incomplete and mistake.code in _OF_MISSING):
             return
         if self._counts[severity] >= MAX_ERRORS:
             self.more += severity == "error"

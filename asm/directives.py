@@ -9,15 +9,18 @@ from sohu.asm.diagnostics import Mistake
 from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
 from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name, nearest
 from sohu.asm.numbers import BITS, pack_integer, pack_number, pack_numbers
+from sohu.asm.pieces import Piece
 from sohu.asm.syntax import (
     Argument,
     Bounded,
+    Call,
     Const,
     Expression,
     List,
     LocalRef,
     Operation,
     Pair,
+    Raw,
     Ref,
     Statement,
     Text,
@@ -32,7 +35,7 @@ Directive = Callable[["Assembler", Statement], None]
 DIRECTIVES: dict[str, Directive] = {}
 
 _MAX_SIZE = (1 << 32) - 1  # of a tile's dimension
-_EXPRESSION = (Const, Ref, LocalRef, Operation)
+_EXPRESSION = (Const, Ref, LocalRef, Operation, Call)
 
 
 def directive(*names: str) -> Callable[[Directive], Directive]:
@@ -110,6 +113,28 @@ class Arguments:
         if not low <= value <= high:
             raise self.bad(f"{what} must be {low}..{high}, not {value}", node.span, "A014")
         return value
+
+    def expression(self, what: str) -> Expression:
+        """An expression."""
+        node: Any = self.next(what)
+        if not isinstance(node, _EXPRESSION):
+            raise self.bad(f"expected {what}", node.span)
+        return node
+
+    def text(self, what: str) -> Text:
+        """A string."""
+        node = self.next(what)
+        if not isinstance(node, Text):
+            raise self.bad(f"expected {what}", node.span)
+        return node
+
+    def raw(self) -> Piece:
+        """The text of a directive that reads it for itself; empty where there is none."""
+        if not self.rest:
+            return Piece("", self.end, self.end)
+        node = self.next("text")
+        assert isinstance(node, Raw)
+        return Piece(node.text, node.start, node.end)
 
     def list(self, what: str) -> List:
         """A list in brackets."""
@@ -216,19 +241,18 @@ def _names(asm: Assembler, st: Statement, take: Callable[[Ref], None]) -> None:
     args.done()
 
 
-@directive(".equ", ".set")
+@directive(".equ", ".set", ".equiv")
 def equ(asm: Assembler, st: Statement) -> None:
     """DIRECTIVE NAME, EXPRESSION
 
-    Give an expression a name. It can use labels, also later ones.
+    Give an expression a name. It can use labels, also later ones. A second .equ or .set of the same name takes the
+    place of the first from there on; .equiv refuses that.
     """
     args = Arguments(asm, st)
     name = args.name("a name")
-    value = args.next("an expression")
+    value = args.expression("an expression")
     args.done()
-    if not isinstance(value, _EXPRESSION):
-        raise args.bad("expected an expression", value.span)
-    asm.define_constant(name, value)
+    asm.define_constant(name, value, again=args.op.name != ".equiv")
 
 
 @directive(".align", ".balign")

@@ -138,7 +138,7 @@ class FastPath:
         scope = asm.scope
         if asm.section != "text" or (scope is not None and scope.open):
             return at
-        names = (scope, len(asm.constants))
+        names = (scope, asm.definitions)
         if names != self.names:
             self.forget()
             self.names = names
@@ -470,7 +470,7 @@ class _Expression:
         if constant is None or self.asm.register(text) is not None:
             raise Declined
         self.lasts = False
-        value = self.asm.value_of(constant, Ref(text, *_NOWHERE), None)
+        value = self.asm.value_of(constant, Ref(text, *_NOWHERE), final=False)
         if not isinstance(value, (int, float)):
             raise Declined
         return value

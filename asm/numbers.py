@@ -44,7 +44,9 @@ def _fits(value: Number, span: Span) -> Number:
 
 
 def unary(op: str, a: Number, span: Span) -> Number:
-    """`-a`, `+a` or `~a`; raises Mistake."""
+    """`-a`, `+a`, `~a` or `!a`; raises Mistake."""
+    if op == "!":
+        return int(not a)
     if op == "~":
         if isinstance(a, float):
             raise Mistake("A025", "~ takes an integer", span)
@@ -56,6 +58,17 @@ def _divide(a: int, b: int) -> int:
     return -(-a // b) if (a < 0) != (b < 0) else a // b  # toward zero, as in C and GNU as
 
 
+# 1 for true, 0 for false.
+_TRUTH: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "&&": lambda a, b: bool(a) and bool(b),
+    "||": lambda a, b: bool(a) or bool(b),
+}
 _BOTH: dict[str, Callable[[Any, Any], Number]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _INTEGER: dict[str, Callable[[int, int], int]] = {
     "/": _divide,
@@ -71,6 +84,8 @@ _ALL = _BOTH | _INTEGER
 
 def binary(op: str, a: Number, b: Number, span: Span) -> Number:
     """`a op b`, as C computes it but in 128 bits; raises Mistake for what has no value."""
+    if op in _TRUTH:
+        return int(_TRUTH[op](a, b))
     if op in "/%" and b == 0:
         raise Mistake("A025", "division by zero", span)
     if isinstance(a, float) or isinstance(b, float):

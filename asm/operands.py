@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.names import FILES, REGISTERS, SIZES, RegisterFile, file_of, reserved
-from sohu.asm.syntax import Argument, Const, Expression, List, LocalRef, Operation, Pair, Ref, Sync, Text
+from sohu.asm.syntax import Argument, Call, Const, Expression, List, LocalRef, Operation, Pair, Ref, Sync, Text
 from sohu.isa import Label, Reg, Row, Signal, Wait
 from sohu.isa.operands import XFI, XI, FImm, Imm, Kind, Sem, Str, T, X
 
@@ -79,7 +79,7 @@ def describe(scope: Scope, node: Argument) -> str:
         return "a string"
     if isinstance(node, List):
         return "a list"
-    return "an expression" if isinstance(node, Operation) else "a label"
+    return "an expression" if isinstance(node, (Operation, Call)) else "a label"
 
 
 def wrong(scope: Scope, node: Argument, kind: Kind, name: str) -> Mistake:
@@ -120,7 +120,7 @@ def _number(scope: Scope, node: Argument, kind: Kind, name: str) -> Any:
         if whole and isinstance(node.value, float):
             raise wrong(scope, node, kind, name)
         return node.value
-    if isinstance(node, (Ref, LocalRef, Operation)) and _no_register(scope, node):
+    if isinstance(node, (Ref, LocalRef, Operation, Call)) and _no_register(scope, node):
         return Deferred(node, "int" if whole else "float", name)
     raise wrong(scope, node, kind, name)
 
@@ -138,7 +138,7 @@ def _register_or_number(scope: Scope, node: Argument, kind: Kind, name: str) -> 
 
 
 def _label(scope: Scope, node: Argument, kind: Kind, name: str) -> Deferred:
-    if isinstance(node, LocalRef | Operation) or (isinstance(node, Ref) and not reserved(node.name)):
+    if isinstance(node, LocalRef | Operation | Call) or (isinstance(node, Ref) and not reserved(node.name)):
         return Deferred(node, "label", name)
     help = "for a distance, write .+16" if isinstance(node, Const) else ""
     mistake = wrong(scope, node, kind, name)

@@ -15,6 +15,7 @@ class Options:
     defines: dict[str, int | float] = field(default_factory=dict)  # constants of the command line
     warnings: WarningPolicy = field(default_factory=WarningPolicy)
     externals: bool = False  # names that the file does not define are those of other files, without .extern too
+    max_expansion: int = 1 << 20  # lines that macros and repetitions make, all together
 
 
 DEFAULT = Options()

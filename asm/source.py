@@ -47,6 +47,7 @@ class Block:
     line: int
     what: str = ""
     origin: int = 0  # the line that brought them in; 0: they are the first file
+    height: int = 1  # after so many lines, `line` comes again
     follows_call: bool = False  # code of these lines belongs to the line that brought them in
 
 
@@ -60,7 +61,7 @@ class Sources:
 
     def __init__(self, filename: str, lines: Sequence[str]) -> None:
         self.filename = filename
-        self._blocks = [Block(1, len(lines), lines, filename, 1)]
+        self._blocks = [Block(1, len(lines), lines, filename, 1, height=len(lines))]
         self._firsts = [1]
         self.next = len(lines) + 1  # number of the next line to be added
 
@@ -73,13 +74,19 @@ class Sources:
         origin: int,
         *,
         repeat: int = 1,
+        height: int = 0,
         follows_call: bool = False,
     ) -> int:
-        """Add lines that line `origin` brought in, the whole of them `repeat` times; the number of the first."""
+        """Add lines that line `origin` brought in, the whole of them `repeat` times; the number of the first.
+
+        They stand in `file` from `line` on; after `height` lines (0: all of them) they stand there again.
+        """
         first = self.next
         count = len(lines) * repeat
         if count:
-            self._blocks.append(Block(first, count, lines, file, line, what, origin, follows_call))
+            self._blocks.append(
+                Block(first, count, lines, file, line, what, origin, height or len(lines), follows_call)
+            )
             self._firsts.append(first)
             self.next += count
         return first
@@ -87,7 +94,7 @@ class Sources:
     def place(self, number: int) -> tuple[str, int]:
         """File and line (from 1) where a line stands."""
         block = self._block(number)
-        return block.file, block.line + (number - block.first) % max(len(block.lines), 1)
+        return block.file, block.line + (number - block.first) % block.height
 
     def code_places(self, numbers: Ints) -> tuple[tuple[str, ...], Ints, Ints, Mask]:
         """Where debuggers look for the code of lines: that of a macro is at the line that called it.
@@ -99,9 +106,8 @@ class Sources:
         blocks = self._blocks
         files = dict.fromkeys(b.file for b in blocks)
         index = {name: i for i, name in enumerate(files)}
-        columns = ("first", "line", "origin", "follows_call")
-        first, line, origin, follows = (np.array([getattr(b, c) for b in blocks]) for c in columns)
-        height = np.array([max(len(b.lines), 1) for b in blocks])
+        columns = ("first", "line", "origin", "height", "follows_call")
+        first, line, origin, height, follows = (np.array([getattr(b, c) for b in blocks]) for c in columns)
         file = np.array([index[b.file] for b in blocks])
         at = np.searchsorted(first, numbers, "right") - 1
         moved = follows[at]

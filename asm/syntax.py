@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, v_args
 from sohu.asm.diagnostics import Mistake
@@ -32,12 +32,16 @@ class Const:
 
 @dataclass(slots=True)
 class Ref:
-    """A name, whose meaning follows from where it stands; `.` for the current place."""
+    """A name, whose meaning follows from where it stands; `.` for the current place.
+
+    The assembler sets `meaning`: which definition of a constant is meant.
+    """
 
     name: str
     start: int
     end: int
     depth: int = 0
+    meaning: Any = None
 
     @property
     def span(self) -> tuple[int, int]:
@@ -78,7 +82,23 @@ class Operation:
         return self.start, self.end
 
 
-Expression: TypeAlias = "Const | Ref | LocalRef | Operation"
+@dataclass(slots=True)
+class Call:
+    """A function of expressions, such as `min(a, b)`."""
+
+    name: Ref
+    operands: tuple[Expression, ...]
+    start: int
+    end: int
+    depth: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Columns [start, end) from 0."""
+        return self.start, self.end
+
+
+Expression: TypeAlias = "Const | Ref | LocalRef | Operation | Call"
 
 
 @dataclass(slots=True)
@@ -122,7 +142,21 @@ class List:
         return self.start, self.end
 
 
-Value: TypeAlias = "Expression | Text | List"
+@dataclass(slots=True)
+class Raw:
+    """What a macro or a directive such as .macro reads for itself: the text after its name."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Columns [start, end) from 0."""
+        return self.start, self.end
+
+
+Value: TypeAlias = "Expression | Text | List | Raw"
 
 
 @dataclass(slots=True)
@@ -168,13 +202,15 @@ class Statement:
     end: int = 0  # column after its last argument, where more would stand
 
 
-def parse_line(line: str) -> Statement:
-    """Read one line (without its newline); raises Mistake."""
+def parse_line(line: str, rule: Literal["start", "call"] = "start") -> Statement:
+    """Read one line (without its newline), with "call" one that calls a macro; raises Mistake."""
     if len(line) > MAX_LINE:
         raise Mistake("A001", f"a line of {len(line)} characters; at most {MAX_LINE} are read", (0, 1))
     try:
-        statement: Statement = _PARSER.parse(line)  # type: ignore[assignment]  # the transformer's result
+        statement: Statement = _PARSER.parse(line, start=rule)  # type: ignore[assignment]  # the transformer's result
     except UnexpectedToken as e:
+        if e.token.type == "TEXT":  # no token of this line: lark has looked among those of other rules
+            raise _unreadable(line, e.token.start_pos or 0) from None
         raise _unexpected(line, e.token, e.expected) from None
     except UnexpectedCharacters as e:
         raise _unreadable(line, e.pos_in_stream or 0) from None
@@ -295,7 +331,13 @@ class _Builder(Transformer[Token, Any]):
             _reduce(operands, operators)
         return operands[0]
 
-    def bounded(self, size: Expression, bound: Expression) -> Bounded:
+    def function(self, name: Token, *operands: Any) -> Call:
+        start, _ = _span(name)
+        *inner, closing = operands
+        end = _span(closing)[1]
+        return Call(_ref(name), tuple(inner), start, end, _deeper((start, end), *inner))
+
+    def bounded(self, size: Expression, _le: Token, bound: Expression) -> Bounded:
         return Bounded(size, bound)
 
     def string(self, token: Token) -> Text:
@@ -321,6 +363,18 @@ class _Builder(Transformer[Token, Any]):
     def file(self, word: Token, number: Token, path: Token) -> Statement:
         return Statement(op=_ref(word), args=[self.integer(number), _text(path)], end=_span(path)[1])
 
+    def raw(self, word: Token, text: Token | None = None) -> Statement:
+        if text is None:
+            return Statement(op=_ref(word), end=_span(word)[1])
+        return Statement(op=_ref(word), args=[Raw(str(text), *_span(text))], end=_span(text)[1])
+
+    def call(self, *parts: Any) -> Statement:
+        last = parts[-1]
+        *labels, op = parts[:-1] if last.type == "TEXT" else parts
+        statement = self.raw(op, last if last.type == "TEXT" else None)
+        statement.labels = list(labels)
+        return statement
+
     def here(self, token: Token) -> Ref:
         return _ref(token)
 
@@ -341,7 +395,8 @@ class _Builder(Transformer[Token, Any]):
         return Statement(labels=[p for p in parts if not isinstance(p, Statement)])
 
 
-PRECEDENCE = {op: level for level, ops in enumerate(("|", "^", "&", "<< >>", "+ -", "* / %")) for op in ops.split()}
+_LEVELS = ("||", "&&", "== != < <= > >=", "|", "^", "&", "<< >>", "+ -", "* / %")  # from the loosest
+PRECEDENCE = {op: level for level, ops in enumerate(_LEVELS) for op in ops.split()}
 
 
 def _reduce(operands: list[Expression], operators: list[str]) -> None:
@@ -361,21 +416,25 @@ def _deeper(span: tuple[int, int], *operands: Expression) -> int:
 
 
 _WORDS = {
-    "STRING": "a string", "INT": "a number", "NAME": "a name", "$END": "the end of the line",
+    "STRING": "a string", "INT": "a number", "NAME": "a name", "TEXT": "text", "$END": "the end of the line",
 }  # fmt: skip
-_OPERATORS = {"OPERATOR", "SUM"}
+_OPERATORS = {"OPERATOR", "SUM", "COMPARISON", "LOGIC", "LPAR"}
 _OPERAND = {"INT", "FLOAT", "LOCAL", "SUM", "NOT", "LPAR", "HERE"}
 
 
 def _wanted(expected: set[str]) -> str:
     """`an operand or ','`, from the parser's terminals."""
     left = set(expected)
+    if "NAME" in left:
+        left -= {"RAW", "LOC", "FILE"}
     words = []
     if left >= _OPERAND:
         words.append("an operand" if "NAME" in left else "a number")
         left -= _OPERAND | {"NAME", "LSQB", "STRING"}
     else:
         left -= _OPERATORS  # an operator could always follow: not worth a word
+        if "RSQB" not in left:
+            left.discard("LE")
     words += sorted(_WORDS.get(name, _LITERALS.get(name, name)) for name in left)
     return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else "".join(words)
 
@@ -397,6 +456,9 @@ def _unreadable(line: str, at: int) -> Mistake:
             end += 1
         return Mistake("A003", f"{line[at:end]!r} is no number", (at, end))
     hint = "comments begin with # or //" if line[at] in ";@!" else ""
+    if line[at] == "\\":
+        hint = "\\name stands for a parameter of the macro or .irp that it is in, and there is none of this name here"
+        return Mistake("A002", "unexpected character \\", (at, at + 1), help=hint)
     return Mistake("A002", f"unexpected character {line[at]!r}", (at, at + 1), help=hint)
 
 
@@ -418,6 +480,7 @@ def _comment(line: str) -> int:
 _PARSER = Lark(
     resources.files("sohu.asm").joinpath("grammar.lark").read_text(encoding="utf-8"),
     parser="lalr",
+    start=["start", "call"],
     transformer=_Builder(),
     maybe_placeholders=False,
 )

@@ -66,9 +66,12 @@ def test_tokens_are_those_of_the_grammar(seed: int) -> None:
 
     for line in damaged_source(random.Random(seed)).split("\n"):
         try:
-            theirs = [(str(t), t.start_pos) for t in syntax._PARSER.lex(line)]
+            tokens = list(syntax._PARSER.lex(line))
         except UnexpectedInput:
             continue
+        if any(t.type in ("TEXT", "RAW") for t in tokens):
+            continue  # text that a macro reads for itself
+        theirs = [(str(t), t.start_pos) for t in tokens]
         ours = [(t.text, t.start) for t in scan(line) if t.kind is not Kind.COMMENT]
         assert ours == theirs, line
 

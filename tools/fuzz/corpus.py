@@ -19,12 +19,20 @@ def sources() -> tuple[str, ...]:
 
 
 @cache
-def elfs() -> tuple[bytes, ...]:
-    """A program and an object of each source that has no mistakes."""
+def sound() -> tuple[str, ...]:
+    """Those without mistakes."""
     found = []
     for text in sources():
         try:
-            found += [write_elf(assemble(text, "a.s")), write_object(assemble_object(text, "a.s"))]
+            assemble(text, "a.s")
         except AsmError:
             continue
+        found.append(text)
     return tuple(found)
+
+
+@cache
+def elfs() -> tuple[bytes, ...]:
+    """A program and an object of each source that has no mistakes."""
+    kinds = [(write_elf(assemble(text, "a.s")), write_object(assemble_object(text, "a.s"))) for text in sound()]
+    return tuple(file for kind in kinds for file in kind)

@@ -10,7 +10,7 @@ from functools import cache
 from sohu.asm import AsmError, Lines, Program, assemble, disassemble, read_elf, write_elf
 from sohu.asm.cli import decode_source
 
-from tools.fuzz.corpus import sources
+from tools.fuzz.corpus import sound, sources
 from tools.fuzz.target import Target, expect
 
 LINES = 40  # of a case, about
@@ -45,7 +45,7 @@ def _tokens() -> tuple[str, ...]:
 
 def make(rng: random.Random) -> bytes:
     """A file of the repository, or a part of it, with some changes."""
-    lines = rng.choice(sources()).split("\n")
+    lines = rng.choice(rng.choice((sound, sources))()).split("\n")
     if len(lines) > 2 * LINES:
         at = rng.randrange(len(lines) - LINES)
         lines = lines[at : at + LINES]

@@ -1,0 +1,2 @@
+        .include "inputs/latin.txt"
+        j       somewhere               # which that file may define

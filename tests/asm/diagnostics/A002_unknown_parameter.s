@@ -1,0 +1,4 @@
+.macro twice d
+        vadd    \d, \e, \e
+.endm
+        twice   t0

@@ -1,0 +1,1 @@
+dbg.mark "a\q"

@@ -1,0 +1,2 @@
+li x1, half
+.equ half, 0.5

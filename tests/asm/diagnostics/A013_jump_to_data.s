@@ -1,0 +1,3 @@
+j data
+.rodata
+data: .i32 1

@@ -1,0 +1,2 @@
+lf x1, big
+.equ big, 16777217

@@ -1,0 +1,1 @@
+dbg.mark "a\0b"

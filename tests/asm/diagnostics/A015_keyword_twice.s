@@ -1,0 +1,1 @@
+dma.load t0, t1, q=1, q=2

@@ -1,0 +1,1 @@
+add x1, x2, x3 wait s0>=1

@@ -1,0 +1,1 @@
+vmov t0, t1 wait s0>=1 wait s1>=1

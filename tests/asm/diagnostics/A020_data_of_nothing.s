@@ -1,0 +1,2 @@
+.rodata
+.i64 nowhere

@@ -1,0 +1,2 @@
+start: nop
+j stort

@@ -1,0 +1,3 @@
+.macro tile_add
+.endm
+        .purgem tile_ad

@@ -1,0 +1,1 @@
+vmov acc, t1

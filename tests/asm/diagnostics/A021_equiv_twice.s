@@ -1,0 +1,2 @@
+.equiv a, 1
+.equiv a, 2

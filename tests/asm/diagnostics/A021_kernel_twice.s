@@ -1,0 +1,4 @@
+.kernel k
+halt
+.kernel k
+halt

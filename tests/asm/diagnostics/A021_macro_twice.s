@@ -1,0 +1,5 @@
+.macro m
+.endm
+.macro m
+        nop
+.endm

@@ -1,0 +1,2 @@
+.kernel k
+.param x, in, f32, [s1]

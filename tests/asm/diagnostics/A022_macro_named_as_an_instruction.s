@@ -1,0 +1,3 @@
+.macro vadd d, a, b
+        vmul    \d, \a, \b
+.endm

@@ -1,0 +1,2 @@
+.kernel k
+.tile t99, sram, f32, [1]

@@ -1,0 +1,4 @@
+here:   nop
+        .if here
+        nop
+        .endif

@@ -1,0 +1,2 @@
+.rodata
+end: .zero end

@@ -1,0 +1,3 @@
+.rodata
+.zero end
+end:

@@ -1,0 +1,1 @@
+.tile buf, sram, f32, [4]

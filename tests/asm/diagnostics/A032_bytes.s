@@ -1,0 +1,1 @@
+        li      x5, bytes(fp32)

@@ -1,0 +1,2 @@
+.kernel k
+.param a, input, f32, [1]

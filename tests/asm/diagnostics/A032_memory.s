@@ -1,0 +1,2 @@
+.kernel k
+.tile a, dram, f32, [1]

@@ -1,0 +1,2 @@
+.kernel k
+.tile a, sram, f32, []

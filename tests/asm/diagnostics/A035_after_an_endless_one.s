@@ -1,0 +1,5 @@
+.kernel k
+.param x, in, f32, [R, C]
+.tile buf, sram, f32, [4, 4]
+.sem ready
+.tile a, sram, f32, [x7], at=0

@@ -1,0 +1,2 @@
+.kernel k
+.tile a, sram, f32, [4], at=0, strides=[-1]

@@ -1,0 +1,2 @@
+.kernel k
+.tile a, hbm, f32, [4, 4]

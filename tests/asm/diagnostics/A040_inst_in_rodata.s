@@ -1,0 +1,2 @@
+.rodata
+.inst 5

@@ -1,0 +1,2 @@
+.rodata
+.zero 1.5

@@ -1,0 +1,3 @@
+        .ifc one
+        nop
+        .endif

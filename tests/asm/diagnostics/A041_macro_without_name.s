@@ -1,0 +1,3 @@
+.macro
+        nop
+.endm

@@ -1,0 +1,2 @@
+.kernel k
+.param n, i64, reg=args

@@ -1,0 +1,2 @@
+.kernel k
+.param n, f32, reg=x3

@@ -1,0 +1,2 @@
+.rodata
+.zero "a"

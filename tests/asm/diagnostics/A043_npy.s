@@ -1,0 +1,3 @@
+        .rodata
+        .npy    "inputs/f64.npy"
+        .npy    "inputs/f32.npy", bf16

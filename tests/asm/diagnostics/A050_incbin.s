@@ -1,0 +1,3 @@
+        .rodata
+        .incbin "nothing.bin"
+        .incbin "inputs/good.s", 10000

@@ -1,0 +1,4 @@
+        .rodata
+        .npy    "inputs/objects.npy"
+        .npy    "inputs/good.s"
+        .npy    "inputs/short.npy"

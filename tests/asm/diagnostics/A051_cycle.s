@@ -1,0 +1,1 @@
+        .include "inputs/cycle_a.s"

@@ -1,0 +1,6 @@
+.macro again
+        nop
+        again
+.endm
+        again
+        j       nowhere

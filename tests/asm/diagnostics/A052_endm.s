@@ -1,0 +1,2 @@
+        .endm
+        .endr

@@ -1,0 +1,4 @@
+        .if     1
+        nop
+        .if     0
+        unread

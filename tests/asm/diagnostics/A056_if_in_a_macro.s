@@ -1,0 +1,5 @@
+.macro m
+        .ifdef  LATER
+        nop
+.endm
+        m

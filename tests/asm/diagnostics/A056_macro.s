@@ -1,0 +1,5 @@
+        nop
+.macro m a
+        nop
+.macro n
+.endm

@@ -1,0 +1,4 @@
+        .rept   3
+        nop
+        .irp    a, 1, 2
+        .endr

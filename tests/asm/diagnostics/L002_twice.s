@@ -1,0 +1,6 @@
+## main.s
+        .kernel k
+        halt
+## other.s
+        .kernel k
+        halt

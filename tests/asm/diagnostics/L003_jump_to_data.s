@@ -1,0 +1,7 @@
+## main.s
+        .extern table
+        j       table
+## other.s
+        .rodata
+        .globl  table
+table:  .i32    1

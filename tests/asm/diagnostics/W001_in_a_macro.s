@@ -1,0 +1,4 @@
+.macro old
+        .warning "`old` goes away: write `new`"
+.endm
+        old

@@ -1,0 +1,2 @@
+nop
+vmuul t0, t1, t2

@@ -1,0 +1,2 @@
+# nothing wrong
+.equ HERE, 1
