@@ -168,6 +168,8 @@ class Assembler:
         self.files: dict[int, str] = {}
         self.word_lines = array("i")  # where each word comes from in this file
         self.word_columns = array("i")
+        self.data_starts = array("q")  # if a listing is wanted: where in .rodata something begins
+        self.data_lines = array("i")  # that comes from there
         self.locations: list[tuple[int, tuple[str, int, int]]] = []  # and by .loc: from which word on, what
         self.resolving: list[Constant] = []  # whose value is being computed
         for name, value in options.defines.items():
@@ -355,6 +357,9 @@ class Assembler:
             raise Mistake("A040", "data in .text", span, help="put it after .rodata")
         if len(self.rodata) + len(data) > MAX_RODATA:
             raise Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", span)
+        if self.options.listing and (not self.data_lines or self.data_lines[-1] != self.line):
+            self.data_starts.append(len(self.rodata))
+            self.data_lines.append(self.line)
         self.rodata += data
 
     def zeros(self, count: int, span: tuple[int, int]) -> None:

@@ -21,6 +21,7 @@ from sohu.asm.formatter import format_source
 from sohu.asm.libraries import needed, read_library
 from sohu.asm.link import link
 from sohu.asm.linkmap import link_map
+from sohu.asm.listing import listing
 from sohu.asm.names import is_name
 from sohu.asm.numbers import float_literal, integer_literal
 from sohu.asm.objects import Object
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         default="elf",
         help="elf (default); binary: the bare image; ihex: Intel HEX",
     )
+    out.add_argument("-l", "--listing", metavar="FILE", help="write the sources with addresses and encodings")
     out.add_argument("--map", metavar="FILE", help="write what is where in the program")
     out.add_argument("--symbols", metavar="FILE", help="write the symbols, as JSON")
 
@@ -142,8 +144,10 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--format changes the files themselves: it goes with neither -c nor -d nor -o")
     if options.disassemble and len(options.input) > 1:
         parser.error("-d takes one FILE")
-    if options.compile_only and (options.oformat != "elf" or options.map or options.symbols or options.disassemble):
-        parser.error("-c makes object files: it goes with neither -d nor -O nor --map nor --symbols")
+    if options.compile_only and (
+        options.oformat != "elf" or options.listing or options.map or options.symbols or options.disassemble
+    ):
+        parser.error("-c makes object files: it goes with none of -d, -O, -l, --map, --symbols")
     if options.compile_only and options.output and len(options.input) > 1:
         parser.error("-c -o takes one FILE")
     if options.input.count("-") > 1:
@@ -175,6 +179,7 @@ def _assemble(options: argparse.Namespace) -> int:
         include=tuple(options.include),
         defines=dict(options.defines),
         warnings=WarningPolicy(flags),
+        listing=options.listing is not None,
         externals=options.compile_only or len(options.input) > 1,
     )
     warnings: list[Diagnostic] = []
@@ -191,6 +196,8 @@ def _assemble(options: argparse.Namespace) -> int:
         with working("sohu-asm: linking"):
             program = link(objects)
         write(outputs[0], _encoded(program, options.oformat))
+        if options.listing:
+            write(options.listing, listing(objects, program).encode())
         if options.map:
             write(options.map, link_map(objects, program).encode())
         if options.symbols:

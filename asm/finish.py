@@ -19,6 +19,7 @@ from sohu.asm.names import is_local
 from sohu.asm.numbers import Number
 from sohu.asm.objects import MIN_OPERAND_BITS, R_BRANCH, R_DATA, Binding, Object, ObjectSymbol, takes_address
 from sohu.asm.operands import Deferred
+from sohu.asm.origins import Origins
 from sohu.asm.program import Kernel, TileSymbol
 from sohu.asm.requirements import version_needed
 from sohu.asm.syntax import Ref
@@ -58,6 +59,7 @@ def finish(asm: Assembler) -> Object:
         rodata_relocations=asm.relocations["rodata"],
         lines=_lines(asm),
         isa_version=version_needed(asm.text, kernels.values()),
+        origins=_origins(asm) if asm.options.listing else None,
     )
 
 
@@ -175,6 +177,10 @@ def _lines(asm: Assembler) -> Lines:
     column = np.where(moved, 0, np.array(asm.word_columns))
     (at,) = np.nonzero(np.diff(line, prepend=0) | np.diff(file, prepend=0))
     return Lines(files, at * INSTRUCTION_BYTES, file[at], line[at], column[at])
+
+
+def _origins(asm: Assembler) -> Origins:
+    return Origins(asm.sources, asm.word_lines, asm.data_starts, asm.data_lines)
 
 
 def _given_lines(asm: Assembler) -> Lines:

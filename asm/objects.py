@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from sohu.asm.lines import Lines
+from sohu.asm.origins import Origins
 from sohu.asm.program import Kernel
 from sohu.isa import ISA_VERSION, Row
 from sohu.isa.operands import XFI, XI, Imm, Str
@@ -87,6 +88,7 @@ class Object:
     rodata_relocations: list[Relocation] = field(default_factory=list)
     lines: Lines = field(default_factory=Lines)
     isa_version: tuple[int, int] = ISA_VERSION
+    origins: Origins | None = field(default=None, compare=False, repr=False)  # for a listing; in no file
 
     def section(self, section: Section) -> bytes | bytearray:
         """Contents of a section."""

@@ -14,6 +14,7 @@ class Options:
     include: tuple[str, ...] = ()  # folders where .include, .incbin and .npy look, after that of the file itself
     defines: dict[str, int | float] = field(default_factory=dict)  # constants of the command line
     warnings: WarningPolicy = field(default_factory=WarningPolicy)
+    listing: bool = False  # keep what a listing needs (Object.origins)
     externals: bool = False  # names that the file does not define are those of other files, without .extern too
     max_expansion: int = 1 << 20  # lines that macros and repetitions make, all together
 

@@ -7,7 +7,7 @@ Nothing is kept per line that the text itself does not need.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -136,6 +136,28 @@ class Sources:
         while origin := self._block(key[-1]).origin:
             key.append(origin)
         return tuple(reversed(key))
+
+    def in_order(self) -> Iterator[tuple[int, int]]:
+        """The numbers of all lines as they are read, and how deep each is: what a line brought in follows it."""
+        brought: dict[int, list[Block]] = {}
+        for block in self._blocks[1:]:
+            brought.setdefault(block.origin, []).append(block)
+        stack = [iter(self._numbers(self._blocks[0]))]
+        while stack:
+            number = next(stack[-1], None)
+            if number is None:
+                stack.pop()
+                continue
+            yield number, len(stack) - 1
+            stack += [iter(self._numbers(block)) for block in reversed(brought.get(number, ()))]
+
+    @property
+    def end(self) -> int:
+        """The number of the first file's last line."""
+        return self._blocks[0].count
+
+    def _numbers(self, block: Block) -> range:
+        return range(block.first, block.first + block.count)
 
     def is_plain(self) -> bool:
         """True while all lines are the first file's, and a line's number is that in the file."""
