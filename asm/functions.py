@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sohu.asm.addresses import Address, Value
+from sohu.asm.addresses import Address, Place, Value
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.names import nearest
 from sohu.asm.numbers import Number
@@ -13,7 +13,7 @@ from sohu.asm.syntax import Call, Ref
 from sohu.isa import DTYPES
 
 if TYPE_CHECKING:
-    from sohu.asm.assembler import Assembler, Place
+    from sohu.asm.assembler import Assembler
 
 
 def _align(value: Number, step: Number) -> Number:

@@ -11,7 +11,9 @@ from sohu.asm import AsmError, Program, assemble
 from sohu.asm.formatter import format_source
 from sohu.asm.tokens import Kind, scan
 
-from tests.asm.test_fuzz import SOURCE, damaged_source
+from tools.fuzz import corpus, sources
+
+SOURCE = corpus.sources()[-1]
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "examples").rglob("*.s")), *sorted((ROOT / "tests").rglob("golden/*.s"))]
@@ -95,7 +97,7 @@ def test_any_spacing(seed: int) -> None:
 
 @given(st.integers(0, 2**64))
 def test_damaged_sources(seed: int) -> None:
-    check(damaged_source(random.Random(seed)))
+    check(sources.make(random.Random(seed)).decode("utf-8", "replace"))
 
 
 @given(st.text(st.sampled_from('ab0.x1,:"#/\\[]()=<>+- \t\f\r\n\0\u2028é\U0001f40d'), max_size=60))

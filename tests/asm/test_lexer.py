@@ -14,7 +14,9 @@ from sohu.asm import syntax
 from sohu.asm.lexer import SohuLexer
 from sohu.asm.tokens import Kind, scan
 
-from tests.asm.test_fuzz import SOURCE, damaged_source
+from tools.fuzz import corpus, sources
+
+SOURCE = corpus.sources()[-1]
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = """\
@@ -64,7 +66,7 @@ def test_tokens_are_those_of_the_grammar(seed: int) -> None:
     """Where the grammar's own lexer can read a line, this one reads the same."""
     import random
 
-    for line in damaged_source(random.Random(seed)).split("\n"):
+    for line in sources.make(random.Random(seed)).decode("utf-8", "replace").split("\n"):
         try:
             tokens = list(syntax._PARSER.lex(line))
         except UnexpectedInput:

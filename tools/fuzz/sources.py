@@ -8,7 +8,7 @@ import zlib
 from functools import cache
 
 from sohu.asm import AsmError, Lines, Program, assemble, disassemble, read_elf, write_elf
-from sohu.asm.cli import decode_source
+from sohu.asm.files import decode_source
 
 from tools.fuzz.corpus import sound, sources
 from tools.fuzz.target import Target, expect
