@@ -218,7 +218,9 @@ def _number(text: str) -> int | float:
 def assembly(example: Example) -> str:
     """The example as a whole assembly file: a kernel that declares its tiles, sets its registers, and halts."""
     lines = [f"        .kernel {KERNEL}"]
-    known = {t.name: t for t in (*example.tiles_after, *example.tiles)}  # before it, an inout tile is the same one
+    known: dict[str, TileValue] = {}
+    for t in (*example.tiles, *example.tiles_after):
+        known.setdefault(t.name, t)
     for t in sorted(known.values(), key=lambda t: t.space is not Space.HBM):  # parameters come first
         dims = ", ".join(map(str, t.values.shape))
         if t.space is Space.HBM:

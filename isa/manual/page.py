@@ -122,7 +122,9 @@ def _semantics(row: Row, links: bool) -> Iterator[str]:
     seen: dict[str, list[str]] = {}
     for _, o, k in row.data:
         seen.setdefault(k.view, []).append(f"`{o.name}`")
-    said = [f"{', '.join(names)} arrive as {_VIEWS[view]}" for view, names in seen.items()]
+    said = [
+        f"{', '.join(names)} arrive{'s' if len(names) == 1 else ''} as {_VIEWS[view]}" for view, names in seen.items()
+    ]
     if any(isinstance(o.kind, T) and not isinstance(o.kind, Data) for o in row.operands):
         said.append("tile operands are descriptors, not elements")
     if row.collective:
@@ -133,6 +135,8 @@ def _semantics(row: Row, links: bool) -> Iterator[str]:
         )
     if borrowed := semantics.borrowed(row):
         said.append("it calls " + ", ".join(f"`{b}`" for b in borrowed))
+    if numbers := semantics.constants(row):
+        said.append(", ".join(f"`{name}` is {value}" for name, value in numbers.items()))
     if (flow := _FLOWS.get(row.flow)) is not None:
         said.append(flow)
     if said:
@@ -238,9 +242,6 @@ def _exceptions(row: Row) -> Iterator[str]:
 
 
 def _example(row: Row) -> Iterator[str]:
-    if not row.example:
-        yield "None."
-        return
     e = parse(row)
     tiles = [str(t) for t in e.tiles]
     if tiles:

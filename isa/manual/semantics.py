@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 import re
 import textwrap
@@ -18,18 +19,17 @@ _RAISES = re.compile(r"[Rr]aises? Fault \(([\w\-, ]+)\)")
 
 
 def code(row: Row) -> str:
-    """The semantics as Python: the row's function without decorator and docstring, then the helpers of its module."""
+    """The semantics as Python: the row's function without decorator and docstring, then the helpers that it calls."""
     return "\n\n\n".join(_bare(f) for f in (row.semantics, *helpers(row)))
 
 
 def helpers(row: Row) -> list[Callable[..., Any]]:
-    """Private functions of the row's module that its semantics calls, directly or through others, in that order."""
+    """Functions of modules of rows that the semantics calls, directly or through others, in that order."""
     found: dict[str, Callable[..., Any]] = {}
 
     def visit(f: Callable[..., Any]) -> None:
-        for name in _names(f.__code__):
-            used = f.__globals__.get(name)
-            if inspect.isfunction(used) and used.__module__ == row.semantics.__module__ and name not in found:
+        for name, used in _used(f):
+            if inspect.isfunction(used) and _among_rows(used, row) and name not in found:
                 found[name] = used
                 visit(used)
 
@@ -37,23 +37,42 @@ def helpers(row: Row) -> list[Callable[..., Any]]:
     return list(found.values())
 
 
+def borrowed(row: Row) -> list[str]:
+    """Functions of other modules of this package that the semantics calls, as module.name."""
+    names: dict[str, None] = {}
+    for f in (row.semantics, *helpers(row)):
+        for _, used in _used(f):
+            if inspect.isfunction(used) and used.__module__.startswith("sohu.isa.") and not _among_rows(used, row):
+                names[f"{used.__module__}.{used.__name__}"] = None
+    return list(names)
+
+
+def constants(row: Row) -> dict[str, int | float]:
+    """Numbers that the code names, from its modules."""
+    found: dict[str, int | float] = {}
+    for f in (row.semantics, *helpers(row)):
+        for name, used in _used(f):
+            if isinstance(used, (int, float)) and not isinstance(used, enum.Enum):
+                found[name] = used
+    return found
+
+
+def _among_rows(f: Callable[..., Any], row: Row) -> bool:
+    return f.__module__ == row.semantics.__module__ or f.__module__.startswith("sohu.isa.rows.")
+
+
+def _used(f: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Names that a function has from its module, and what they are."""
+    for name in _names(f.__code__):
+        if name in f.__globals__:
+            yield name, f.__globals__[name]
+
+
 def _names(of: types.CodeType) -> Iterator[str]:
     yield from of.co_names
     for constant in of.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
-
-
-def borrowed(row: Row) -> list[str]:
-    """Functions of other modules of this package that the semantics calls, as module.name."""
-    names: dict[str, None] = {}
-    for f in (row.semantics, *helpers(row)):
-        for name in _names(f.__code__):
-            used = f.__globals__.get(name)
-            module = getattr(used, "__module__", "") or ""
-            if inspect.isfunction(used) and module.startswith("sohu.isa.") and module != row.semantics.__module__:
-                names[f"{module}.{used.__name__}"] = None
-    return list(names)
 
 
 def _parsed(f: Callable[..., Any]) -> tuple[str, ast.FunctionDef]:

@@ -1,5 +1,6 @@
 """The manual is made from the rows, has what a reader needs, and the one that is checked in is current."""
 
+import ast
 import itertools
 import re
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_the_page_of_an_instruction(row: Row) -> None:
     for o in row.operands:
         assert len(re.findall(rf"^\| .* \| `{re.escape(o.name)}` \| \S", text, re.MULTILINE)) == 1, "its bits"
         assert re.search(rf"^\| `{re.escape(o.name)}`[^|]* \| (in|out|inout) \|", text, re.MULTILINE), "what it takes"
+    ast.parse(semantics.code(row))
     for category, _ in semantics.faults(row):
         assert category in CATEGORIES and f"| `{category}` |" in text
     picture = re.search(r"!\[.*\]\((.*)\)", text)
