@@ -55,6 +55,8 @@ def assemble(
 ) -> Program:
     """Assemble a source file to a program of its own; warnings are appended to `warnings`.
 
+    Without such a list, static checks (checks/) are not made.
+
     Raises AsmError, which holds all that is wrong with the source, warnings too.
     """
     return link([assemble_object(text, filename, options, warnings)])
@@ -68,6 +70,10 @@ def assemble_object(
     assembler = Assembler(text, filename, options)
     found = assembler.run()
     if warnings is not None:
+        from sohu.asm.checks.report import report  # for those who want to know
+
+        report(assembler, found)
+        assembler.errors.check()
         warnings += assembler.errors.sorted()
     return found
 

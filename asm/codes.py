@@ -54,6 +54,21 @@ CODES = {
     "L004": Code("a relocation that does not fit its instruction"),
     "L005": Code("an image grown too large"),
     "W001": Code("what .warning says", "user"),
+    "W010": Code("code that nothing reaches", "unreachable"),
+    "W011": Code("code that can run past its end", "runs-off-end"),
+    "W012": Code("hardware loops that do not nest, or are left by a jump", "loop-nesting"),
+    "W013": Code("a return without a call", "stray-return"),
+    "W020": Code("a tile operand that the instruction does not take", "bad-operand"),
+    "W021": Code("a write to what may only be read", "constant-write"),
+    "W022": Code("a register that is read before it is written", "uninitialized"),
+    "W030": Code("tiles that share bytes while both are in use", "overlap"),
+    "W040": Code("a wait for a semaphore that nothing signals", "never-signalled"),
+    "W041": Code("a signal that nothing waits for", "never-waited"),
+    "W042": Code("a wait for more signals than there are", "wait-too-high"),
+    "W050": Code("a label that nothing uses", "unused-label"),
+    "W051": Code("a tile that nothing uses", "unused-tile"),
+    "W052": Code("a semaphore that nothing uses", "unused-semaphore"),
+    "W053": Code("an output that nothing is written to", "unwritten-output"),
 }
 
 WARNINGS = {code.name: number for number, code in CODES.items() if code.name}

@@ -159,6 +159,11 @@ class Sources:
     def _numbers(self, block: Block) -> range:
         return range(block.first, block.first + block.count)
 
+    def lines(self) -> Iterator[str]:
+        """The lines of all files, and those that expansions made, once each."""
+        for block in self._blocks:
+            yield from block.lines
+
     def is_plain(self) -> bool:
         """True while all lines are the first file's, and a line's number is that in the file."""
         return len(self._blocks) == 1

@@ -34,6 +34,11 @@ class WarningPolicy:
             return None
         return "error" if self._errors.get(code, self._all_errors) else "warning"
 
+    @property
+    def silent(self) -> bool:
+        """True when no warning is given at all."""
+        return self._none or not any(self._on.values())
+
     def _apply(self, flag: str) -> None:
         if flag == "none":
             self._none = True

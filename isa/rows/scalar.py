@@ -393,7 +393,7 @@ def halt() -> None:
     """
 
 
-@instruction("trap", 0x029, SEQ)
+@instruction("trap", 0x029, SEQ, flow=Flow.HALT)
 def trap(code: U16) -> None:
     """Stop with an error that carries a number of the program's own.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sohu.asm import AsmError, Diagnostic, assemble
 from sohu.asm.cli import main
+from sohu.asm.codes import WARNINGS
 from sohu.asm.options import Options
 from sohu.asm.reports import to_json, to_sarif
 from sohu.asm.warnings import WarningPolicy
@@ -52,7 +53,9 @@ def test_flags(flags: str, severity: str | None) -> None:
 def test_a_flag_that_nothing_has(flag: str) -> None:
     with pytest.raises(SohuError, match=r"no warning is called '(usr|A010)'") as raised:
         WarningPolicy([flag])
-    assert raised.value.help == ("there are: user" if flag == "A010" else "did you mean 'user'?")
+    assert raised.value.help == (
+        f"there are: {', '.join(sorted(WARNINGS))}" if flag == "A010" else "did you mean 'user'?"
+    )
 
 
 def test_an_error_lists_the_warnings_too() -> None:

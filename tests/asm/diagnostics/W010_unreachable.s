@@ -1,0 +1,5 @@
+        .kernel k
+        j          end
+        nop                             # nothing jumps here
+        nop
+end:    halt

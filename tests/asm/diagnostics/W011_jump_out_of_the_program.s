@@ -1,0 +1,4 @@
+        .kernel k
+        li         x5, 3
+        beq        x5, 3, .+64
+        halt

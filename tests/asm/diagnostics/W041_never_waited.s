@@ -1,0 +1,6 @@
+        .kernel k
+        .param  x, in, f32, [64, 64]
+        .tile   t, sram, f32, [64, 64]
+        .sem    loaded
+        dma.load   t, x     signal loaded
+        halt

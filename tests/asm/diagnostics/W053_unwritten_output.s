@@ -1,0 +1,3 @@
+        .kernel k
+        .param  y, out, f32, [64, 64]
+        halt
