@@ -87,7 +87,7 @@ def test_every_source_of_the_repository(path: Path) -> None:
 
 
 def test_generated_files() -> None:
-    source = sources.sohu(3000)
+    source = sources.sohu(1000)
     assert by_both(source) > 0.98
     assert by_both(disassemble(assemble(source))) > 0.9
 
@@ -98,11 +98,13 @@ HEAD = """
         .equ    F, 1.5
         .equ    late, after + 16
         .equ    unknown, nowhere
+        .equ    both, 5
         .kernel k
         .param  x, in, bf16, [R, C]
         .param  n, i64
         .tile   block, sram, bf16, [128, 64]
         .sem    loaded
+        .sem    both
 1:      li      x5, 1
 start:  add     x5, x5, N
 """
@@ -129,7 +131,7 @@ NUMBERS = """
 1e400; inf; -inf; nan; 0x1.8p3; late; unknown; 4294967296; -2147483649; 99999999999999999999; M%7^3|1&2; 2-3-4; 8>>1<<2
 (((1))); (1; 1); ; (); x5; n; block; start; after-start; 1 2; x 5; 5x; 0x; 0b2; 1.5.2; ³; ٣; \u00a05; -
 N N; N~1; 1e5; -0.0
-N*(M-1; -(N); --N; 5-; +5; 2*-3; N&&1; N==24; 1e-50; 16777217
+N*(M-1; -(N); both; both+1; --N; 5-; +5; 2*-3; N&&1; N==24; 1e-50; 16777217
 """
 REGISTERS = """
 x5; x31; x32; zero; ra; t0; t63; t64; s0; s64; block; x; n; loaded; other; X5; x05; args; b:; 1; wait; sp
@@ -140,7 +142,7 @@ wait s0>=40000; signal s0+=0; signal s1+=256; signal s1 += N; wait s1; signal; w
 wait s0>=1.5; wait s0>=x6<<1; signal s1+=x5; wait s0>=x6+3*2; wait s0>>=3; wait s1>=x5+
 wait s0>=loaded; signal n; wait s0>=x0
 """
-DEFINED = "; ; ; ; 1:; 5 :; start:; N:; .L1:; é: ; a: b: ; t5:; .loc:; 0x1:; n:; wait:"
+DEFINED = "; ; ; ; 1:; 5 :; start:; N:; .L1:; é: ; a: b: ; t5:; .loc:; addj: ; halt1: halt; 0x1:; n:; wait:"
 OTHERS = """
 .loc 1 5 5; .loc 1 3; .loc 1 0; .loc 2 1; .loc\t1 7 1; .loc 1 3 # c; .text; .file 1 "a.py"; .globl start; .rodata
 .kernel q; .endkernel; .sem late2; .equ P, 5; .weak start; .extern nowhere
@@ -150,8 +152,13 @@ MUTATIONS = [*":,=( /\"'#\t\x0b\f\r\xa0\u2028", "//", "wait", "signal"]
 
 
 def one_of(choices: str, rng: random.Random) -> str:
-    """One of the pieces between semicolons and ends of lines."""
-    return rng.choice([c.strip(" ") for line in choices.strip("\n").split("\n") for c in line.split(";")])
+    """One of the pieces."""
+    return rng.choice(pieces(choices))
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between semicolons and ends of lines."""
+    return [piece.strip(" ") for line in text.strip("\n").split("\n") for piece in line.split(";")]
 
 
 def random_line(rng: random.Random) -> str:
@@ -183,6 +190,19 @@ def mutated(line: str, rng: random.Random) -> str:
     at = rng.randrange(len(line) + 1)
     end = min(len(line), at + rng.choice((0, 0, 1, 1, 2, 8)))
     return line[:at] + rng.choice((*MUTATIONS, "", line[at:end] * 2)) + line[end:]
+
+
+def test_every_operand() -> None:
+    """Each of the operands above where it is right and where it is wrong."""
+    numbers = [f"{head} {n}" for n in pieces(NUMBERS) for head in ("li x5,", "lf x5,", "add x5, x6,", "vmuls t1, t2,")]
+    labels = [f"{head} {n}" for n in pieces(LABELS) for head in ("j", "blt x5, x6,", "li x7,")]
+    registers = [
+        head.format(n) for n in pieces(REGISTERS) for head in ("mv x5, {}", "vadd t1, {}, t2", "min x1, x2, {}")
+    ]
+    syncs = [f"{head} {n}" for n in pieces(SYNCS) for head in ("vmov t1, t2", "sync", "halt", "vpu.sync signal s1")]
+    lines = [*numbers, *labels, *registers, *syncs, *pieces(OTHERS), *(f"{n} j .+32" for n in pieces(DEFINED))]
+    for i in range(0, len(lines), 10):
+        by_both("\n".join([HEAD, *lines[i : i + 10], TAIL]))
 
 
 @given(seed=st.integers(0, 2**64), damage=st.sampled_from([0.0, 0.0, 0.2, 1.0]))
