@@ -1,4 +1,4 @@
-"""`make bench`: emulator, compiler and a model beside plain NumPy, the disassembler beside LLVM's, in the same run.
+"""`make bench`: emulator, compiler, model beside NumPy, assembler and disassembler beside LLVM, in the same run.
 
 Every figure is the median of several rounds that take turns, so that a busy moment of the machine meets
 both sides. BLAS has the same number of threads on both sides.
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 
+NAMES = ("instructions", "compile", "model", "assembler", "disassembler")
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
 
@@ -18,7 +19,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few seconds, a small random model: no real figures")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--threads", type=int, metavar="N", help="of BLAS (all usable cores)")
-    parser.add_argument("--only", choices=("instructions", "compile", "model", "disassembler"), help="one benchmark")
+    parser.add_argument("--only", choices=NAMES, help="one benchmark")
     args = parser.parse_args()
     if args.threads is not None and args.threads < 1:
         parser.error("--threads wants at least 1")
@@ -28,9 +29,9 @@ def main() -> int:
 
     from sohu.isa import SohuError
 
-    from benchmarks import compiling, disassembler, instructions, machine, model
+    from benchmarks import assembler, compiling, disassembler, instructions, machine, model
 
-    benchmarks = {"instructions": instructions, "compile": compiling, "model": model, "disassembler": disassembler}
+    benchmarks = dict(zip(NAMES, (instructions, compiling, model, assembler, disassembler), strict=True))
     facts = machine.facts(threads)
     if not args.json:
         print("\n".join(f"{name:12}{value}" for name, value in facts.items()))
