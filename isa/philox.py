@@ -17,6 +17,7 @@ _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _MASK = (1 << 64) - 1
+_CHUNK = 1 << 13  # blocks at a time, so that what is between the rounds stays in a cache
 
 
 def philox4x32(counter: Words, key: tuple[int, int]) -> Words:
@@ -41,7 +42,14 @@ def random_words(count: int, key: int, block: int, stream: int = 0) -> Words:
     key, block and stream are 64 bits each, and wrap: the key seeds the generator, and the counter of a block is its
     number in the lower half and the stream in the upper.
     """
-    numbers = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(block & _MASK)
-    high = np.full_like(numbers, stream & _MASK)
-    counter = np.stack((numbers, numbers >> _HALF, high, high >> _HALF), axis=-1).astype(np.uint32)
-    return philox4x32(counter, (key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF)).reshape(-1)[:count]
+    blocks = -(-count // 4)
+    words = np.empty((blocks, 4), np.uint32)
+    high = stream & _MASK
+    for first in range(0, blocks, _CHUNK):
+        part = words[first : first + _CHUNK]
+        numbers = np.arange(len(part), dtype=np.uint64) + np.uint64(block + first & _MASK)
+        counter = np.empty((len(part), 4), np.uint32)
+        counter[:, 0], counter[:, 1] = numbers & _LOW, numbers >> _HALF
+        counter[:, 2], counter[:, 3] = high & 0xFFFFFFFF, high >> 32
+        part[...] = philox4x32(counter, (key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF))
+    return words.reshape(-1)[:count]

@@ -18,7 +18,7 @@ from sohu.isa.annotations import *
 from sohu.isa.costs import linked, message
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
-from sohu.isa.rows.dma import _converted as converted
+from sohu.isa.rows.dma import converted
 
 CCE = Engine.CCE
 PerChip: TypeAlias = Any  # a list of tiles, which the annotation of an operand does not say

@@ -29,7 +29,7 @@ def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 
         dma.load dst, src
         dst = i32 [[1, 2], [-3, 1000000000]]
     """
-    dst[...] = _converted(src, dst)
+    dst[...] = converted(src, dst)
 
 
 @instruction("dma.store", 0x101, DMA, cost=moved(0))
@@ -41,7 +41,7 @@ def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue =
         dma.store dst, src, q=1
         dst = bf16 [[1.0, 2.0]]
     """
-    dst[...] = _converted(src, dst)
+    dst[...] = converted(src, dst)
 
 
 @instruction("dma.copy", 0x102, DMA, cost=moved(0))
@@ -53,7 +53,7 @@ def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
         dma.copy dst, src
         dst = f32 [7.0, 255.0]
     """
-    dst[...] = _converted(src, dst)
+    dst[...] = converted(src, dst)
 
 
 @instruction("dma.fill", 0x103, DMA, cost=moved(0))
@@ -64,7 +64,7 @@ def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
         dma.fill dst, 0.5
         dst = f16 [[0.5, 0.5], [0.5, 0.5]]
     """
-    dst[...] = _converted(np.float32(value), dst)
+    dst[...] = converted(np.float32(value), dst)
 
 
 @instruction("dma.gather", 0x104, DMA, cost=gathered(0))
@@ -82,7 +82,7 @@ def gather(
         dst = f32 [[2.0, 2.5], [0.0, 0.5], [2.0, 2.5]]
     """
     _check(index, table.shape[0])
-    dst[...] = _converted(table[index], dst)
+    dst[...] = converted(table[index], dst)
 
 
 @instruction("dma.scatter", 0x105, DMA, cost=gathered(1))
@@ -101,7 +101,7 @@ def scatter(
         table = f32 [[3.0, 4.0], [0.0, 0.0], [1.0, 2.0]]
     """
     _check(index, table.shape[0])
-    table[index] = _converted(src, table)
+    table[index] = converted(src, table)
 
 
 @instruction("dma.sync", 0x10F, DMA, cost=lambda _: 0)
@@ -117,7 +117,7 @@ def sync(q: Queue = 0) -> None:
     """
 
 
-def _converted(src: Any, dst: Any) -> Any:
+def converted(src: Any, dst: Any) -> Any:
     """What to assign: NumPy's own conversions of floats to integers differ between hosts, and none saturates."""
     if src.dtype == dst.dtype:
         return src

@@ -11,7 +11,7 @@ from sohu.isa.annotations import *
 from sohu.isa.costs import gathered
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
-from sohu.isa.rows.dma import _converted as converted
+from sohu.isa.rows.dma import converted
 
 DMA = Engine.DMA
 

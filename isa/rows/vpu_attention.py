@@ -63,7 +63,7 @@ def vosm_window(
         masked &= column >= _near(sinks - kpos)
     if causal:
         masked |= offset < _near(-ahead)
-    p[..., masked] = -np.inf
+    np.copyto(p, -np.inf, where=masked)
     softmax_step(p, m, l, o)
 
 
@@ -129,7 +129,7 @@ def vosm_tree(
             visible &= position_q[:, None] - position_k < window
     elif window > 0:
         visible &= q[:, None] - k < window
-    p[..., ~visible] = -np.inf
+    np.copyto(p, -np.inf, where=~visible)
     softmax_step(p, m, l, o)
 
 

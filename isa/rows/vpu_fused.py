@@ -51,7 +51,7 @@ def vosm(
         ahead = min(qpos - kpos, cols)  # the last column that row 0 sees; in Python, where nothing wraps
         if cols - 1 > ahead:
             masked = np.arange(cols) > np.arange(rows)[:, None] + max(ahead, -rows)
-            p[..., masked] = -np.inf
+            np.copyto(p, -np.inf, where=masked)
     softmax_step(p, m, l, o)
 
 

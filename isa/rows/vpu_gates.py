@@ -137,7 +137,7 @@ def vroute(weights: Out[Float, "... R K"], experts: Out[I32, "... R K"], logits:
     k, have = experts.shape[-1], logits.shape[-1]
     if k > have:
         raise Fault("operand", f"the {k} best of {have} experts", operand="logits")
-    order = largest_first(logits)[..., :k]
+    order = largest_first(logits, k)
     chosen = np.take_along_axis(logits, order, axis=-1)
     np.exp(chosen - chosen[..., :1], out=chosen)
     np.divide(chosen, chosen.sum(axis=-1, keepdims=True), out=weights)

@@ -35,28 +35,28 @@ def verf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
 def vsin(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Sine of each element, in radians; NaN for infinities.
 
-    The argument is reduced exactly, however large it is. Tables of rotary embeddings are made by vrope.table.
+    The argument is reduced as if exactly, however large it is. Tables of rotary embeddings are made by vrope.table.
 
     Example:
         src = f32 [[0.0, 1.5707964, 1000000.0, inf]]
         vsin dst, src
         dst = f32 [[0.0, 1.0, -0.3499935, nan]]
     """
-    dst[...] = np.sin(src, dtype=np.float64)
+    np.sin(src, out=dst)
 
 
 @instruction("vcos", 0x352, VPU, cost=FUNC, since=(1, 1))
 def vcos(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Cosine of each element, in radians; NaN for infinities.
 
-    The argument is reduced exactly, however large it is.
+    The argument is reduced as if exactly, however large it is.
 
     Example:
         src = f32 [[0.0, 3.1415927, 1000000.0]]
         vcos dst, src
         dst = f32 [[1.0, -1.0, 0.93675214]]
     """
-    dst[...] = np.cos(src, dtype=np.float64)
+    np.cos(src, out=dst)
 
 
 @instruction("vexp2", 0x353, VPU, cost=FUNC, since=(1, 1))

@@ -13,6 +13,7 @@ from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 
 VPU = Engine.VPU
+_INDEX = (1 << 32) - 1
 
 
 @instruction("vargmin.row", 0x344, VPU, cost=per_element(1, operand=1), since=(1, 1))
@@ -67,7 +68,7 @@ def vtopk_row(values: Out[Num, "... R K"], indices: Out[I32, "... R K"], src: In
     k, have = indices.shape[-1], src.shape[-1]
     if k > have:
         raise Fault("operand", f"the {k} largest of rows of {have} elements", operand="src")
-    order = largest_first(src)[..., :k]
+    order = largest_first(src, k)
     values[...] = np.take_along_axis(src, order, axis=-1)
     indices[...] = order
 
@@ -91,7 +92,7 @@ def vsort_row(
         keys = f32 [[1.0, 2.0, 2.0, nan]]
         payload = i32 [[12, 10, 13, 11]]
     """
-    order = largest_first(src) if descending else np.argsort(src, axis=-1, kind="stable")
+    order = largest_first(src, src.shape[-1]) if descending else _smallest_first(src)
     sorted_payload = np.take_along_axis(src_payload, order, axis=-1)
     keys[...] = np.take_along_axis(src, order, axis=-1)
     payload[...] = sorted_payload
@@ -116,7 +117,27 @@ def vtake_row(dst: Out[Num, "... R K"], src: In[Num, "... R C"], index: In[I32, 
     dst[...] = np.take_along_axis(src, index, axis=-1)
 
 
-def largest_first(src: Any) -> Any:
-    """Positions of each row's elements from the largest, equals by index: a stable sort read backwards, twice."""
-    backwards = np.argsort(src[..., ::-1], axis=-1, kind="stable")
-    return src.shape[-1] - 1 - backwards[..., ::-1]
+def largest_first(src: Any, count: int) -> Any:
+    """Positions of the `count` largest elements of each row, the largest first."""
+    width = src.shape[-1]
+    keys = _ranks(src) << 32 | (width - 1 - np.arange(width))  # of equals, the first has the largest key
+    if count < width:
+        keys = np.partition(keys, width - count, axis=-1)[..., width - count :]
+    keys.sort(axis=-1)
+    return width - 1 - (keys[..., ::-1] & _INDEX)
+
+
+def _smallest_first(src: Any) -> Any:
+    keys = _ranks(src) << 32 | np.arange(src.shape[-1])
+    keys.sort(axis=-1)
+    return keys & _INDEX
+
+
+def _ranks(src: Any) -> Any:
+    """Each element as an integer of 32 bits in the same order: NaN above all, the two zeros equal."""
+    if src.dtype.kind != "f":
+        return src.astype(np.int64)
+    bits = (src + np.float32(0)).view(np.int32)
+    ranks = bits ^ (bits >> 31 & 0x7FFFFFFF)  # of negative numbers, the larger magnitude is the less
+    ranks[np.isnan(src)] = 0x7FFFFFFF
+    return ranks.astype(np.int64)
