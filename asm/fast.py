@@ -42,6 +42,7 @@ _LABEL = re.compile(r"(?:(\.?[^\W\d][\w.]*)|([0-9]{1,18})) *:")
 _LOCAL = re.compile(r"([0-9]{1,18})([bf])")
 _NEAR = re.compile(r"\.[ \t]*([+-])[ \t]*([0-9]{1,18})")
 _LOC = re.compile(r"\.loc[ \t]+([0-9]{1,9})[ \t]+([0-9]{1,9})(?:[ \t]+([0-9]{1,9}))?")
+_INST = re.compile(r"\.inst[ \t]+(0[xX][0-9a-fA-F]{1,32})")
 _SYNC = re.compile(r"(?:^|[ \t]+)(wait|signal)[ \t]+")
 _OFFSET = re.compile(r"([\w.]+)[ \t]*([+-])[ \t]*([0-9]{1,18})")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,32}")
@@ -161,6 +162,11 @@ class FastPath:
                 if plan is None:
                     if head == ".loc":
                         self.location(code)
+                        continue
+                    if head == ".inst" and (raw := _INST.fullmatch(code)) is not None:
+                        emitted += int(raw[1], 16).to_bytes(INSTRUCTION_BYTES, "little")
+                        word_lines.append(first + at)
+                        word_columns.append(text.find(head) + 1)
                         continue
                     code = code.replace("\t", " ")
                     if (found := _LABEL.match(code)) is not None:

@@ -145,6 +145,7 @@ wait s0>=loaded; signal n; wait s0>=x0
 DEFINED = "; ; ; ; 1:; 5 :; start:; N:; .L1:; é: ; a: b: ; t5:; .loc:; addj: ; halt1: halt; 0x1:; n:; wait:"
 OTHERS = """
 .loc 1 5 5; .loc 1 3; .loc 1 0; .loc 2 1; .loc\t1 7 1; .loc 1 3 # c; .text; .file 1 "a.py"; .globl start; .rodata
+.inst 0x5; .inst 0X0; .inst\t0x7  # c; .inst 5; .inst 0xg; .inst 0x5, 6; .inst
 .kernel q; .endkernel; .sem late2; .equ P, 5; .weak start; .extern nowhere
 dbg.mark "x # y"; .inst 5; # only: a comment; ; 1: 2: halt; x5: halt
 """

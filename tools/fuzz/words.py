@@ -31,7 +31,7 @@ def make(rng: random.Random) -> bytes:
     bit = numpy.integers(0, 128, WORDS)
     flipped = right.copy()
     flipped[np.arange(WORDS), bit // 64] ^= np.uint64(1) << (bit % 64).astype(np.uint64)
-    kind = numpy.choice(5, WORDS, p=[0.1, 0.2, 0.4, 0.2, 0.1])[:, None]
+    kind = numpy.choice(5, WORDS, p=[0.05, 0.15, 0.4, 0.2, 0.2])[:, None]
     return np.choose(kind, [any_bits, known, clean, flipped, right]).astype("<u8").tobytes()
 
 
