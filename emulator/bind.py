@@ -123,12 +123,13 @@ class _Spec(NamedTuple):
     mixed: bool  # takes packed elements and others
 
 
-_specs_of: dict[Row, tuple[_Spec, ...]] = {}
+_specs_of: dict[tuple[Row, int], tuple[_Spec, ...]] = {}  # by row and number of dtypes, which may grow
 _dims_of: dict[tuple[Row, tuple[Shape, ...]], dict[str, int]] = {}
 
 
 def _specs(row: Row) -> tuple[_Spec, ...]:
-    known = _specs_of.get(row)
+    key = row, len(BY_CODE)
+    known = _specs_of.get(key)
     if known is None:
         out = []
         for _, o, k in row.data:
@@ -137,7 +138,7 @@ def _specs(row: Row) -> tuple[_Spec, ...]:
             direct = frozenset(d.code for d in stored)
             mixed = len({d.numbers for d in k.dtypes}) > 1
             out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num", mixed))
-        known = _specs_of[row] = tuple(out)
+        known = _specs_of[key] = tuple(out)
     return known
 
 

@@ -102,13 +102,15 @@ def _faults() -> str:
 
 
 def _machine() -> str:
-    lines = []
+    lines = [
+        [f"`m.{name}`", said]
+        for name, said in re.findall(r"^    (\w+): \w+  # (.*)$", inspect.getsource(Machine), re.M)
+    ]
     for name, f in vars(Machine).items():
         if inspect.isfunction(f) and not name.startswith("_"):
             parameters = ", ".join(p for p in inspect.signature(f).parameters if p != "self")
-            lines.append([f"`m.{name}({parameters})`", inspect.getdoc(f) or ""])
-    lines.append(["`m.chip`", "Number of this chip in its group."])
-    return grid(("call", "does"), lines)
+            lines.append([f"`m.{name}({parameters})`", " ".join((inspect.getdoc(f) or "").split())])
+    return grid(("of the machine", "is"), lines)
 
 
 def _opcodes() -> str:

@@ -50,4 +50,5 @@ def show(markdown: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown(markdown, code_theme="ansi_dark"))
+    # "asm" is what other readers of Markdown know; here is a lexer for the very language
+    Console().print(Markdown(markdown.replace("```asm\n", "```sohu\n"), code_theme="ansi_dark"))

@@ -81,6 +81,28 @@ print(Device("small").launch(assemble(source), "k", [x]).outputs["y"].numpy())
     assert done.stdout == "[3.  0.5]\n", done.stderr
 
 
+def test_definitions_in_a_script_count_from_there_on(tmp_path: Path) -> None:
+    """Also after the same instructions and operands have been used."""
+    run = """
+from sohu.asm import assemble
+from sohu.emulator import Device
+import numpy as np
+def run(dtype, instruction):
+    text = f".kernel k\\n.param x, in, {dtype}, [2]\\n.param y, out, f32, [2]\\n.tile a, sram, {dtype}, [2]\\n"
+    text += f".tile b, sram, f32, [2]\\ndma.load a, x signal s0\\n{instruction} b, a wait s0>=1 signal s1\\n"
+    x = np.array([2, -0.5]).astype(DTYPES[dtype].np)
+    program = assemble(text + "dma.store y, b wait s1>=1\\nhalt")
+    print(Device("small").launch(program, "k", [x]).outputs["y"].numpy())
+from sohu.isa import DTYPES
+run("f32", "vneg")
+"""
+    definitions = ROW.format(mnemonic="vplus", opcode=0xC01) + DTYPE.format(name="e4", code=0xC0)
+    path = tmp_path / "script.py"
+    path.write_text(f"{run}{definitions}run('e4', 'vplus')\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path)], env=environment(), capture_output=True, text=True, check=False)
+    assert done.stdout == "[-2.   0.5]\n[3.  0.5]\n", done.stderr
+
+
 def test_two_extensions_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     install(tmp_path, "alpha", ROW.format(mnemonic="valpha", opcode=0xC01))
     install(tmp_path, "beta", ROW.format(mnemonic="vbeta", opcode=0xC01))
