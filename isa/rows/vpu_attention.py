@@ -1,7 +1,9 @@
 """VPU: attention beyond the causal mask. Opcodes 0x384..0x387.
 
 Masks are computed from positions, never loaded. A learned sink logit for each head (as in gpt-oss) needs no
-instruction of its own: a state that begins with m = sink, l = 1, o = 0 is that of one more key without a value.
+instruction of its own: a state that begins with m = sink, l = 1, o = 0 is that of one more key without a value. Nor
+do linear biases (ALiBi): what a row has in common changes no softmax, so slope * key position is added as one row
+(viota, vmuls, vadd). Chunks, and prefixes that all queries see, are bounds of loops and steps without `causal`.
 """
 
 from typing import Any
@@ -111,24 +113,19 @@ def vosm_tree(
     np.multiply(s, np.float32(scale), out=p)
     rows, cols = p.shape[-2:]
     nodes = parents.shape[0]
-    ancestors, depth = _tree(parents)
+    _check_tree(parents)
     if not all(0 <= slot < _FAR for slot in (qslot, kslot, start)):
         raise Fault("operand", f"no cache has the slots {qslot}, {kslot} and {start}")
-    q = qslot - start + np.arange(rows)  # node numbers; the context is below 0
+    q = (qslot - start + np.arange(rows))[:, None]  # numbers of nodes; the context is below 0
     k = kslot - start + np.arange(cols)
-    if rows and q[-1] >= nodes:
+    if rows and q[-1, 0] >= nodes:
         raise Fault("operand", f"row {int(np.argmax(q >= nodes))} lies behind a tree of {nodes} nodes", operand="s")
-    in_q, in_k = np.clip(q, 0, None), np.clip(k, 0, max(nodes - 1, 0))
-    visible = k <= q[:, None]
-    if nodes:
-        both = (q[:, None] >= 0) & (k >= 0)
-        visible = np.where(both, ancestors[np.ix_(in_q, in_k)] & (k < nodes), visible)
-        if window > 0:
-            position_q = np.where(q < 0, q, depth[in_q])
-            position_k = np.where(k < 0, k, depth[in_k])
-            visible &= position_q[:, None] - position_k < window
-    elif window > 0:
-        visible &= q[:, None] - k < window
+    visible = np.where(q < 0, k <= q, (k < 0) | _on_path(parents, q[:, 0], k))
+    if window > 0:
+        depth = _depth(parents)
+        position_q = np.where(q < 0, q, depth[np.maximum(q, 0)])
+        position_k = np.where(k < 0, k, depth[np.clip(k, 0, nodes)])
+        visible &= position_q - position_k < window
     np.copyto(p, -np.inf, where=~visible)
     softmax_step(p, m, l, o)
 
@@ -154,15 +151,30 @@ def _near(distance: int) -> int:
     return max(-_FAR, min(distance, _FAR))
 
 
-def _tree(parents: Any) -> tuple[Any, Any]:
-    """[N, N] of bool: column j is an ancestor of node i, or i itself; [N]: how many ancestors each has."""
-    nodes = parents.shape[0]
-    wrong = np.flatnonzero(parents >= np.arange(nodes))
+def _check_tree(parents: Any) -> None:
+    wrong = np.flatnonzero(parents >= np.arange(parents.shape[0]))
     if wrong.size:
         n = int(wrong[0])
         raise Fault("operand", f"parents[{n}] is {parents[n]}, and a parent comes before its node", operand="parents")
-    ancestors = np.eye(nodes, dtype=bool)
-    for n, parent in enumerate(parents.tolist()):
-        if parent >= 0:
-            ancestors[n] |= ancestors[parent]
-    return ancestors, ancestors.sum(axis=1) - 1
+
+
+def _on_path(parents: Any, nodes: Any, columns: Any) -> Any:
+    """[rows, columns] of bool: which of some nodes a row's node follows, or is. All rows walk up at once."""
+    seen = np.zeros((len(nodes), len(columns)), bool)
+    row = np.flatnonzero(nodes >= 0)
+    node = nodes[row]
+    while row.size:
+        column = node - columns[0] if len(columns) else node
+        inside = (column >= 0) & (column < len(columns))
+        seen[row[inside], column[inside]] = True
+        node = parents[node]
+        row, node = row[node >= 0], node[node >= 0]
+    return seen
+
+
+def _depth(parents: Any) -> Any:
+    """How many ancestors each node has, and a 0 behind them."""
+    depth: list[int] = []
+    for parent in parents.tolist():
+        depth.append(depth[parent] + 1 if parent >= 0 else 0)
+    return np.array([*depth, 0])

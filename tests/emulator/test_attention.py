@@ -130,6 +130,34 @@ def test_a_soft_cap_before_the_step() -> None:
     np.testing.assert_allclose(got, e @ v / e.sum(axis=1, keepdims=True), rtol=2e-5, atol=1e-6)
 
 
+def test_linear_biases_are_a_row_of_key_positions() -> None:
+    q, k, v = some(3, 7)
+    step = f"""viota t43, x6          wait s0>=x9
+        vmuls t43, t43, 0.5
+        vmuls t42, t42, {SCALE}
+        vadd t42, t42, t43
+        vosm t43, t42, m, l, o, x13, x8, x6, causal=1"""
+    got = attention(q, k, v, step, "li x8, 4\n lf x13, 1.0")
+    distance = 4 + np.arange(3)[:, None] - np.arange(7)
+    z = np.where(distance >= 0, q.astype(np.float64) @ k.T * SCALE - 0.5 * distance, -np.inf)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(got, e @ v / e.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-6)
+
+
+def test_a_tree_takes_no_more_memory_than_its_scores() -> None:
+    """Parents that fill SRAM: a mask of all nodes by all nodes would take 16 GB."""
+    nodes = 1 << 17
+    tiles = f""".tile parents, sram, i32, [{nodes}]
+        .tile p, acc, f32, [2, 4]
+        .tile m, acc, f32, [2, 1]
+        .tile l, acc, f32, [2, 1]
+        .tile o, acc, f32, [2, 3]"""
+    fills = "\n".join(f"vfill {tile}, 0.0" for tile in ("p", "m", "l", "o"))
+    body = f"viota parents, -1\n{fills}\n li x5, {nodes - 2}\n li x6, 3"
+    device, _ = run(f"{body}\n vosm.tree p, p, m, l, o, parents, x0, x5, x5, x0, x6", tiles)
+    assert named(device.machine, "p").tolist() == [[1, 0, 0, 0], [1, 1, 0, 0]]
+
+
 TREE = """
     .tile p, sram, f32, [2, 4]
     .tile m, sram, f32, [2, 1]
