@@ -136,7 +136,7 @@ def _half(of: list[Field], half: int, top: int) -> tuple[list[str], int]:
         numbers = [(x + 1.5, f.high, "start"), (x + w - 1.5, f.low, "end")]
         if not f.name:  # its neighbours' numbers say the same, and may need the room
             numbers = [n for n in numbers if n[1] % HALF in (0, HALF - 1)]
-        if 2 * len(str(f.high)) * _DIGIT + 4 > w:
+        if 2 * len(str(f.high)) * _DIGIT + 8 > w:
             numbers = numbers[1:]
         out += [f'<text class="bit" x="{at:g}" y="{top - 4}" text-anchor="{a}">{n}</text>' for at, n, a in numbers]
         if not f.name:

@@ -42,7 +42,8 @@ def page(row: Row, table: Table = ROWS, *, links: bool = True) -> str:
     assert tuple(sections) == HEADINGS
     version = ".".join(map(str, row.since))
     of = "" if row.package == OWN else f" · extension `{row.package}`"
-    parts = [f"# {row.mnemonic}", row.summary, f"{row.engine.value} · opcode `{row.opcode:#05x}` · ISA {version}{of}"]
+    engine = f"[{row.engine.value}](machine.md#engines)" if links else row.engine.value
+    parts = [f"# {row.mnemonic}", row.summary, f"{engine} · opcode `{row.opcode:#05x}` · ISA {version}{of}"]
     for heading, lines in sections.items():
         parts += [f"## {heading}", *lines]
     return "\n\n".join(parts) + "\n"
@@ -122,17 +123,22 @@ def _semantics(row: Row, links: bool) -> Iterator[str]:
     seen: dict[str, list[str]] = {}
     for _, o, k in row.data:
         seen.setdefault(k.view, []).append(f"`{o.name}`")
+    rounded = "[rounded once](numerics.md)" if links else "rounded once"
+    views = {
+        "f32": f"float32, {rounded} when stored in another dtype",
+        "num": f"float32, {rounded} when stored in another dtype, or as int32, which wraps",
+        "raw": "the elements as stored",
+    }
     said = [
-        f"{', '.join(names)} arrive{'s' if len(names) == 1 else ''} as {_VIEWS[view]}" for view, names in seen.items()
+        f"{', '.join(names)} arrive{'s' if len(names) == 1 else ''} as {views[view]}" for view, names in seen.items()
     ]
     if any(isinstance(o.kind, T) and not isinstance(o.kind, Data) for o in row.operands):
         said.append("tile operands are descriptors, not elements")
     if row.collective:
         said.append("each tile operand is a list with one view per chip of the group")
     if row.takes_machine:
-        said.append(
-            "`m` is " + ("[the machine](machine.md#what-semantics-ask-of-the-machine)" if links else "the machine")
-        )
+        what = "[the machine](machine.md#what-semantics-ask-of-the-machine)" if links else "the machine"
+        said.append(f"`m` is {what}")
     if borrowed := semantics.borrowed(row):
         said.append("it calls " + ", ".join(f"`{b}`" for b in borrowed))
     if numbers := semantics.constants(row):
@@ -144,11 +150,6 @@ def _semantics(row: Row, links: bool) -> Iterator[str]:
         yield text[:1].upper() + text[1:] + "."
 
 
-_VIEWS = {
-    "f32": "float32, rounded once when stored in another dtype",
-    "num": "float32, rounded once when stored in another dtype, or as int32, which wraps",
-    "raw": "the elements as stored",
-}
 _FLOWS = {
     Flow.BRANCH: "the pc goes to the label when the result is true",
     Flow.JUMP: "the pc goes to the label",

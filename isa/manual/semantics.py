@@ -8,7 +8,7 @@ import inspect
 import re
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sohu.isa.errors import CATEGORIES
@@ -103,23 +103,33 @@ def faults(row: Row) -> list[tuple[str, str]]:
     """
     found: dict[tuple[str, str], None] = {}
     for f in (row.semantics, *helpers(row)):
-        for node in ast.walk(_parsed(f)[1]):
+        body = _parsed(f)[1]
+        held = {
+            n.targets[0].id: n.value
+            for n in ast.walk(body)
+            if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)
+        }
+        for node in ast.walk(body):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 call = node.exc
                 if getattr(call.func, "id", "") == "Fault" and isinstance(call.args[0], ast.Constant):
-                    found[str(call.args[0].value), _message(call.args[1])] = None
+                    category = str(call.args[0].value)
+                    found[category, _message(call.args[1], held) or CATEGORIES[category]] = None
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 for category in _categories(node.func.attr):
                     found[category, f"{CATEGORIES[category]} (`{node.func.attr}`)"] = None
     return list(found)
 
 
-def _message(node: ast.expr) -> str:
+def _message(node: ast.expr, held: Mapping[str, ast.expr]) -> str:
+    """The text of a message, which may be held by a local name; nothing where it is known only when it runs."""
+    if isinstance(node, ast.Name) and node.id in held:
+        node = held[node.id]
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in node.values)
-    return "…"
+    return ""
 
 
 def _method(name: str) -> Any:
