@@ -14,10 +14,11 @@ from sohu.asm.elf_file import SHF_ALLOC, SHF_EXEC, SHT_NOTE, SHT_PROGBITS
 from sohu.asm.elf_object import NAMES
 from sohu.asm.lines import Line
 from sohu.asm.objects import RELOCATIONS, Object, Relocation
-from sohu.asm.printer import Names
+from sohu.asm.printer import ColumnPrinter, Names
 from sohu.asm.program import Program, Symbol
 from sohu.asm.tools.files import Binary, TableSymbol, binaries, parser, symbols
-from sohu.isa import INSTRUCTION_BYTES, EncodingError, decode
+from sohu.isa import INSTRUCTION_BYTES
+from sohu.isa.vector import decode_all
 
 _MAX_SOURCE = 1 << 26  # bytes of a source file that is shown
 _ROW = 16  # bytes of a row of -s
@@ -130,34 +131,30 @@ def _code(contents: Program | Object, with_source: bool, with_relocations: bool)
     if with_relocations and isinstance(contents, Object):
         for r in contents.text_relocations:
             relocations.setdefault(r.offset, []).append(r)
-    names = Names(program)
     labels: dict[int, list[str]] = {}
     for s in program.symbols.values():
         if s.section == "text":
             labels.setdefault(s.address, []).append(s.name)
-    places = {line.pc: line for line in program.lines} if with_source else {}
+    lines = program.lines
+    places = dict(zip(lines.pc.tolist(), range(len(lines)), strict=True)) if with_source else {}
     sources = _Sources()
     if program.text:
         yield "\nDisassembly of section .text:"
-    for pc in range(0, len(program.text) + 1, INSTRUCTION_BYTES):
-        for label in labels.get(pc, ()):
-            yield f"\n{pc:016x} <{printable(label)}>:"
-        if pc == len(program.text):
-            break
+    texts = ColumnPrinter(decode_all(program.text), Names(program)).lines()
+    for pc, text in enumerate(texts):
+        pc *= INSTRUCTION_BYTES
+        if pc in labels:
+            yield from _labels(pc, labels)
         if pc in places:
-            yield sources.shown(places[pc])
-        yield f"{pc:8x}: {_instruction(program, names, pc)}"
+            yield sources.shown(lines[places[pc]])
+        yield f"{pc:8x}: {program.text[pc : pc + INSTRUCTION_BYTES][::-1].hex()}  {text}"
         for r in relocations.get(pc, ()):
             yield f"{'':8}  {r.offset:x}: {RELOCATIONS[r.type][0]}\t{_target(r)}"
+    yield from _labels(len(program.text), labels)
 
 
-def _instruction(program: Program, names: Names, pc: int) -> str:
-    word = int.from_bytes(program.text[pc : pc + INSTRUCTION_BYTES], "little")
-    try:
-        mnemonic, operands, sync = names.parts(decode(word), pc)
-    except EncodingError as e:
-        return f"{word:032x}  .inst      # {printable(e.message)}"
-    return printable(f"{word:032x}  {mnemonic:<10} {operands}".rstrip() + (f"  {sync}" if sync else ""))
+def _labels(pc: int, labels: dict[int, list[str]]) -> list[str]:
+    return [f"\n{pc:016x} <{label}>:" for label in labels.get(pc, ())]
 
 
 def _as_program(o: Object) -> Program:
