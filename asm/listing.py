@@ -40,13 +40,11 @@ def _lines(origins: Origins, rodata_size: int, placement: Placement, program: Pr
     for i, number in zip(order.tolist(), lines[order].tolist(), strict=True):
         words.setdefault(number, []).append(placement.text + INSTRUCTION_BYTES * i)
     data: dict[int, list[tuple[int, int]]] = {}  # line -> (image offset, size)
-    ends = [*origins.data_starts[1:], rodata_size]
+    ends = [*origins.data_starts[1:], rodata_size][: len(origins.data_starts)]
     for start, end, number in zip(origins.data_starts, ends, origins.data_lines, strict=True):
         if end > start:
             data.setdefault(number, []).append((placement.rodata + start, end - start))
     for number, depth in origins.sources.in_order():
-        if number == origins.sources.end and not origins.sources.text(number):
-            continue  # what follows the last line feed
         _, line = origins.sources.place(number)
         source = printable(origins.sources.text(number).expandtabs())
         rows = [*_words(program, words.get(number, ())), *_data(program, data.get(number, ()))]

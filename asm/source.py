@@ -151,13 +151,10 @@ class Sources:
             yield number, len(stack) - 1
             stack += [iter(self._numbers(block)) for block in reversed(brought.get(number, ()))]
 
-    @property
-    def end(self) -> int:
-        """The number of the first file's last line."""
-        return self._blocks[0].count
-
     def _numbers(self, block: Block) -> range:
-        return range(block.first, block.first + block.count)
+        """The lines of a block, without the empty one that follows the last line feed of a file."""
+        ended = bool(block.lines) and not block.lines[-1]
+        return range(block.first, block.first + block.count - ended)
 
     def lines(self) -> Iterator[str]:
         """The lines of all files, and those that expansions made, once each."""

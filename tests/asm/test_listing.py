@@ -69,6 +69,18 @@ def test_it_reads_like_this(capfd: pytest.CaptureFixture[str]) -> None:
     assert "    11      1040  40100000000000000100000000000000  t:      .quad   t, 1, 2" in lines
 
 
+def test_what_lines_bring_in_stands_under_them(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("more.s").write_text(".macro twice d\n add \\d, \\d, STEP\n .rept 2\n nop\n .endr\n.endm\n")
+    Path("a.s").write_text('.include "more.s"\ntwice x5\nhalt\n')
+    assert main(["-D", "STEP=7", "a.s", "-o", "p.elf", "-l", "-"]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines()[2:]]
+    assert [row[0] for row in rows if len(row[0]) < 8] == [
+        *("1", "1>", "2>", "3>", "4>", "5>", "6>", "2", "2>", "3>", "4>>", "4>>"),
+        *("4>", "5>", "3"),
+    ]
+    assert ["2>", "0", "00000000000000000000000001ca5004", "add", "x5,", "x5,", "STEP"] in rows
+
+
 def test_it_is_of_programs_only(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["-c", "a.s", "-l", "-"])
