@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sohu.asm.archive import is_archive
@@ -19,7 +21,7 @@ from sohu.asm.files import decode_source
 from sohu.asm.formats import image, intel_hex, symbols_json
 from sohu.asm.formatter import format_source
 from sohu.asm.libraries import needed, read_library
-from sohu.asm.link import link
+from sohu.asm.link import LinkError, link
 from sohu.asm.linkmap import link_map
 from sohu.asm.listing import listing
 from sohu.asm.names import is_name
@@ -193,8 +195,11 @@ def _assemble(options: argparse.Namespace) -> int:
             write(output, write_object(o))
     else:
         objects += needed(objects, libraries, options.undefined)
-        with working("sohu-asm: linking"):
-            program = link(objects)
+        try:
+            with working("sohu-asm: linking"):
+                program = link(objects)
+        except LinkError as e:
+            raise AsmError([_with_source(d, options.input) for d in e.diagnostics], e.more) from None
         write(outputs[0], _encoded(program, options.oformat))
         if options.listing:
             write(options.listing, listing(objects, program).encode())
@@ -204,6 +209,16 @@ def _assemble(options: argparse.Namespace) -> int:
             write(options.symbols, symbols_json(program).encode())
     report(warnings, options.diagnostics)
     return 0
+
+
+def _with_source(d: Diagnostic, sources: Sequence[str]) -> Diagnostic:
+    """A diagnostic of the linker with the line of the source that it speaks of, if that is one of these files."""
+    if not d.line or d.file == "-" or d.file not in sources:
+        return d
+    lines = read(d.file).decode("utf-8-sig", "replace").split("\n")
+    text = lines[d.line - 1].rstrip("\r") if d.line <= len(lines) else ""
+    word = re.match(r"\S+", text[d.column - 1 :]) if d.column else None
+    return replace(d, source=text, length=len(word[0]) if word else 1)
 
 
 def _output(options: argparse.Namespace, source: str, suffix: str) -> str:

@@ -200,7 +200,9 @@ class _Linker:
         help = nearest(symbol, self.defined)
         for o in self.objects:
             s = o.symbols.get(symbol)
-            if s is not None and s.is_defined:  # then it is local
+            if s is not None and s.binding == "weak":
+                help = "a weak name that nobody defines is 0, and nothing that can be called"
+            elif s is not None and s.is_defined:  # then it is local
                 help = f"{self.where(o, s)} has a label of this name: make it visible with .globl {symbol}"
         line = first if isinstance(first, Line) else None
         self.bad("L001", f"{symbol!r} is not defined in any file", places[0][0].name, line, notes, help)
@@ -245,7 +247,9 @@ class _Linker:
         try:
             rodata[at : at + size] = pack_integer(found[1], 8 * size)
         except ValueError as e:
-            self.bad("L003", f".rodata+{r.offset:#x}: an address: {e}", self.objects[index].name)
+            o = self.objects[index]
+            place = f".rodata+{r.offset:#x}{_nearest_label(o, r.offset)}"
+            self.bad("L003", f"{place}: the address {e}", o.name)
 
     # -- the program -----------------------------------------------------------------------------
 
@@ -318,6 +322,12 @@ def _line_of(o: Object, section: str | None, offset: int) -> Line | None:
     if section != "text":
         return None
     return o.lines.at(offset)
+
+
+def _nearest_label(o: Object, offset: int) -> str:
+    """` (after 'name')`: the label of .rodata that most closely precedes a place, or ""."""
+    before = [s for s in o.symbols.values() if s.section == "rodata" and s.offset <= offset]
+    return f" (after {max(before, key=lambda s: s.offset).name!r})" if before else ""
 
 
 def _text_of(place: Line | str) -> str:

@@ -65,6 +65,7 @@ def test_an_undefined_name_is_shown_where_it_is_used(capsys: pytest.CaptureFixtu
     assert main(["main.s", "unused.s", "-o", "out"]) == 1
     err = capsys.readouterr().err
     assert "main.s:4:9: error[L001]: 'helper' is not defined in any file" in err
+    assert "    4 |         call    helper\n      |         ^~~~\n" in err
     assert "main.s:6:9: error[L001]: 'table'" in err
     assert not Path("out").exists()
     # a file by itself is told so when it is read

@@ -165,7 +165,7 @@ def test_what_does_not_fit() -> None:
         ("L003", "j: operand target: branch displacement 24 is no multiple of 16", "a.s", 1)
     ]
     (found,) = errors("nop\n.rodata\nd: .byte d")
-    assert found[:2] == ("L003", ".rodata+0x0: an address: 4096 does not fit 8 bits: -128..255")
+    assert found[:2] == ("L003", ".rodata+0x0 (after 'd'): the address 4096 does not fit 8 bits: -128..255")
 
 
 def test_nothing_at_all() -> None:

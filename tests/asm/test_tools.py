@@ -186,6 +186,6 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 def test_pipes() -> None:
     python = f"{sys.executable} -m sohu.asm"
-    command = f"{python}.cli -c - < helper.s | {python}.tools.nm -g - | head -n 1"
+    command = f"{python}.cli -w -c - < helper.s | {python}.tools.nm -g - | head -n 1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "0000000000000000 T helper\n" and done.stderr == ""

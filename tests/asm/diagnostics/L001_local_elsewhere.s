@@ -1,0 +1,5 @@
+## a.s
+        .extern f
+        call    f
+## b.s
+f:      ret

@@ -1,0 +1,4 @@
+## a.s
+        .weak   perhaps
+        li      x5, perhaps
+        call    perhaps

@@ -1,0 +1,7 @@
+## a.s
+        .kernel again
+        halt
+## b.s
+        nop
+        .kernel again
+        halt

@@ -1,0 +1,4 @@
+## a.s
+        nop
+        .rodata
+here:   .byte   here
