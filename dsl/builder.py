@@ -359,6 +359,9 @@ class Builder:
                 raise self.error("K033", f"{row.mnemonic} cannot give {asked}")
             return asked
         tiles = [v.type.dtype for v in args if isinstance(v.type, (TileType, MemType)) and v.type.dtype in kind.dtypes]
+        if not tiles and f32 not in kind.dtypes:
+            makes = ", ".join(d.name for d in sorted(kind.dtypes, key=lambda d: d.code))
+            raise self.error("K033", f"{row.mnemonic} gives {makes}: which?", help="say dtype=")
         return self.promote(tiles) if tiles else f32
 
     def promote(self, dtypes: Sequence[DType]) -> DType:
@@ -397,10 +400,10 @@ class Builder:
         for name, pattern in row.patterns:
             if name in tiles:
                 continue
-            if shape is not None:
+            missing = [w.name for w in pattern.dims if w.name not in bound]
+            if shape is not None and (missing or not pattern.dims):
                 out[name] = tuple(shape)
                 continue
-            missing = [w.name for w in pattern.dims if w.name not in bound]
             if missing:
                 raise self.error("K030", f"{row.mnemonic}: nothing gives the size {missing[0]}; say shape=")
             full = lead if pattern.leading else ()

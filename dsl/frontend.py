@@ -22,6 +22,7 @@ from sohu.dsl.ranges import Ranges
 from sohu.dsl.scope import Frame, Gone, View, as_load, assigned_names
 from sohu.dsl.source import source_of
 from sohu.isa import LOOP_DEPTH, DType
+from sohu.isa.dtypes import Num
 
 
 def trace(
@@ -196,7 +197,7 @@ class Interpreter(Expressions):
         pairs = list(zip(have, t.dims, strict=True))
         if any(h.cap == 1 and d.size != 1 and not h.same(d) for h, d in pairs):
             wide = tuple(b.dim(d.size, d.cap if h.cap == 1 else h.cap) for h, d in pairs)
-            tile = b.one("vmov", tile, shape=wide, dtype=t.dtype)
+            tile = b.one("vmov" if t.dtype in Num else "vcast", tile, shape=wide, dtype=t.dtype)
         b.emit("dma.store", [to.mem, tile], [], {"q": 1})
 
     # -- loops ----------------------------------------------------------------------------------

@@ -231,9 +231,9 @@ def convert(b: Builder, x: Value, dtype: Any) -> Value:
     """x in another dtype: floats rounded to nearest even, to integers toward zero."""
     if x.tile.dtype == _dtype(b, dtype):
         return x
-    if not {x.tile.dtype, dtype} <= Num:  # only the DMA converts all dtypes
-        return b.one("dma.copy", x, dtype=dtype)
     kinds = (x.tile.dtype.is_float, dtype.is_float)
+    if not {x.tile.dtype, dtype} <= Num:
+        return b.one("vcast", x, dtype=dtype, rtz=int(kinds == (True, False)))
     return b.one({(True, False): "vf2i", (False, True): "vi2f"}.get(kinds, "vmov"), x, dtype=dtype)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sohu.dsl.ir import VIEW_OPS, Block, Function, Op, TileType, Value, blocks, slots, tied, walk
 from sohu.isa import Data, Space
+from sohu.isa.dtypes import Num
 
 
 class Places:
@@ -36,7 +37,7 @@ class Places:
 
 def _copy_before(block: Block, op: Op, v: Value, space: Space | None = None) -> Value:
     t = v.tile
-    copy = Op("vmov", [v], loc=op.loc)
+    copy = Op("vmov" if t.dtype in Num else "dma.copy", [v], loc=op.loc)
     copy.results = [Value(TileType(t.dtype, t.dims, space), copy, v.hint)]
     block.ops.insert(block.ops.index(op), copy)
     return copy.result
@@ -179,8 +180,10 @@ def assign_spaces(f: Function) -> None:
                 if not isinstance(s.kind, Data) or s.operand is None or s.result is not None:
                     continue
                 v = op.operands[s.operand]
-                if isinstance(v.type, TileType) and v.type.space not in row.spaces(s.kind):
-                    op.operands[s.operand] = _copy_before(block, op, v, Space.SRAM)
+                reached = row.spaces(s.kind)
+                if isinstance(v.type, TileType) and v.type.space not in reached:
+                    to = Space.SRAM if Space.SRAM in reached else Space.ACC
+                    op.operands[s.operand] = _copy_before(block, op, v, to)
 
 
 def copy_loaded(f: Function) -> None:

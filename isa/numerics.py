@@ -29,7 +29,7 @@ _UNIFORM = 2.0**-24
 
 
 class Rounding(enum.IntEnum):
-    """How a number that a format lacks becomes one that it has; the values are those of `vcast`."""
+    """How a number that a format lacks becomes one that it has."""
 
     NEAREST = 0  # ties to even
     ZERO = 1

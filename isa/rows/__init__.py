@@ -16,6 +16,7 @@ from sohu.isa.rows import (
     vpu_gates,
     vpu_math,
     vpu_norm,
+    vpu_quant,
     vpu_random,
     vpu_select,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "vpu_gates",
     "vpu_math",
     "vpu_norm",
+    "vpu_quant",
     "vpu_random",
     "vpu_select",
 ]

@@ -28,7 +28,7 @@ def _number(value: Any) -> str:
 def source(row: Row, case: Case) -> str:
     """A kernel that loads the operands, calls the instruction and stores its results as NAME_out."""
     parameters, arguments, options, results = [], [], [], []
-    shape = ""
+    shape = dtype = ""
     for o in row.operands:
         if isinstance(o.kind, Data):
             dims = case.shapes[o.name]
@@ -43,13 +43,14 @@ def source(row: Row, case: Case) -> str:
             if o.kind.writes_data:
                 parameters.append(f"{o.name}_out: Out{spec}")
                 results.append(f"{o.name}_out")
-                if not o.kind.reads_data:
+                if not o.kind.reads_data and not shape:
                     shape = f"shape={dims}, "
+                    dtype = "" if f32 in o.kind.dtypes else f"dtype={_dtype(o.kind)}, "
         elif o.keyword and o.name in case.scalars:
             options.append(f"{o.name}={_number(case.scalars[o.name])}")
         elif o.name in case.scalars:
             arguments.append(_number(case.scalars[o.name]))
-    call = f"sohu.isa_op({', '.join([repr(row.mnemonic), *arguments, *options])}, {shape})"
+    call = f"sohu.isa_op({', '.join([repr(row.mnemonic), *arguments, *options])}, {shape}{dtype})"
     lines = [f"{', '.join(f'r{i}' for i in range(len(results)))} = {call}" if results else call]
     lines += [f"{name}[...] = r{i}" for i, name in enumerate(results)]
     head = ["import sohu", "from sohu.dsl import In, InOut, Out, kernel", f"from sohu.isa import {', '.join(DTYPES)}"]

@@ -14,13 +14,27 @@ from tests.emulator.reference import (
     vpu_gates,
     vpu_math,
     vpu_norm,
+    vpu_quant,
     vpu_random,
     vpu_select,
 )
 from tests.emulator.reference.plain import Array, Case
 
 CASES: dict[str, list[Case]] = {}
-for _module in (cce, dma, fused, mxu, vpu, vpu_attention, vpu_gates, vpu_math, vpu_norm, vpu_random, vpu_select):
+for _module in (
+    cce,
+    dma,
+    fused,
+    mxu,
+    vpu,
+    vpu_attention,
+    vpu_gates,
+    vpu_math,
+    vpu_norm,
+    vpu_quant,
+    vpu_random,
+    vpu_select,
+):
     assert not CASES.keys() & _module.CASES.keys()
     CASES |= _module.CASES
 
