@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import signal
 import tempfile
@@ -28,7 +29,7 @@ from tools.fuzz.target import Target, Wrong
 TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
-MAX_FILES = 100  # failures of a target that are saved
+MAX_FILES = 100  # kinds of failures of a target that are saved
 _FORMAT = 1  # of the state file
 _SHRINKING = 60  # seconds of processor time for one failure
 
@@ -167,12 +168,13 @@ def run(
 ) -> None:
     """Go on with a target until it has counted `goal` units or so many seconds are over.
 
-    Failures are written to the folder `failures`. `report` is called after each batch; `state` then has the counts of
-    all batches up to that one.
+    Failures are written to the folder `failures`, one of each kind. `report` is called after each batch; `state` then
+    has the counts of all batches up to that one.
     """
     counts = state.counts[target.name]
     began, before = time.monotonic(), counts.seconds
     submitted = counts.batches
+    kinds: set[str] = set()
     pending: deque[Future[Batch]] = deque()
     pool = _pool(jobs)
     try:
@@ -189,7 +191,9 @@ def run(
                 submitted = counts.batches + 1
             for failure in batch.failures:
                 counts.failures += 1
-                if counts.failures <= MAX_FILES:
+                kind = re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "", failure.why)
+                if kind not in kinds and len(kinds) < MAX_FILES:
+                    kinds.add(kind)
                     save_failure(failures, target, state.seed, counts, failure)
             counts.batches += 1
             counts.units += batch.units
