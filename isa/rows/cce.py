@@ -26,7 +26,7 @@ PerChip: TypeAlias = Any  # a list of tiles, which the annotation of an operand 
 
 @instruction("cce.allreduce", 0x400, CCE, added={"group": (1, 1)}, cost=linked(costs.allreduce), collective=True)
 def allreduce(dst: Out[Float, "..."], src: In[Float, "..."], group: Group = 0) -> None:
-    """Sum over the group, in rank order, in float32; every chip gets the whole sum.
+    """Sum over the n chips of a group, in rank order, in float32; every chip gets the whole sum.
 
     Cost: log2(n) (a + size b), or 2 log2(n) a + 2 (n - 1) / n size b (recursive doubling, Rabenseifner).
 
@@ -43,7 +43,7 @@ def allreduce(dst: Out[Float, "..."], src: In[Float, "..."], group: Group = 0) -
 
 @instruction("cce.allreduce.max", 0x401, CCE, cost=linked(costs.allreduce), collective=True, since=(1, 1))
 def allreduce_max(dst: Out[Num, "..."], src: In[Num, "..."], group: Group = 0) -> None:
-    """Largest of each element over the group; every chip gets it. NaN where any chip has one.
+    """Largest of each element over the n chips of a group; every chip gets it. NaN where any chip has one.
 
     Cost: that of cce.allreduce.
 
@@ -60,7 +60,7 @@ def allreduce_max(dst: Out[Num, "..."], src: In[Num, "..."], group: Group = 0) -
 
 @instruction("cce.reducescatter", 0x402, CCE, cost=linked(costs.scatter, 1), collective=True, since=(1, 1))
 def reducescatter(dst: Out[Float, "R C"], src: In[Float, "M C"], group: Group = 0) -> None:
-    """Sum over the group, in rank order, in float32; each chip gets its own rows of the sum.
+    """Sum over the n chips of a group, in rank order, in float32; each chip gets its own rows of the sum.
 
     M = n R, or an operand error; rank r gets rows r R to (r + 1) R - 1.
     Cost: log2(n) a + (n - 1) / n size b, of src (recursive halving).
@@ -79,7 +79,7 @@ def reducescatter(dst: Out[Float, "R C"], src: In[Float, "M C"], group: Group = 
 
 @instruction("cce.allgather", 0x403, CCE, cost=linked(costs.scatter, 0), collective=True, since=(1, 1))
 def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0) -> None:
-    """The rows of all chips, one after the other in rank order, to every chip.
+    """The rows of all n chips of a group, one after the other in rank order, to every chip.
 
     M = n R, or an operand error.
     Cost: log2(n) a + (n - 1) / n size b, of dst (recursive doubling).
@@ -99,7 +99,7 @@ def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0)
 
 @instruction("cce.alltoall", 0x404, CCE, cost=linked(costs.exchange), collective=True, since=(1, 1))
 def alltoall(dst: Out[Stored, "M C"], src: In[Stored, "M C"], group: Group = 0) -> None:
-    """Every chip sends each rank a block of its rows, and gets one from each.
+    """Each of the n chips of a group sends each rank a block of its rows, and gets one from each.
 
     src and dst are n blocks of M / n rows (an operand error where n does not divide M); block j of rank i becomes
     block i of rank j.
@@ -129,12 +129,13 @@ def alltoallv(
     counts: In[I32, "N"],
     group: Group = 0,
 ) -> None:
-    """Every chip sends each rank some of its rows: counts[j] to rank j, which dispatches tokens to experts.
+    """Each of the n chips of a group sends each rank some of its rows, counts[j] to rank j.
 
-    N = n. The rows for rank 0 come first in src, then those for rank 1, and so on; in dst come first those from rank
-    0. received[i] is how many came from rank i, so that the counts of the way back are known. Rows of dst behind the
-    last one received stay as they were. Negative counts and more than S rows sent are operand errors, more than R
-    received an out-of-bounds error; both name the rank.
+    With experts on the chips, it dispatches their tokens. N = n. The rows for rank 0 come first in src, then those
+    for rank 1, and so on; in dst come first those from rank 0. received[i] is how many came from rank i, so that
+    the counts of the way back are known. Rows of dst behind the last one received stay as they were. Negative
+    counts and more than S rows sent are operand errors, more than R received an out-of-bounds error; both name
+    the rank.
     Cost: that of cce.alltoall, as if all of src were sent: what is sent is known to the data alone.
 
     Example:
@@ -173,7 +174,9 @@ def alltoallv(
 
 @instruction("cce.broadcast", 0x406, CCE, cost=linked(costs.broadcast), collective=True, since=(1, 1))
 def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: Group = 0) -> None:
-    """One rank's tile to every chip; src of the others is not read. A root that is no rank is an operand error.
+    """The tile of rank `root` to all n chips of a group; src of the others is not read.
+
+    A root that is no rank is an operand error.
 
     Cost: log2(n) (a + size b), or (log2(n) + n - 1) a + 2 (n - 1) / n size b (binomial tree, van de Geijn).
 
@@ -190,11 +193,11 @@ def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: 
 
 @instruction("cce.permute", 0x407, CCE, cost=linked(costs.permute), collective=True, since=(1, 1))
 def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"], group: Group = 0) -> None:
-    """Send and receive: rank r sends its tile to rank to[r], or to nobody where that is negative.
+    """Send and receive within a group of n chips: rank r sends its tile to rank to[r].
 
-    N = n, and `to` is the same on all chips. dst of a rank that nobody sends to stays as it was. A ring, a pair that
-    exchanges, and one send to the next stage of a pipeline are all of this form; a chip can send to itself. Targets
-    that are no ranks, or named twice, are operand errors.
+    N = n, and `to` is the same on all chips; a negative one sends nothing. dst of a rank that nobody sends to stays
+    as it was. A ring, a pair that exchanges, and one send to the next stage of a pipeline are all of this form; a
+    chip can send to itself. Targets that are no ranks, or named twice, are operand errors.
     Cost: a + size b.
 
     Example:

@@ -33,13 +33,30 @@ def scatter_add(
         dma.scatter.add table, src, index
         table = f32 [[111.0, 221.0], [0.5, 0.25]]
     """
-    rows = table.shape[0]
-    if index.size and index.max() >= rows:
-        at = int(np.argmax(index >= rows))
-        raise Fault("out-of-bounds", f"index[{at}] = {index[at]} is outside a table of {rows} rows", operand="index")
+    _check_above(index, table.shape[0])
     for r, i in enumerate(index.tolist()):
         if i >= 0:
             table[i] += src[r]
+
+
+@instruction("dma.gather.pad", 0x109, DMA, cost=gathered(0), since=(1, 1))
+def gather_pad(
+    dst: Out[Stored, "R C", SRAM], table: In[Stored, "V C", HBM], index: In[I32, "R", SRAM], q: Queue = 0
+) -> None:
+    """Rows of a table by index, zeros for a negative one: dst[r, :] = table[index[r], :].
+
+    It fills what an expert or a batch has room for where there are fewer rows. An index above V-1 is an out-of-bounds
+    error. In e8m0, which has no zero, such a row is NaN.
+
+    Example:
+        table = f32 [[1.0, 2.0], [3.0, 4.0]]
+        index = i32 [1, -1, 0]
+        dma.gather.pad dst, table, index
+        dst = f32 [[3.0, 4.0], [0.0, 0.0], [1.0, 2.0]]
+    """
+    _check_above(index, table.shape[0])
+    dst[...] = converted(table[np.maximum(index, 0)], dst) if table.size else 0
+    dst[index < 0] = converted(np.zeros(1, np.float32), dst)
 
 
 @instruction("dma.gather.pages", 0x107, DMA, cost=gathered(0), since=(1, 1))
@@ -90,6 +107,12 @@ def scatter_pages(
     """
     page, slot = _paged(src.shape[0], pool.shape, pages, start)
     pool[page, slot] = converted(src, pool)
+
+
+def _check_above(index: Any, rows: int) -> None:
+    if index.size and index.max() >= rows:
+        at = int(np.argmax(index >= rows))
+        raise Fault("out-of-bounds", f"index[{at}] = {index[at]} is outside a table of {rows} rows", operand="index")
 
 
 def _paged(count: int, pool: tuple[int, ...], pages: Any, start: int) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from sohu.isa.annotations import *
 from sohu.isa.costs import per_element, selected
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
-from sohu.isa.rows.vpu_select import largest_first
+from sohu.isa.order import largest_first
 from sohu.isa.special import gelu_erf, gelu_tanh, silu
 
 VPU = Engine.VPU

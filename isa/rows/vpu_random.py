@@ -1,6 +1,6 @@
 """VPU: random numbers, by counter. Opcodes 0x370..0x377.
 
-The generator is Philox4x32-10 (Salmon et al. 2011, Random123). Element i of a tile, counted in row-major order of
+The generator is Philox4x32-10. Element i of a tile, counted in row-major order of
 its shape, is word i modulo 4 of a block, whose 128-bit counter has `block` + i / 4 in its lower half and `stream` in
 its upper one; the key is 64 bits. So the same registers give the same numbers on every chip, however the tile is laid
 out; the next n elements of a sequence begin at block + (n + 3) / 4.
@@ -19,6 +19,10 @@ TEN_ROUNDS = per_element(10)  # a round makes two products of 32 bits for four w
 @instruction("vrand.bits", 0x370, VPU, cost=TEN_ROUNDS, since=(1, 1))
 def vrand_bits(dst: Out[I32, "..."], key: X, block: X, stream: X) -> None:
     """Random bits: each element is one word of Philox4x32-10.
+
+    Element i, in row-major order of dst's shape, is word i modulo 4 of the block whose 128-bit counter has
+    block + i / 4 in its lower half and `stream` in its upper one; `key` is the key's 64 bits. The sums wrap.
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (SC'11).
 
     Example:
         vrand.bits dst, x0, x0, x0

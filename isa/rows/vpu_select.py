@@ -4,16 +4,14 @@ A row is a line along the last axis; of a view with two axes exchanged (tswap) i
 put in order, NaN counts as larger than everything, and of equals (and NaNs) the one with the lower index comes first.
 """
 
-from typing import Any
-
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element, selected, sorted_rows
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
+from sohu.isa.order import largest_first, smallest_first
 
 VPU = Engine.VPU
-_INDEX = (1 << 32) - 1
 
 
 @instruction("vargmin.row", 0x344, VPU, cost=per_element(1, operand=1), since=(1, 1))
@@ -92,7 +90,7 @@ def vsort_row(
         keys = f32 [[1.0, 2.0, 2.0, nan]]
         payload = i32 [[12, 10, 13, 11]]
     """
-    order = largest_first(src, src.shape[-1]) if descending else _smallest_first(src)
+    order = largest_first(src, src.shape[-1]) if descending else smallest_first(src)
     sorted_payload = np.take_along_axis(src_payload, order, axis=-1)
     keys[...] = np.take_along_axis(src, order, axis=-1)
     payload[...] = sorted_payload
@@ -115,29 +113,3 @@ def vtake_row(dst: Out[Num, "... R K"], src: In[Num, "... R C"], index: In[I32, 
         wrong = index[(index < 0) | (index >= have)][0]
         raise Fault("out-of-bounds", f"index {wrong} is outside a row of {have} elements", operand="index")
     dst[...] = np.take_along_axis(src, index, axis=-1)
-
-
-def largest_first(src: Any, count: int) -> Any:
-    """Positions of the `count` largest elements of each row, the largest first."""
-    width = src.shape[-1]
-    keys = _ranks(src) << 32 | (width - 1 - np.arange(width))  # of equals, the first has the largest key
-    if count < width:
-        keys = np.partition(keys, width - count, axis=-1)[..., width - count :]
-    keys.sort(axis=-1)
-    return width - 1 - (keys[..., ::-1] & _INDEX)
-
-
-def _smallest_first(src: Any) -> Any:
-    keys = _ranks(src) << 32 | np.arange(src.shape[-1])
-    keys.sort(axis=-1)
-    return keys & _INDEX
-
-
-def _ranks(src: Any) -> Any:
-    """Each element as an integer of 32 bits in the same order: NaN above all, the two zeros equal."""
-    if src.dtype.kind != "f":
-        return src.astype(np.int64)
-    bits = (src + np.float32(0)).view(np.int32)
-    ranks = bits ^ (bits >> 31 & 0x7FFFFFFF)  # of negative numbers, the larger magnitude is the less
-    ranks[np.isnan(src)] = 0x7FFFFFFF
-    return ranks.astype(np.int64)

@@ -33,6 +33,13 @@ def _scatter_add(v: Values) -> dict[str, Array]:
     return {"table": out}
 
 
+def _gather_pad(v: Values) -> dict[str, Array]:
+    out = np.empty(v["dst"].shape, object)
+    for r, c in indices(out.shape):
+        out[r, c] = at(v["table"], (int(v["index"][r]), c)) if v["index"][r] >= 0 else 0
+    return {"dst": out}
+
+
 def _place(v: Values, r: int) -> tuple[int, int]:
     size = v["pool"].shape[1]
     n = v["start"] + r
@@ -70,6 +77,10 @@ CASES: dict[str, list[Case]] = {
         Case(SCATTER, _scatter_add, slack=1e-5, small_ints={"index": 6}),
         Case(SCATTER, _scatter_add, slack=1e-5, given={"index": [2, -1, 2, 2]}),
         Case(SCATTER, _scatter_add, given={"index": [-1, -5, -(2**31), -1]}),
+    ],
+    "dma.gather.pad": [
+        Case(GATHER, _gather_pad, small_ints={"index": 6}),
+        Case(GATHER, _gather_pad, given={"index": [-1, 5, -9, 0]}),
     ],
     "dma.gather.pages": [
         Case(PAGES | {"dst": (7, 5)}, _gather_pages, {"start": f"i:{s}"}, small_ints={"pages": 6}) for s in (0, 2, 5)
