@@ -13,7 +13,7 @@ from sohu.isa import DTYPES, ROWS, DType, Row, Space, f32
 from sohu.isa.operands import Data
 
 from tests.dsl.support import SMALL
-from tests.emulator.reference import CASES, Case
+from tests.emulator.reference.cases import CASES, Case
 
 
 def _dtype(kind: Data) -> DType:

@@ -14,7 +14,7 @@ from sohu.emulator import Device
 from sohu.isa import DTYPES, ROWS, DType, Row, Space, e8m0, f32, fp4x2, fp8e4m3, fp8e5m2, i8, i32
 from sohu.isa.operands import XF, XI, Data, X
 
-from tests.emulator.reference import CASES, Array, Case
+from tests.emulator.reference.cases import CASES, Array, Case
 from tests.emulator.support import after_prologue, kernel, named
 
 WITHOUT_DATA = {r.mnemonic for r in ROWS if not r.data}
