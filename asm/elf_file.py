@@ -161,6 +161,8 @@ class Reader:
         if entry_size != SECTION.size or not 0 < count <= _MAX_SECTIONS or names_index >= count:
             self.bad("its section table is damaged")
         headers = list(SECTION.iter_unpack(self._span(table, count * SECTION.size, "the section table")))
+        if sum(size for *_, size, _, _, _, _ in headers) > len(self.data):
+            self.bad("its sections overlap")  # else a small file could ask for any amount of memory
         names = self._span(headers[names_index][4], headers[names_index][5], "the section names")
         for i, (name_at, kind, flags, address, offset, size, link, info, align, _) in enumerate(headers[1:], 1):
             name = self.string(names, name_at, "a section's name")

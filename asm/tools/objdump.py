@@ -157,6 +157,11 @@ def _labels(pc: int, labels: dict[int, list[str]]) -> list[str]:
     return [f"\n{pc:016x} <{label}>:" for label in labels.get(pc, ())]
 
 
+def dump(o: Object) -> Iterator[str]:
+    """The code of an object and its relocations, as -dr prints them."""
+    yield from _code(o, with_source=False, with_relocations=True)
+
+
 def _as_program(o: Object) -> Program:
     """An object as if its code began the image, and there were no data: enough to print its code."""
     symbols = {s.name: Symbol(s.name, s.offset, "text", s.size) for s in o.symbols.values() if s.section == "text"}

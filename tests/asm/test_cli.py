@@ -4,11 +4,13 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from sohu.asm import assemble, read_elf
 from sohu.asm.cli import main
+from sohu.asm.console import working
 
 GOOD = ".kernel k\nhalt\n"
 
@@ -182,3 +184,22 @@ def test_wrong_usage_of_several_files(wrong: list[str], capfd: pytest.CaptureFix
         main(wrong)
     assert stopped.value.code == 2
     assert "usage:" in capfd.readouterr().err
+
+
+def test_what_takes_long_is_said_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    err = Stream(tty=True)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setattr("sohu.asm.console._PATIENCE", 0.01)
+    monkeypatch.setattr("sohu.asm.console._TICK", 0.01)
+    with working("assembling \033[2J"):
+        time.sleep(0.2)
+    err.flush()
+    text = err.raw_bytes.getvalue().decode()
+    assert "assembling \N{REPLACEMENT CHARACTER}[2J 0 s" in text and text.endswith("\r\033[K")
+    for stream, patience in ((Stream(tty=True), 10.0), (Stream(), 0.0)):  # nothing to say, or nobody to say it to
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr("sohu.asm.console._PATIENCE", patience)
+        with working("assembling"):
+            time.sleep(0.05)
+        stream.flush()
+        assert stream.raw_bytes.getvalue() == b""

@@ -173,3 +173,12 @@ def test_a_relocation_of_a_word_that_is_no_instruction() -> None:
     data[at : at + 2] = b"\xff\xff"
     with pytest.raises(LinkError, match="L004"):
         link([read_object(bytes(data)), made(".globl f\nf: ret")])
+
+
+def test_sections_that_lie_on_one_another(elf: bytes) -> None:
+    """A file of 16 MB with 200 of them would take 3 GB."""
+    out = bytearray(elf)
+    table = int.from_bytes(elf[40:48], "little")
+    for i in range(1, 6):
+        out[table + 64 * i + 24 : table + 64 * i + 40] = bytes(8) + (len(elf) // 2).to_bytes(8, "little")
+    assert "its sections overlap" in refused(bytes(out))

@@ -53,8 +53,12 @@ def _sections(data: bytes) -> tuple[tuple[int, int, int, int], ...]:
 
 
 def make(rng: random.Random) -> bytes:
-    """A program or object with some changes; each but the last knows the format."""
-    seed = rng.choice(elfs())
+    """A program or object with some changes."""
+    return changed(rng.choice(elfs()), rng)
+
+
+def changed(seed: bytes, rng: random.Random) -> bytes:
+    """A file with some changes; each but the last knows the format."""
     out = bytearray(seed)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         change = rng.random()
