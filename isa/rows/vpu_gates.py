@@ -1,8 +1,9 @@
 """VPU: activations and gated products, and the router of a mixture of experts. Opcodes 0x390..0x39f.
 
 Sources: Hendrycks and Gimpel 2016 (arXiv 1606.08415) for GELU, Shazeer 2020 (arXiv 2002.05202) for the gated forms.
-Results are within 16 ULP of float32 before rounding (what is less than 2^-120 may be 0), those with the tanh form of
-GELU within 2^-20 of |src| or |gate * up|. An activation of -inf is NaN, but for vrelu2.
+Before rounding, vsilu is within 4 ULP of float32 (what is less than 2^-120 may be 0), the forms with erf within 1,
+those with the tanh form of GELU within 2^-20 of |src| or |gate * up|, the others within 16 ULP. An activation of
+-inf is NaN, but for vrelu2.
 """
 
 import numpy as np

@@ -45,8 +45,8 @@ EXACT: dict[str, tuple[Callable[[Array], Array], int]] = {  # and units in the l
     "vfloor": (np.floor, 0),
     "vceil": (np.ceil, 0),
     "vrelu2": (lambda x: np.maximum(x, 0) ** 2, 0),
-    "vsilu": (lambda x: x / (1 + np.exp(-x)), 16),
-    "vgelu.erf": (_each(_gelu), 16),
+    "vsilu": (lambda x: x / (1 + np.exp(-x)), 4),
+    "vgelu.erf": (_each(_gelu), 1),
 }
 
 
