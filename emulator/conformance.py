@@ -38,6 +38,7 @@ Shapes = dict[str, tuple[int, ...]]
 WORDS = 500  # random instructions of a round trip
 _SHOWN = 64  # elements of an input that a message shows
 _LAST = ""  # name of the size of tiles whose pattern has none, only `...`
+_ALL_BITS = (1 << 32) - 1  # of the widest integer dtype
 _ROOM = 3  # columns beyond the last one, in tiles with a tail
 
 
@@ -129,10 +130,10 @@ def check(
         values = _elements(row, case, inputs or {}, rng)
         before = {n: v.copy() for n, v in values.items()}
         try:
-            results = _run(device, row, case, values)
+            results = execute(device, row, case, values)
         except (MachineError, SohuError) as e:
             raise ConformanceError(f"{row.mnemonic} is stopped: {e}\n  with {case}") from None
-        _compare(row, case, before, results, _exact(row, case, reference, before), ulps, slack)
+        compare(row, case, before, results, _exact(row, case, reference, before), ulps, slack)
         report.runs += 1
         report.dtypes |= {d.name for d in case.dtypes.values()}
         report.shapes.add(str(case.shapes))
@@ -215,7 +216,7 @@ def _cases(row: Row, sizes: Sequence[Mapping[str, int]], scalars: dict[str, Any]
         [{o.name: _shape(k.pattern, s, small=few) for _, o, k in row.data} for s in sizes] for few in (False, True)
     )
     numbers = list(_numbers(row, scalars))
-    dtypes = list(_dtypes(row))
+    dtypes = list(dtype_choices(row))
     for shapes, values, types in itertools.product(plain, numbers, dtypes):
         yield Case(shapes, types, values)
     for shapes, broadcast in zip(plain, small, strict=True):
@@ -247,7 +248,7 @@ def _numbers(row: Row, given: Mapping[str, Any]) -> Iterator[dict[str, int | flo
     yield from (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
 
 
-def _dtypes(row: Row) -> Iterator[dict[str, DType]]:
+def dtype_choices(row: Row) -> Iterator[dict[str, DType]]:
     """Each operand once in each of its dtypes beside the others' first; all of them in one where that can be."""
     options = {o.name: sorted(k.dtypes, key=lambda d: d.code) for _, o, k in row.data}
     first = {n: mine[0] for n, mine in options.items()}
@@ -297,8 +298,11 @@ def _elements(
     return values
 
 
-def _run(device: Device, row: Row, case: Case, values: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of one instruction as the machine computes them."""
+def execute(device: Device, row: Row, case: Case, values: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs of one instruction as the machine computes them, by name; numbers come in registers where they can.
+
+    Raises MachineError when it is stopped.
+    """
     params: list[str] = []
     tiles: list[str] = []
     setup: list[str] = []
@@ -387,11 +391,15 @@ def _rounded(exact: Any, dtype: DType) -> Array:
             narrow = given.astype(np.float32)
             stored = convert(narrow, dtype.np) if dtype in Fp8 or dtype is e8m0 else narrow.astype(dtype.np)
             return stored.astype(np.float64)
+        if given.dtype == object:  # Python's numbers
+            if not any(isinstance(n, float) for n in given.flat):
+                return np.vectorize(lambda n: int(np.int64(n & _ALL_BITS).astype(dtype.np)), otypes=[np.int64])(given)
+            given = given.astype(np.float64)
         whole = convert(given, dtype.np, Rounding.ZERO) if given.dtype.kind == "f" else given.astype(np.int64)
         return whole.astype(dtype.np).astype(np.int64)
 
 
-def _compare(
+def compare(
     row: Row,
     case: Case,
     inputs: Mapping[str, Array],
@@ -400,7 +408,11 @@ def _compare(
     ulps: float,
     slack: float,
 ) -> None:
-    """Every element lies between what the least and the largest exact result that is allowed are rounded to."""
+    """Every element lies between what the least and the largest exact result that is allowed are rounded to.
+
+    inputs: elements before the run, for the message; exact: arrays of floats or integers, or of Python's numbers.
+    Raises ConformanceError for the first output that is wrong.
+    """
     read = {o.name for _, o, k in row.data if k.reads_data}
     for name, got in results.items():
         dtype = case.dtypes[name]
