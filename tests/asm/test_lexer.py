@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lark.exceptions import UnexpectedInput
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Token
-from sohu.asm import syntax
+from sohu.asm import grammar
 from sohu.asm.lexer import SohuLexer
 from sohu.asm.tokens import Kind, scan
 
@@ -68,7 +68,7 @@ def test_tokens_are_those_of_the_grammar(seed: int) -> None:
 
     for line in sources.make(random.Random(seed)).decode("utf-8", "replace").split("\n"):
         try:
-            tokens = list(syntax._PARSER.lex(line))
+            tokens = list(grammar._PARSER.lex(line))
         except UnexpectedInput:
             continue
         if any(t.type in ("TEXT", "RAW") for t in tokens):
