@@ -217,7 +217,12 @@ def _with_source(d: Diagnostic, sources: Sequence[str]) -> Diagnostic:
         return d
     lines = read(d.file).decode("utf-8-sig", "replace").split("\n")
     text = lines[d.line - 1].rstrip("\r") if d.line <= len(lines) else ""
-    word = re.match(r"\S+", text[d.column - 1 :]) if d.column else None
+    # the symbol that the message names, else the instruction
+    named = re.search(r"'([\w.]+)'", d.message)
+    marked = re.search(rf"(?<![\w.]){re.escape(named[1])}(?![\w.])", text[d.column :]) if named else None
+    if marked is not None:
+        return replace(d, source=text, column=d.column + marked.start() + 1, length=len(marked[0]))
+    word = re.match(r"\S+", text[max(d.column - 1, 0) :])
     return replace(d, source=text, length=len(word[0]) if word else 1)
 
 

@@ -1,11 +1,13 @@
 """sohu-asm with several files: objects, libraries, formats, maps."""
 
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from sohu.asm import assemble, disassemble, read_elf, read_object
 from sohu.asm.archive import Member, write_archive
 from sohu.asm.cli import main
@@ -61,12 +63,30 @@ def test_readelf_reads_all_of_a_linked_program() -> None:
     assert done.stderr == "" and "helper.s" in done.stdout and "unused.s" in done.stdout
 
 
+def test_pyelftools_maps_linked_code_to_its_files() -> None:
+    program = read_elf(made("main.s", "helper.s", "unused.s"))
+    file = ELFFile(io.BytesIO(Path("out").read_bytes()))
+    dwarf = file.get_dwarf_info()
+    (unit,) = dwarf.iter_CUs()
+    assert unit.get_top_DIE().attributes["DW_AT_high_pc"].value == len(program.text)
+    table = dwarf.line_program_for_CU(unit)
+    places = {}
+    for entry in table.get_entries():
+        if entry.state is not None and not entry.state.end_sequence:
+            name = table["file_entry"][entry.state.file].name.decode()
+            places[entry.state.address] = (name, entry.state.line, entry.state.column)
+    assert places == {line.pc: (line.file, line.line, line.column) for line in program.lines}
+    assert {name for name, _, _ in places.values()} == {"main.s", "helper.s", "unused.s"}
+    symbols = {s.name: s["st_value"] for s in file.get_section_by_name(".symtab").iter_symbols() if s.name}
+    assert symbols == {s.name: s.address for s in program.symbols.values()}
+
+
 def test_an_undefined_name_is_shown_where_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["main.s", "unused.s", "-o", "out"]) == 1
     err = capsys.readouterr().err
-    assert "main.s:4:9: error[L001]: 'helper' is not defined in any file" in err
-    assert "    4 |         call    helper\n      |         ^~~~\n" in err
-    assert "main.s:6:9: error[L001]: 'table'" in err
+    assert "main.s:4:17: error[L001]: 'helper' is not defined in any file" in err
+    assert "    4 |         call    helper\n      |                 ^~~~~~\n" in err
+    assert "main.s:6:21: error[L001]: 'table'" in err
     assert not Path("out").exists()
     # a file by itself is told so when it is read
     assert main(["main.s"]) == 1
