@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sohu.asm import declarations  # noqa: F401  # whose directives this makes known
 from sohu.asm.addresses import Address, Place, Value, operate
 from sohu.asm.conditions import CONDITIONS
 from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
-from sohu.asm.directives import DIRECTIVES
+from sohu.asm.directives import DIRECTIVES, MAX_RODATA
 from sohu.asm.fast import FastPath
 from sohu.asm.files import real_path
 from sohu.asm.finish import finish
@@ -46,8 +47,6 @@ from sohu.asm.syntax import (
     parse_line,
 )
 from sohu.isa import INSTRUCTION_BYTES, ROWS, TILE_BYTES, EncodingError, Inst, Operand, Row, encode, extensions
-
-MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
 
 
 def assemble(
@@ -171,6 +170,7 @@ class Assembler:
         self.extern: set[str] = set()  # names that another file defines
         self.scopes: list[tuple[KernelScope, int]] = []  # of finished kernels, with their ends
         self.scope: KernelScope | None = None
+        self.registers: dict[str, tuple[RegisterFile, int]] = {}  # named by .reg outside of kernels
         self.files: dict[int, str] = {}
         self.word_lines = array("i")  # where each word comes from in this file
         self.word_columns = array("i")
@@ -467,7 +467,7 @@ class Assembler:
         if (own := REGISTERS.get(name)) is not None:
             return own
         d = self.scope.declared.get(name) if self.scope else None
-        return (d.file, d.reg or 0) if d is not None else None
+        return (d.file, d.reg or 0) if d is not None else self.registers.get(name)
 
     def suggest(self, name: str, file: RegisterFile | None = None) -> str:
         """Help for a name that means nothing."""
@@ -610,6 +610,13 @@ class Assembler:
                     address = Address("tiles", "", first + TILE_BYTES * i)
                     self.relocate_operand(len(self.text), len(values) - 1, address)
                 self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
+            for row, values, last in scope.setup():
+                self.mark(0)
+                here = self.here()
+                self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
+                if last is not None:
+                    given = [*values[:-1], Deferred(last, "int", ".tile: at")]
+                    self.pending.append(Pending(here, row, given, (None, None), Statement()))
             self.line = line
 
     def dimension(self, node: Expression) -> tuple[int, int]:

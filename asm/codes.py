@@ -1,4 +1,7 @@
-"""The codes of all diagnostics: A of the assembler, L of the linker, W warnings. A code never changes its meaning."""
+"""The codes of all diagnostics: errors of the assembler (A) and linker (L), warnings (W), notes (N).
+
+A code never changes its meaning.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ CODES = {
     "L003": Code("an address that does not fit its place"),
     "L004": Code("a relocation that does not fit its instruction"),
     "L005": Code("an image grown too large"),
+    "N001": Code("what .print says"),
     "W001": Code("what .warning says", "user"),
     "W010": Code("code that nothing reaches", "unreachable"),
     "W011": Code("code that can run past its end", "runs-off-end"),

@@ -168,7 +168,7 @@ class Diagnostics:
         self.more = 0
         self.incomplete = False  # part of the source could not be read: what it defines is not missing
         self._order: list[tuple[tuple[int, ...], int]] = []  # of `found`: where it stands in what was read
-        self._counts = {"error": 0, "warning": 0}
+        self._counts: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
         self._suggestions = 0
 
     def add(self, mistake: Mistake, line: int) -> None:

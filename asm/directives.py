@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from sohu.asm.addresses import Address
 from sohu.asm.diagnostics import Mistake
-from sohu.asm.kernels import Declared, DeclaredParam, DeclaredTile, KernelScope
 from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name, nearest
 from sohu.asm.numbers import BITS, pack_integer, pack_number, pack_numbers
 from sohu.asm.pieces import Piece
@@ -25,8 +25,7 @@ from sohu.asm.syntax import (
     Statement,
     Text,
 )
-from sohu.isa import DTYPES, INSTRUCTION_BYTES, DType, Space
-from sohu.isa.machine import MAX_RANK
+from sohu.isa import DTYPES, INSTRUCTION_BYTES, DType
 
 if TYPE_CHECKING:
     from sohu.asm.assembler import Assembler
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
 Directive = Callable[["Assembler", Statement], None]
 DIRECTIVES: dict[str, Directive] = {}
 
-_MAX_SIZE = (1 << 32) - 1  # of a tile's dimension
-_EXPRESSION = (Const, Ref, LocalRef, Operation, Call)
+MAX_RODATA = 1 << 28  # bytes; offsets of instructions reach 2^31
+
+EXPRESSION = (Const, Ref, LocalRef, Operation, Call)
 
 
 def directive(*names: str) -> Callable[[Directive], Directive]:
@@ -105,7 +105,7 @@ class Arguments:
 
     def whole(self, node: Argument | Bounded, what: str, low: int, high: int) -> int:
         """The constant that `node` is, within bounds."""
-        if not isinstance(node, _EXPRESSION):
+        if not isinstance(node, EXPRESSION):
             raise self.bad(f"expected {what}", node.span)
         value = self.asm.constant(node)
         if not isinstance(value, int):
@@ -117,7 +117,7 @@ class Arguments:
     def expression(self, what: str) -> Expression:
         """An expression."""
         node: Any = self.next(what)
-        if not isinstance(node, _EXPRESSION):
+        if not isinstance(node, EXPRESSION):
             raise self.bad(f"expected {what}", node.span)
         return node
 
@@ -255,15 +255,17 @@ def equ(asm: Assembler, st: Statement) -> None:
     asm.define_constant(name, value, again=args.op.name != ".equiv")
 
 
-@directive(".align", ".balign")
+@directive(".align", ".balign", ".p2align")
 def align(asm: Assembler, st: Statement) -> None:
     """DIRECTIVE BYTES
 
-    Fill .rodata with zeros up to a multiple of BYTES, a power of two up to 64. Code is aligned to 16 by itself.
+    Fill .rodata with zeros up to a multiple of BYTES, a power of two up to 64; .p2align takes the power. Code is
+    aligned to 16 by itself.
     """
     args = Arguments(asm, st)
     node = args.rest[0] if args.rest else None
-    value = args.integer("the alignment", 1, 64)
+    power = args.op.name == ".p2align"
+    value = 1 << args.integer("the power of two", 0, 6) if power else args.integer("the alignment", 1, 64)
     args.done()
     assert node is not None
     if value & (value - 1):
@@ -292,7 +294,7 @@ def numbers(asm: Assembler, st: Statement) -> None:
     bits = {"byte": 8, "i64": 64, "quad": 64}.get(name)
     while True:
         node = args.next("a number")
-        if not isinstance(node, _EXPRESSION):
+        if not isinstance(node, EXPRESSION):
             raise args.bad("expected a number", node.span)
 
         def pack(value: int | float) -> bytes:
@@ -309,7 +311,7 @@ def _packed(asm: Assembler, args: Arguments, dtype: DType) -> None:
     values: list[int | float] = []
     while not values or args.rest:
         node = args.next("a number")
-        if not isinstance(node, _EXPRESSION):
+        if not isinstance(node, EXPRESSION):
             raise args.bad("expected a number", node.span)
         values.append(asm.constant(node))
     if len(values) % dtype.numbers:
@@ -350,6 +352,46 @@ def zero(asm: Assembler, st: Statement) -> None:
     asm.zeros(count, args.op.span)
 
 
+@directive(".fill")
+def fill(asm: Assembler, st: Statement) -> None:
+    """.fill COUNT [, SIZE [, VALUE]]
+
+    COUNT integers of SIZE bytes (1, up to 8) with the same value (0).
+    """
+    args = Arguments(asm, st)
+    count = args.integer("the count", 0, 1 << 31)
+    size = args.integer("the size", 1, 8) if args.rest else 1
+    node = args.rest[0] if args.rest else None
+    value = args.integer("the value", -(1 << 63), (1 << 64) - 1) if args.rest else 0
+    args.done()
+    asm.zeros(0, args.op.span)
+    if count * size > MAX_RODATA:
+        raise Mistake("A042", f".rodata is larger than {MAX_RODATA} bytes", args.op.span)
+    try:
+        asm.data(pack_integer(value, 8 * size) * count, args.op.span)
+    except ValueError as e:
+        raise Mistake("A014", str(e), node.span if node else args.op.span) from None
+
+
+@directive(".org")
+def org(asm: Assembler, st: Statement) -> None:
+    """.org OFFSET
+
+    Zeros up to an offset of this file's part of .rodata.
+    """
+    args = Arguments(asm, st)
+    node = args.expression("the offset")
+    args.done()
+    asm.bind(node)
+    value = asm.evaluate(node, asm.here(), final=False)
+    offset = value.offset if isinstance(value, Address) and value.section == "rodata" else value
+    if not isinstance(offset, int):
+        raise args.bad("the offset is an integer, or a place in .rodata", node.span)
+    if offset < len(asm.rodata):
+        raise Mistake("A014", f"{offset} lies behind: .rodata is at {len(asm.rodata)} already", node.span)
+    asm.zeros(offset - len(asm.rodata), args.op.span)
+
+
 @directive(".inst")
 def inst(asm: Assembler, st: Statement) -> None:
     """.inst WORD
@@ -373,6 +415,18 @@ def error(asm: Assembler, st: Statement) -> None:
     """
     message, span = _message(Arguments(asm, st))
     raise Mistake("A055", message, span)
+
+
+@directive(".print")
+def print_(asm: Assembler, st: Statement) -> None:
+    """.print "TEXT"
+
+    Say something while the source is assembled.
+    """
+    args = Arguments(asm, st)
+    node = args.text("a string")
+    args.done()
+    asm.warn("N001", node.value.decode("utf-8", "replace"), node.span)
 
 
 @directive(".warning")
@@ -429,153 +483,3 @@ def loc(asm: Assembler, st: Statement) -> None:
     if not 1 <= line < 1 << 31 or not 0 <= column < 1 << 31:
         raise Mistake("A041", ".loc: lines count from 1, and stay below 2^31", st.args[1].span)
     asm.locations.append((len(asm.text) // INSTRUCTION_BYTES, (asm.files[number], line, column)))
-
-
-# -- kernels -------------------------------------------------------------------------------------
-
-
-@directive(".kernel")
-def kernel(asm: Assembler, st: Statement) -> None:
-    """.kernel NAME [, noprologue]
-
-    A kernel begins here; up to .endkernel, the next .kernel or the end of the file. Its declarations come
-    before its first instruction; there the prologue is put, which loads what was declared into registers.
-    """
-    args = Arguments(asm, st)
-    name = args.name("the kernel's name")
-    implicit = not (args.rest and args.choice("noprologue", ("noprologue",), "A041"))
-    args.done()
-    asm.begin_kernel(name, implicit)
-
-
-@directive(".endkernel")
-def endkernel(asm: Assembler, st: Statement) -> None:
-    """.endkernel
-
-    The kernel's code ends here.
-    """
-    args = Arguments(asm, st)
-    args.done()
-    asm.kernel_of(args.op)
-    asm.end_kernel()
-
-
-@directive(".prologue")
-def prologue(asm: Assembler, st: Statement) -> None:
-    """.prologue
-
-    End the declarations and put the prologue here, so that a .loc that follows is not its place.
-    """
-    args = Arguments(asm, st)
-    args.done()
-    _declaring(asm, args)
-    asm.begin_body()
-
-
-def _declaring(asm: Assembler, args: Arguments) -> KernelScope:
-    scope = asm.kernel_of(args.op)
-    if not scope.open:
-        why = f"{args.op.name} comes before the kernel's first instruction"
-        raise Mistake("A031", why, args.op.span)
-    return scope
-
-
-@directive(".param")
-def param(asm: Assembler, st: Statement) -> None:
-    """.param NAME, in|out|inout, DTYPE, [DIM, ...] [, reg=tN]   or   .param NAME, i64|f32 [, reg=xN]
-
-    The kernel's next parameter: a tensor in HBM, whose dimensions are names or sizes, or a scalar.
-    """
-    args = Arguments(asm, st)
-    scope = _declaring(asm, args)
-    name = args.name("the parameter's name")
-    direction: Any = args.choice("a direction or scalar type", ("in", "out", "inout", "i64", "f32"))
-    tensor = direction in ("in", "out", "inout")
-    file: RegisterFile = "t" if tensor else "x"
-    declared = DeclaredParam(name.name, file, asm.line, name.span, None, direction)
-    scope.declare(declared)  # even if what follows is wrong, so that its uses are not
-    if tensor:
-        declared.dtype = DTYPES[args.choice("a dtype", DTYPES)]
-        dims = args.list("dimensions")
-        if not 1 <= len(dims.items) <= MAX_RANK:
-            raise args.bad(f"a tensor has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
-        declared.dims = tuple(_dimension(asm, args, d) for d in dims.items)
-    reg = args.register(file)
-    args.done()
-    scope.take(declared, reg)
-
-
-def _dimension(asm: Assembler, args: Arguments, node: Expression | Bounded) -> str | int:
-    if isinstance(node, Ref) and node.name not in asm.constants:
-        if is_name(node.name):
-            return node.name
-        raise Mistake("A022", f"{node.name!r} is a word of the language and can't name a dimension", node.span)
-    return args.whole(node, "a dimension", 0, _MAX_SIZE)
-
-
-@directive(".bound")
-def bound(asm: Assembler, st: Statement) -> None:
-    """.bound DIM, SIZE
-
-    The kernel was built for no larger size of that dimension.
-    """
-    args = Arguments(asm, st)
-    scope = _declaring(asm, args)
-    dim = args.name("a dimension")
-    size = args.integer("the size", 0, _MAX_SIZE)
-    args.done()
-    if dim.name not in scope.dimensions():
-        hint = nearest(dim.name, scope.dimensions())
-        raise Mistake("A020", f"no parameter above has a dimension {dim.name!r}", dim.span, help=hint)
-    scope.bounds[dim.name] = size
-
-
-@directive(".sem")
-def sem(asm: Assembler, st: Statement) -> None:
-    """.sem NAME [, reg=sN]
-
-    A name for a semaphore of this kernel; the next free one, from s0, unless one is given.
-    """
-    args = Arguments(asm, st)
-    scope = _declaring(asm, args)
-    name = args.name("the semaphore's name")
-    reg = args.register("s")
-    args.done()
-    declared = Declared(name.name, "s", asm.line, name.span, None)
-    scope.declare(declared)
-    scope.take(declared, reg)
-
-
-@directive(".tile")
-def tile(asm: Assembler, st: Statement) -> None:
-    """.tile NAME, sram|acc|hbm, DTYPE, [DIM, ...] [, at=ADDRESS] [, reg=tN] [, strides=[STRIDE, ...]]
-
-    A tile of this kernel. A dimension is a size, or a scalar register with the largest size, as in x7<=4096.
-    Strides are in elements, row-major if not given. Without at=, it is placed after the highest tile of its
-    memory, at a multiple of 64.
-    """
-    args = Arguments(asm, st)
-    scope = _declaring(asm, args)
-    name = args.name("the tile's name")
-    declared = DeclaredTile(name.name, "t", asm.line, name.span, None)
-    scope.declare(declared)
-    declared.space = Space[args.choice("a memory", (str(space) for space in Space)).upper()]
-    dtype = DTYPES[args.choice("a dtype", DTYPES)]
-    dims = args.list("dimensions")
-    if not 1 <= len(dims.items) <= MAX_RANK:
-        raise args.bad(f"a tile has 1..{MAX_RANK} dimensions, not {len(dims.items)}", dims.span, "A033")
-    declared.dims = dims.items
-    at = args.option("at")
-    if at is not None:
-        declared.at = args.whole(at, "the address", 0, (1 << 64) - 1)
-    elif declared.space is Space.HBM:
-        raise Mistake("A035", f"tile {name.name!r}: a kernel owns no HBM, so at= is needed", args.op.span)
-    strides = args.option("strides")
-    if strides is not None:
-        if not isinstance(strides, List) or len(strides.items) != len(dims.items):
-            raise args.bad(f"strides= takes {len(dims.items)} strides in brackets", strides.span, "A033")
-        declared.strides = [args.whole(s, "a stride", -(1 << 63), (1 << 63) - 1) for s in strides.items]
-    reg = args.register("t")
-    args.done()
-    declared.dtype = dtype
-    scope.take(declared, reg)

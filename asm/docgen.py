@@ -12,7 +12,8 @@ from sohu.asm.directives import DIRECTIVES, Directive
 from sohu.asm.functions import NUMERIC, OF_NAMES
 
 _GROUPS = {
-    "directives": "Sections, data, symbols and kernels",
+    "declarations": "Kernels",
+    "directives": "Sections, symbols, data, messages",
     "macros": "Macros and repetitions",
     "conditions": "Conditions",
     "files": "Files",
@@ -56,7 +57,7 @@ def diagnostics() -> str:
         _NOTE,
         "Each with an example in `tests/asm/diagnostics/`: what is wrong, and what is said.\n",
     ]
-    titles = {"A": "Errors of the assembler", "L": "Errors of the linker", "W": "Warnings"}
+    titles = {"A": "Errors of the assembler", "L": "Errors of the linker", "W": "Warnings", "N": "Notes"}
     for letter, title in titles.items():
         rows = [(number, code) for number, code in sorted(CODES.items()) if number.startswith(letter)]
         named = letter == "W"

@@ -9,15 +9,18 @@ from typing import Any, TypeAlias
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.names import FILES, SIZES, RegisterFile
 from sohu.asm.program import PARAM_BYTES, Direction, Param
-from sohu.asm.syntax import Bounded, Expression
-from sohu.isa import ROWS, DType, Row, Space, Tile
+from sohu.asm.syntax import Bounded, Expression, Ref
+from sohu.isa import ROWS, DType, Reg, Row, Space, Tile
 from sohu.isa.machine import ARGS, GP
 
 FIRST_SCALAR = ARGS + 1  # scalar parameters are given registers from here on
 
 # The prologue is the one place where the assembler writes instructions of its own.
 _TLD, _LD = ROWS["tld"], ROWS["ld"]
+_TGET, _LI, _ADD, _TBASE = ROWS["tget"], ROWS["li"], ROWS["add"], ROWS["tbase"]
+_SCRATCH = range(5, 32)  # of these the first that has no name holds addresses in the prologue
 
+MAX_SIZE = (1 << 32) - 1  # of a tile's dimension
 TILE_ALIGN = 64  # bytes, of tiles that the assembler places
 
 Instructions: TypeAlias = "list[tuple[Row, tuple[Any, ...]]]"
@@ -73,8 +76,14 @@ class DeclaredTile(Declared):
     dtype: DType | None = None  # None while it is not known to be right
     dims: list[Expression | Bounded] = field(default_factory=list)
     at: int | None = None
+    label: Expression | None = None  # an address in the program's image, which is known when it runs
+    over: str = ""  # the tile on top of which it lies
     strides: list[int] | None = None
-    dims_span: tuple[int, int] = (0, 1)
+
+
+@dataclass
+class DeclaredDim(Declared):
+    """`.dim`: a register with the size of a dimension."""
 
 
 class KernelScope:
@@ -111,6 +120,29 @@ class KernelScope:
         params = (d for d in self.declared.values() if isinstance(d, DeclaredParam))
         return {dim for p in params for dim in p.dims if isinstance(dim, str)}
 
+    def setup(self) -> Iterator[tuple[Row, tuple[Any, ...], Expression | None]]:
+        """The code after the prologue: sizes of dimensions to registers, and tiles to their places in the image.
+
+        An expression stands for the last value of its instruction.
+        """
+        for d in self.declared.values():
+            if isinstance(d, DeclaredDim):
+                param = next(p for p in self.params if d.name in p.dims)
+                yield _TGET, (d.reg, param.reg, param.dims.index(d.name)), None
+        named = {d.reg for d in self.declared.values() if d.file == "x"}
+        scratch = next((i for i in _SCRATCH if i not in named | {ARGS}), 0)
+        for d in self.declared.values():
+            if isinstance(d, DeclaredTile) and d.label is not None:
+                yield _LI, (scratch, 0), d.label
+                yield _ADD, (scratch, scratch, Reg(GP)), None
+                yield _TBASE, (d.reg, d.reg, scratch), None
+
+    def free_register(self, file: RegisterFile) -> int | None:
+        """The next register that has no name."""
+        taken = {d.reg for d in self.declared.values() if d.file == file}
+        first = FIRST_SCALAR if file == "x" else 0
+        return next((i for i in range(first, SIZES[file]) if i not in taken), None)
+
     def close(self) -> Iterator[Mistake]:
         """End the declarations: give registers and places to all that have none. Yields what is wrong."""
         self.open = False
@@ -140,34 +172,48 @@ class KernelScope:
         for d in self.declared.values():
             if isinstance(d, DeclaredTile) and d.dtype is not None:
                 try:
-                    shaped.append((d, _shape(d, d.dtype, size)))
+                    shaped.append((d, _shape(d, d.dtype, size, self.largest)))
                 except Mistake as e:
                     e.line = d.line
                     yield e
         top = dict.fromkeys(Space, 0)
         endless: dict[Space, str] = {}  # a tile of which nobody knows where it ends
+        overlaid: dict[str, list[Tile]] = {}  # what lies on top of a tile
         for d, tile in shaped:
-            if d.at is not None:
+            if d.over:
+                overlaid.setdefault(d.over, []).append(tile)
+            elif d.at is not None:
                 top[tile.space] = max(top[tile.space], tile.extent()[1])
                 if any(reg and not dim for dim, reg in zip(tile.dims, tile.dimregs or (), strict=False)):
                     endless[tile.space] = d.name
+        places: dict[str, int] = {}
         for d, tile in shaped:
-            if d.at is None:
+            base = tile.base
+            if d.over:
+                base = places.get(d.over, 0)
+            elif d.at is None and d.label is None:
                 if (other := endless.get(tile.space)) is not None:
                     why = f"tile {d.name!r} can't be placed after {other!r}, whose size is not known"
                     help = f"give {d.name!r} an address with at=, or {other!r} a largest size"
                     yield Mistake("A035", why, d.span, line=d.line, help=help)
-                low, _ = tile.extent()  # below 0 with a negative stride
+                low, high = tile.extent()  # below 0 with a negative stride
+                high = max([high, *(t.extent()[1] for t in overlaid.get(d.name, ()))])
                 base = -(-top[tile.space] // TILE_ALIGN) * TILE_ALIGN - low
-                tile = Tile(tile.space, tile.dtype, base, tile.dims, tile.strides, tile.dimregs)
-                top[tile.space] = max(top[tile.space], tile.extent()[1])
+                top[tile.space] = max(top[tile.space], base + high)
+            places[d.name] = base
+            tile = Tile(tile.space, tile.dtype, base, tile.dims, tile.strides, tile.dimregs)
             if why := bad_tile(tile):
                 yield Mistake("A035", f"tile {d.name!r}: {why}", d.span, line=d.line)
             else:
                 self.tiles.append((d.name, d.reg or 0, tile))
 
+    def largest(self, node: Expression | Bounded) -> int | None:
+        """The most that a dimension can be, where .dim and .bound say it."""
+        known = isinstance(node, Ref) and isinstance(self.declared.get(node.name), DeclaredDim)
+        return self.bounds.get(node.name) if known and isinstance(node, Ref) else None
 
-def _shape(d: DeclaredTile, dtype: DType, size: SizeReader) -> Tile:
+
+def _shape(d: DeclaredTile, dtype: DType, size: SizeReader, largest: Callable[[Any], int | None]) -> Tile:
     """The tile of a declaration, at its address or at 0; raises Mistake."""
     dims, regs = [], []
     for i, node in enumerate(d.dims):
@@ -177,6 +223,8 @@ def _shape(d: DeclaredTile, dtype: DType, size: SizeReader) -> Tile:
             if none or not reg:
                 why = "`<=` stands between a scalar register and the largest size it can hold"
                 raise Mistake("A033", why, node.span)
+        elif reg and (bound := largest(node)) is not None:
+            value = bound
         elif reg and (d.at is None or (i and d.strides is None)):
             why = f"the size of dimension {i} comes from x{reg}: how much room does it need?"
             raise Mistake("A035", why, node.span, help=f"give the largest size, as in x{reg}<=4096")

@@ -26,8 +26,10 @@ class WarningPolicy:
         for flag in flags:
             self._apply(flag)
 
-    def severity(self, code: str) -> Literal["error", "warning"] | None:
+    def severity(self, code: str) -> Literal["error", "warning", "note"] | None:
         """What a diagnostic with this code is; None: it is not given."""
+        if code.startswith("N"):
+            return "note"
         if code not in self._on:
             return "error"
         if self._none or not self._on[code]:
