@@ -599,8 +599,8 @@ class Assembler:
         for mistake in [*scope.close(), *scope.place(self.dimension)]:
             self.errors.add(mistake, self.line)
         first = len(self.tiles)
-        for _, _, tile in scope.tiles:
-            self.tiles += tile.pack()
+        for _, _, shape in scope.tiles:
+            self.tiles += shape.pack()
         if scope.implicit_prologue:
             line, self.line = self.line, scope.line
             code = prologue(scope.params, [(reg, 0) for _, reg, _ in scope.tiles])
@@ -610,13 +610,13 @@ class Assembler:
                     address = Address("tiles", "", first + TILE_BYTES * i)
                     self.relocate_operand(len(self.text), len(values) - 1, address)
                 self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
-            for row, values, last in scope.setup():
+            for row, values, tile in scope.setup():
                 self.mark(0)
-                here = self.here()
-                self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
-                if last is not None:
-                    given = [*values[:-1], Deferred(last, "int", ".tile: at")]
+                if tile is not None and tile.label is not None:
+                    here = Place("text", len(self.text), tile.line)
+                    given = [*values[:-1], Deferred(tile.label, "int", ".tile: at")]
                     self.pending.append(Pending(here, row, given, (None, None), Statement()))
+                self.text += encode(Inst(row, values)).to_bytes(INSTRUCTION_BYTES, "little")
             self.line = line
 
     def dimension(self, node: Expression) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sohu.asm.directives import Arguments, directive
 from sohu.asm.numbers import Number
 from sohu.asm.pieces import split
 from sohu.asm.preprocess import Condition, first_word
-from sohu.asm.syntax import Statement, parse_line
+from sohu.asm.syntax import Ref, Statement, parse_line
 
 if TYPE_CHECKING:
     from sohu.asm.assembler import Assembler
@@ -141,8 +141,10 @@ def _value(args: Arguments) -> Number:
 
 
 def _is_defined(asm: Assembler, args: Arguments) -> bool:
-    name = args.name("a name").name
-    return asm.is_defined(name) or asm.register(name) is not None
+    node = args.next("a name")
+    if not isinstance(node, Ref):
+        raise args.bad("expected a name", node.span)
+    return asm.is_defined(node.name) or asm.register(node.name) is not None
 
 
 def _same(args: Arguments) -> bool:

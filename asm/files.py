@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sohu.asm.diagnostics import AsmError, Diagnostic, Mistake
 from sohu.asm.directives import Arguments, directive
+from sohu.asm.npy import read_header
 from sohu.asm.source import split_lines
 from sohu.asm.syntax import Statement, Text
 from sohu.isa import DTYPES, DType
@@ -139,21 +140,17 @@ def npy(asm: Assembler, st: Statement) -> None:
     dtype = wanted or next((d for d in DTYPES.values() if d.np == array.dtype), None)
     if dtype is None or not _same(array.dtype, dtype):
         expected = str(wanted) if wanted else f"one of {', '.join(DTYPES)}"
-        raise Mistake("A043", f"{path} holds {array.dtype}, expected {expected}", node.span)
+        help = 'NumPy saves bf16 and fp8 without their names: say which, as in .npy "f.npy", bf16'
+        nameless = array.dtype.kind == "V"
+        why = f"{path} holds {array.dtype}, expected {expected}"
+        raise Mistake("A043", why, node.span, help=help if nameless else "")
     asm.data(np.ascontiguousarray(array).tobytes(), node.span)
 
 
 def _array(data: bytes) -> np.ndarray[Any, np.dtype[Any]]:
-    """The array in a .npy file (NumPy enhancement proposal 1); raises ValueError, before it takes any memory."""
+    """The array in a .npy file; raises ValueError, before it takes any memory."""
     f = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(f)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(f)
-    except (ValueError, KeyError, EOFError, TypeError):
-        raise ValueError("this is no .npy file of version 1 or 2") from None
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
+    shape, fortran, dtype = read_header(f)
     if math.prod(shape) * dtype.itemsize != len(data) - f.tell():
         raise ValueError(f"it holds {len(data) - f.tell()} bytes for an array {shape} of {dtype}")
     flat = np.frombuffer(data, dtype, offset=f.tell())

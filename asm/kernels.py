@@ -120,10 +120,10 @@ class KernelScope:
         params = (d for d in self.declared.values() if isinstance(d, DeclaredParam))
         return {dim for p in params for dim in p.dims if isinstance(dim, str)}
 
-    def setup(self) -> Iterator[tuple[Row, tuple[Any, ...], Expression | None]]:
+    def setup(self) -> Iterator[tuple[Row, tuple[Any, ...], DeclaredTile | None]]:
         """The code after the prologue: sizes of dimensions to registers, and tiles to their places in the image.
 
-        An expression stands for the last value of its instruction.
+        The last value of an instruction with a tile is the tile's `label`.
         """
         for d in self.declared.values():
             if isinstance(d, DeclaredDim):
@@ -133,7 +133,7 @@ class KernelScope:
         scratch = next((i for i in _SCRATCH if i not in named | {ARGS}), 0)
         for d in self.declared.values():
             if isinstance(d, DeclaredTile) and d.label is not None:
-                yield _LI, (scratch, 0), d.label
+                yield _LI, (scratch, 0), d
                 yield _ADD, (scratch, scratch, Reg(GP)), None
                 yield _TBASE, (d.reg, d.reg, scratch), None
 
@@ -172,7 +172,7 @@ class KernelScope:
         for d in self.declared.values():
             if isinstance(d, DeclaredTile) and d.dtype is not None:
                 try:
-                    shaped.append((d, _shape(d, d.dtype, size, self.largest)))
+                    shaped.append((d, self.shape(d, d.dtype, size)))
                 except Mistake as e:
                     e.line = d.line
                     yield e
@@ -207,27 +207,24 @@ class KernelScope:
             else:
                 self.tiles.append((d.name, d.reg or 0, tile))
 
-    def largest(self, node: Expression | Bounded) -> int | None:
-        """The most that a dimension can be, where .dim and .bound say it."""
-        known = isinstance(node, Ref) and isinstance(self.declared.get(node.name), DeclaredDim)
-        return self.bounds.get(node.name) if known and isinstance(node, Ref) else None
-
-
-def _shape(d: DeclaredTile, dtype: DType, size: SizeReader, largest: Callable[[Any], int | None]) -> Tile:
-    """The tile of a declaration, at its address or at 0; raises Mistake."""
-    dims, regs = [], []
-    for i, node in enumerate(d.dims):
-        reg, value = size(node.size if isinstance(node, Bounded) else node)
-        if isinstance(node, Bounded):
-            none, value = size(node.bound)
-            if none or not reg:
-                why = "`<=` stands between a scalar register and the largest size it can hold"
-                raise Mistake("A033", why, node.span)
-        elif reg and (bound := largest(node)) is not None:
-            value = bound
-        elif reg and (d.at is None or (i and d.strides is None)):
-            why = f"the size of dimension {i} comes from x{reg}: how much room does it need?"
-            raise Mistake("A035", why, node.span, help=f"give the largest size, as in x{reg}<=4096")
-        dims.append(value)
-        regs.append(reg)
-    return Tile(d.space, dtype, d.at or 0, dims, d.strides, regs)
+    def shape(self, d: DeclaredTile, dtype: DType, size: SizeReader) -> Tile:
+        """The tile of a declaration, at its address or at 0; raises Mistake."""
+        dims, regs = [], []
+        for i, node in enumerate(d.dims):
+            reg, value = size(node.size if isinstance(node, Bounded) else node)
+            name = node.name if isinstance(node, Ref) else ""
+            is_dim = isinstance(self.declared.get(name), DeclaredDim)
+            if isinstance(node, Bounded):
+                none, value = size(node.bound)
+                if none or not reg:
+                    why = "`<=` stands between a scalar register and the largest size it can hold"
+                    raise Mistake("A033", why, node.span)
+            elif is_dim and name in self.bounds:
+                value = self.bounds[name]
+            elif reg and (d.at is None or (i and d.strides is None)):
+                why = f"the size of dimension {i} comes from x{reg}: how much room does it need?"
+                help = f"say .bound {name}, 4096" if is_dim else f"give the largest size, as in x{reg}<=4096"
+                raise Mistake("A035", why, node.span, help=help)
+            dims.append(value)
+            regs.append(reg)
+        return Tile(d.space, dtype, d.at or 0, dims, d.strides, regs)

@@ -7,27 +7,24 @@ Exit codes: 0 the kernel ran to its end; 1 a file or an argument is wrong; 2 the
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, read_elf
 from sohu.asm.diagnostics import printable
+from sohu.asm.npy import read_header
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
 from sohu.isa import SohuError
 from sohu.isa.numerics import widen
-
-_LONGEST_HEADER = 10_000
 
 _EPILOG = """\
 examples:
@@ -197,7 +194,7 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     try:
         with path.open("rb") as file:
-            shape, fortran, dtype = _read_header(file)
+            shape, fortran, dtype = read_header(file)
             count = prod(shape)
             left = os.fstat(file.fileno()).st_size - file.tell()
             if count * dtype.itemsize != left:
@@ -208,35 +205,6 @@ def read_array(path: Path) -> NDArray[Any]:
     except ValueError as e:
         raise SohuError(f"{path} is no .npy file: {e}", help="write it with numpy.save") from None
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
-
-
-def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and dtype; raises ValueError. NumPy's own reader lets other exceptions of its parser out.
-
-    Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-    """
-    start = file.read(8)
-    if start[:6] != b"\x93NUMPY" or start[6:] not in (b"\1\0", b"\2\0"):
-        raise ValueError("it does not begin like one")
-    width = 2 if start[6] == 1 else 4
-    size = int.from_bytes(file.read(width), "little")
-    text = file.read(min(size, _LONGEST_HEADER))
-    try:
-        header = ast.literal_eval(text.decode("ascii"))
-        descr, fortran, shape = (header[key] for key in ("descr", "fortran_order", "shape"))
-    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError):
-        raise ValueError("its header is damaged") from None
-    if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?[?biufcSUVO]\d{0,3}", descr):
-        raise ValueError(f"dtype {descr!r:.40} is not supported")
-    if not isinstance(shape, tuple) or not all(type(d) is int and 0 <= d < 1 << 48 for d in shape) or len(shape) > 32:
-        raise ValueError(f"{shape!r:.40} is no shape")
-    try:
-        dtype = np.dtype("V1" if descr in ("<f1", "|f1") else descr)  # NumPy's spelling of ml_dtypes.float8_e5m2
-    except TypeError:
-        raise ValueError(f"dtype {descr!r} is not known") from None
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    return shape, bool(fortran), dtype
 
 
 # -- results -------------------------------------------------------------------------------------------

@@ -1,0 +1,3 @@
+        .rodata
+        .zero   100
+        .org    50

@@ -1,0 +1,4 @@
+        .kernel k
+        .param  x, in, f32, [ROWS, COLS]
+        .dim    ROW
+        halt

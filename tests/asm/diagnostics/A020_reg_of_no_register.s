@@ -1,0 +1,1 @@
+        .reg    first, x40

@@ -1,0 +1,2 @@
+        .reg    first, x20
+        .unreg  frist

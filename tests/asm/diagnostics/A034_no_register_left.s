@@ -1,0 +1,6 @@
+        .kernel k
+        nop
+.rept 22
+        .reg    a\+
+.endr
+        halt

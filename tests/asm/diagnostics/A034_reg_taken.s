@@ -1,0 +1,4 @@
+        .kernel k
+        .param  n, i64, reg=x11
+        .reg    row, x11
+        halt

@@ -1,0 +1,3 @@
+here:   nop
+        .rodata
+        .org    here

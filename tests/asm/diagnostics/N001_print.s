@@ -1,0 +1,1 @@
+        .print  "assembled for the small chip"
