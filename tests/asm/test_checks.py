@@ -51,7 +51,7 @@ def test_every_check_has_a_file_that_shows_it() -> None:
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda p: p.name)
 def test_nothing_is_said_of_what_is_right(path: Path) -> None:
-    assert warnings(path.read_text(encoding="utf-8")) == []
+    assert warnings(path.read_text(encoding="utf-8"), file=str(path)) == []
 
 
 @pytest.mark.parametrize(("k", "constants"), [pytest.param(k, c, id=n) for n, k, c in library()])
