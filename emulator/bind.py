@@ -292,7 +292,9 @@ def bind(
                 values[s.name] = [v.array] if row.collective else v.array
             continue
         fresh = partial(np.empty, v.array.shape, _F32)
-        loads.append((s.name, partial(widen, v.array) if s.reads else fresh))
+        narrow = v.array.dtype.itemsize == 1
+        load = partial(widen, v.array) if narrow else partial(v.array.astype, _F32)
+        loads.append((s.name, load if s.reads else fresh))
         if s.writes:
             stores.append((s.name, v.array, v.kind & 255 in _SATURATING))
     first = (machine,) if row.takes_machine else ()

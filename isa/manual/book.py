@@ -16,7 +16,7 @@ from sohu.isa.dtypes import DTYPES, EXTENSION_DTYPES, DType
 from sohu.isa.errors import CATEGORIES
 from sohu.isa.instruction import EXTENSION_OPCODES, MIN_RESERVED, ROWS, Machine, Row
 from sohu.isa.machine import ISA_VERSION, MIN_QUEUE_DEPTH, REACHES, Engine
-from sohu.isa.manual import diagram
+from sohu.isa.manual import diagram, formats
 from sohu.isa.manual.page import grid, page
 from sohu.isa.operands import T
 from sohu.isa.packages import OWN
@@ -177,6 +177,9 @@ _GENERATED: dict[str, Callable[[], str]] = {
     "instructions": _instructions,
     "engines": _engines,
     "dtypes": _dtypes,
+    "float formats": formats.floats,
+    "integer formats": formats.integers,
+    "e2m1 codes": formats.e2m1,
     "faults": _faults,
     "machine": _machine,
     "opcodes": _opcodes,
