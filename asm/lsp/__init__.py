@@ -1,0 +1,1 @@
+"""The language server, `sohu-lsp`: pip install 'sohu[lsp]'."""
