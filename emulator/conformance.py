@@ -392,9 +392,9 @@ def _rounded(exact: Any, dtype: DType) -> Array:
             stored = convert(narrow, dtype.np) if dtype in Fp8 or dtype is e8m0 else narrow.astype(dtype.np)
             return stored.astype(np.float64)
         if given.dtype == object:  # Python's numbers
-            if not any(isinstance(n, float) for n in given.flat):
-                return np.vectorize(lambda n: int(np.int64(n & _ALL_BITS).astype(dtype.np)), otypes=[np.int64])(given)
-            given = given.astype(np.float64)
+            floats = any(isinstance(n, float) for n in given.flat)
+            # what wraps may be larger than any dtype of NumPy
+            given = given.astype(np.float64) if floats else (given & _ALL_BITS).astype(np.int64)
         whole = convert(given, dtype.np, Rounding.ZERO) if given.dtype.kind == "f" else given.astype(np.int64)
         return whole.astype(dtype.np).astype(np.int64)
 
