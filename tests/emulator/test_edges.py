@@ -8,8 +8,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 from sohu.emulator import Device
-from sohu.isa import ROWS, Row, Space
-from sohu.isa.operands import Data
+from sohu.isa import ROWS, Row, Space, f32, i32
+from sohu.isa.operands import Data, X
 
 from tests.emulator.support import Array, after_prologue, kernel, named, run, stopped
 
@@ -73,21 +73,26 @@ BROADCASTING = [
 @pytest.mark.parametrize("row", BROADCASTING, ids=lambda r: r.mnemonic)
 def test_sources_may_have_more_leading_ones_than_the_result(row: Row) -> None:
     decl, operands, plain = [], [], []
+    words = [d for _, _, k in row.data for d in k.pattern.dims]
+    size = {d.name: max(4, *(2 * e.divisor for e in words if e.name == d.name)) for d in words} | {
+        "1": 1,
+        "H": 2,
+    }  # H is half of another
     for o in row.operands:
         if o not in [d for _, d, _ in row.data]:
-            operands.append("1" if not o.keyword else f"{o.name}=0")
+            text = "x0" if isinstance(o.kind, X) else "1"
+            operands.append(f"{o.name}=0" if o.keyword else text)
             plain.append(operands[-1])
             continue
         kind = o.kind
         assert isinstance(kind, Data)
-        dims = {"D/2": 2}
-        shape = [dims.get(w.rstrip("?"), 4) for w in kind.pattern.text.split()[1:]] or [4]
+        shape = [size[d.name] // d.divisor for d in kind.pattern.dims] or [4]
         space = Space.SRAM if Space.SRAM in row.spaces(kind) else Space.ACC
-        dtype = "f32" if any(d.name == "f32" for d in kind.dtypes) else "i32"
+        dtype = min(kind.dtypes, key=lambda d: (d is not f32, d is not i32, d.code))
         decl.append(f".tile {o.name}_, {space}, {dtype}, {shape}")
         plain.append(f"{o.name}_")
         if kind.pattern.leading == "...?":
-            decl.append(f".tile {o.name}1_, {space}, {dtype}, {[1, *shape]}, at=0x{len(decl)}000")
+            decl.append(f".tile {o.name}1_, {space}, {dtype}, {[1, *shape]}, at=0x{len(decl):x}0000")
             operands.append(f"{o.name}1_")
         else:
             operands.append(f"{o.name}_")
@@ -99,7 +104,7 @@ def test_sources_may_have_more_leading_ones_than_the_result(row: Row) -> None:
         for _, o, k in row.data:
             name = f"{o.name}{suffix}_" if k.pattern.leading == "...?" else f"{o.name}_"
             view = named(device.machine, name)
-            view[...] = np.arange(view.size).reshape(view.shape) + 1
+            view[...] = np.arange(view.size).reshape(view.shape) % 7 + 1
         device.machine.run()
         return named(device.machine, f"{written}_").copy()
 
