@@ -207,6 +207,8 @@ class _Loader:
                 file.bad(f"{name}: no relocation can be at {offset:#x}")
             if not 0 < symbol <= len(sections) + len(self.names):
                 file.bad(f"{name}: there is no symbol {symbol}")
+            if symbol == _NUMBERS["strings"] and not 0 <= addend < len(o.strings):
+                file.bad(f"{name}: there is no string at {addend:#x}")
             if symbol <= len(sections):
                 out.append(Relocation(offset, kind, sections[symbol - 1], "", addend))
             else:

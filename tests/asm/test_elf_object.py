@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from sohu.asm import LinkError, Object, assemble, assemble_object, link, read_elf, read_object, write_elf, write_object
-from sohu.asm.elf_file import EM_SOHU
+from sohu.asm.elf_file import EM_SOHU, RELA
 from sohu.asm.objects import RELOCATIONS
 from sohu.asm.options import Options
 from sohu.isa import Fault
@@ -133,6 +133,7 @@ def test_what_no_object_is(elf: bytes) -> None:
     assert "no relocation can be at 0xff" in changed(".rela.rodata", 0, b"\xff")
     assert "there is no symbol 200" in changed(".rela.text", 12, b"\xc8")
     assert "there is no symbol 0" in changed(".rela.text", 12, b"\x00")
+    assert "there is no string at 0x100" in changed(".rela.text", 2 * RELA.size + 17, b"\x01")
     assert "symbol 1 does not stand for section 1" in changed(".symtab", 24 + 6, b"\x02")
     assert ".rodata.str does not end" in changed(".rodata.str", len(o.strings) - 1, b"\xff")
 
