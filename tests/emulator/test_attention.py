@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 import pytest
 from sohu.emulator import Device
+from sohu.isa import ROWS
 
 from tests.emulator.support import Array, after_prologue, kernel, named, random_floats, run, stopped
 
@@ -184,3 +186,47 @@ def test_trees_that_are_none(setup: str, operands: str, says: str) -> None:
         assert e.category == "operand" and e.message == says
     else:
         run(body, TREE)
+
+
+def seen(mnemonic: str, rows: int, cols: int, *operands: Any) -> Array:
+    """Which scores an instruction does not mask, by its weights when all scores are 0."""
+    p, s = np.empty((rows, cols), np.float32), np.zeros((rows, cols), np.float32)
+    m, total, o = np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.float32), np.zeros((rows, 2), np.float32)
+    ROWS[mnemonic].semantics(p, s, m, total, o, *operands)
+    assert set(np.unique(p)) <= {0.0, 1.0} and np.array_equal(total[:, 0], p.sum(axis=1))
+    return p == 1
+
+
+def test_random_windows() -> None:
+    rng = random.Random(1)
+    for _ in range(400):
+        rows, cols = rng.randint(1, 6), rng.randint(1, 6)
+        qpos, kpos, window, sinks = (rng.randint(-3, 9) for _ in range(4))
+        causal = rng.randint(0, 1)
+        got = seen("vosm.window", rows, cols, 1.0, qpos, kpos, window, sinks, causal)
+        for r, c in np.ndindex(rows, cols):
+            distance = qpos + r - (kpos + c)
+            near = window <= 0 or abs(distance) < window or kpos + c < sinks
+            assert got[r, c] == (near and not (causal and distance < 0)), (qpos, kpos, window, sinks, causal, r, c)
+
+
+def test_random_trees() -> None:
+    rng = random.Random(2)
+    for _ in range(400):
+        nodes, start = rng.randint(0, 7), rng.randint(0, 5)
+        parents = [rng.randint(-2, n - 1) for n in range(nodes)]
+        rows, cols = rng.randint(1, start + nodes or 1), rng.randint(1, 8)
+        if start + nodes < rows:
+            continue
+        qslot, kslot, window = rng.randint(0, start + nodes - rows), rng.randint(0, 6), rng.randint(-1, 4)
+        got = seen("vosm.tree", rows, cols, np.array(parents, np.int32), 1.0, qslot, kslot, start, window)
+        paths: list[list[int]] = []  # of each node, from itself to the context
+        for n, parent in enumerate(parents):
+            paths.append([n, *(paths[parent] if parent >= 0 else [])])
+        for r, c in np.ndindex(rows, cols):
+            q, k = qslot + r - start, kslot + c - start
+            visible = k <= q if q < 0 else k < 0 or k in paths[q]
+            if visible and window > 0:
+                depth = [len(path) - 1 for path in paths]
+                visible = (q if q < 0 else depth[q]) - (k if k < 0 else depth[k]) < window
+            assert got[r, c] == visible, (parents, start, qslot, kslot, window, r, c)
