@@ -1,7 +1,7 @@
 """Disassembly: text that a person can read, and that assembles to the same program."""
 
 import pytest
-from sohu.asm import Names, Program, assemble, disassemble, format_inst, read_elf, write_elf
+from sohu.asm import Line, Lines, Names, Program, assemble, disassemble, format_inst, read_elf, write_elf
 from sohu.isa import INSTRUCTION_BYTES, ROWS, Inst, Signal, Wait, decode, encode
 
 SOURCE = """\
@@ -158,3 +158,10 @@ def test_a_file_assembles_to_the_same_file() -> None:
         elf = write_elf(assemble(source, "first.s"))
         again = disassemble(read_elf(elf, "second.elf"))
         assert write_elf(assemble(again, "third.s")) == elf
+
+
+def test_only_the_last_place_of_a_pc_is_shown() -> None:
+    program = assemble("nop\nhalt")
+    program.lines = Lines.of([Line(0, "a", 1), Line(0, "a", 2), Line(8, "a", 3), Line(16, "a", 4), Line(32, "a", 5)])
+    text = disassemble(program)
+    assert [line.split()[2] for line in text.splitlines() if ".loc" in line] == ["2", "4"]
