@@ -435,6 +435,10 @@ class Assembler:
         """A label is to be visible outside."""
         self.globals.setdefault(name.name, (name, self.line))
 
+    def make_local(self, name: Ref) -> None:
+        """A label is not to be visible outside after all."""
+        self.globals.pop(name.name, None)
+
     def make_weak(self, name: Ref) -> None:
         """A label is to be visible outside, and may be defined there as well; or is to be 0 if nobody defines it."""
         self.weak.add(name.name)

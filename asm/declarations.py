@@ -177,7 +177,7 @@ def reg(asm: Assembler, st: Statement) -> None:
             raise Mistake("A021", f"{name.name!r} is a register already; .unreg forgets it", name.span)
         asm.registers[name.name] = own
         return
-    file = own[0] if own else node.name
+    file: RegisterFile = own[0] if own else next(f for f in FILES if f == node.name)
     declared = Declared(name.name, file, asm.line, name.span, None)
     asm.scope.declare(declared)
     asm.scope.take(declared, own[1] if own else None)

@@ -196,12 +196,17 @@ def section(asm: Assembler, st: Statement) -> None:
 def named_section(asm: Assembler, st: Statement) -> None:
     """.section .text|.rodata
 
-    The same as .text or .rodata.
+    The same as .text or .rodata; so is a name that begins with one of them and a dot, such as .rodata.tables.
     """
     args = Arguments(asm, st)
-    name = args.choice("a section", (".text", ".rodata"), "A041")
+    node = args.rest[0] if args.rest else None
+    kind = next((k for k in (".text", ".rodata") if isinstance(node, Ref) and node.name.startswith(f"{k}.")), None)
+    if kind is None:
+        kind = args.choice("a section", (".text", ".rodata"), "A041")
+    else:
+        args.rest.pop(0)
     args.done()
-    asm.section = "text" if name == ".text" else "rodata"
+    asm.section = "text" if kind == ".text" else "rodata"
 
 
 @directive(".globl", ".global")
@@ -211,6 +216,15 @@ def globl(asm: Assembler, st: Statement) -> None:
     Make labels visible to other files. Kernels always are.
     """
     _names(asm, st, asm.make_global)
+
+
+@directive(".local")
+def local(asm: Assembler, st: Statement) -> None:
+    """.local NAME, ...
+
+    Labels of this file only, as all are without .globl.
+    """
+    _names(asm, st, asm.make_local)
 
 
 @directive(".weak")

@@ -205,7 +205,7 @@ def rept(asm: Assembler, st: Statement) -> None:
     count = args.integer("the count", 0, (1 << 63) - 1)
     args.done()
     if any("\\+" in line for line in body.lines):
-        asm.reader.allow(len(body.lines) * count, args.op.span)
+        asm.reader.allow(len(body.lines) * count, 0, args.op.span)
         body, count = asm.reader.substitute(body, [{"+": str(i)} for i in range(count)], args.op.span), 1
     asm.reader.push(body, asm.line, "in .rept", args.op.span, repeat=count)
 

@@ -94,26 +94,29 @@ class LineReader:
         """The open `.if`s of what is being read."""
         return self.frames[-1].conditions
 
-    def allow(self, lines: int, span: tuple[int, int]) -> None:
-        """Raises Mistake where so many lines more would be more than expansions may make."""
+    def allow(self, lines: int, characters: int, span: tuple[int, int]) -> None:
+        """Raises Mistake where so much more would be more than expansions may make."""
         if self.lines + lines > self.max_lines:
             raise self.stop(f"expansions make more than {self.max_lines} lines", span)
+        if self.characters + characters > MAX_CHARACTERS:
+            raise self.stop(f"expansions make more than {MAX_CHARACTERS} characters", span)
 
     def substitute(self, body: Body, turns: Sequence[dict[str, str]], span: tuple[int, int]) -> Body:
         r"""The body once for each of `turns`: with `\name` replaced by its value, and `\()` by nothing.
 
-        What else follows a backslash stays, such as the escapes of strings. Raises Mistake where that is too much.
+        What else follows a backslash stays, such as the escapes of strings. All turns have the same names. Raises
+        Mistake where that is too much.
         """
         marks = sum(line.count("\\") for line in body.lines)
         size = sum(map(len, body.lines))
-        self.characters += sum(size + marks * max(map(len, values.values()), default=0) for values in turns)
-        if self.characters > MAX_CHARACTERS:
-            raise self.stop(f"expansions make more than {MAX_CHARACTERS} characters", span)
+        longest = sum(size + marks * max(map(len, values.values()), default=0) for values in turns)
+        self.allow(0, longest, span)  # before it takes memory
+        names = sorted({"()", *turns[0]} if turns else (), key=len, reverse=True)
+        pattern = re.compile(rf"\\({'|'.join(map(re.escape, names))})(?!(?<=\w)\w)")
         out: list[str] = []
         for values in turns:
             known = values | {"()": ""}
-            names = "|".join(sorted(map(re.escape, known), key=len, reverse=True))
-            replace = partial(re.compile(rf"\\(?:({names})(?!(?<=\w)\w))").sub, lambda m, known=known: known[m[1]])
+            replace = partial(pattern.sub, lambda m, known=known: known[m[1]])
             out += [replace(line) if "\\" in line else line for line in body.lines]
         return Body(body.first, out, body.height)
 
@@ -126,8 +129,10 @@ class LineReader:
         """
         if not body.lines or not repeat:
             return
-        self.allow(len(body.lines) * repeat, span)
-        self.lines += len(body.lines) * repeat
+        lines, characters = len(body.lines) * repeat, sum(map(len, body.lines)) * repeat
+        self.allow(lines, characters, span)
+        self.lines += lines
+        self.characters += characters
         self.enter(span)
         file, at = self.sources.place(body.first)
         first = self.sources.add(
