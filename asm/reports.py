@@ -19,9 +19,9 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 def to_json(diagnostics: Sequence[Diagnostic]) -> str:
     """`{"version": 1, "diagnostics": [...]}`, with one object each.
 
-    file, line, column (both from 1, columns in characters), length, severity (error, warning), code, name (of
-    a warning, or ""), message, help, source (the line as it was assembled), stack (what brought the line in,
-    innermost first: what, file, line) and notes (message, file, line; line 0: of no place).
+    file, line, column (both from 1, columns in characters; 0: of the whole file or line), length, severity (error,
+    warning), code, name (of a warning, or ""), message, help, source (the line as it was assembled), stack (what
+    brought the line in, innermost first: what, file, line) and notes (message, file, line; line 0: of no place).
     """
     objects = [
         {
@@ -62,7 +62,9 @@ def _rule(code: str) -> dict[str, Any]:
 
 def _result(d: Diagnostic, rule: int) -> dict[str, Any]:
     text = d.message + (f"\n{d.help}" if d.help else "")
-    region = {"startLine": d.line, "startColumn": d.column, "endColumn": d.column + d.length}
+    region = {"startLine": d.line}
+    if d.column:  # else it is of the whole line
+        region |= {"startColumn": d.column, "endColumn": d.column + d.length}
     related = [_related(o.what, o.file, o.line) for o in d.stack]
     related += [_related(n.message, n.file, n.line) for n in d.notes if n.line]
     result: dict[str, Any] = {
@@ -83,4 +85,5 @@ def _related(text: str, file: str, line: int) -> dict[str, Any]:
 
 def _place(file: str, region: dict[str, int]) -> dict[str, Any]:
     uri = quote(file.encode("utf-8", "surrogateescape"))
-    return {"artifactLocation": {"uri": "file://" + uri if file.startswith("/") else uri}, "region": region}
+    place: dict[str, Any] = {"artifactLocation": {"uri": "file://" + uri if file.startswith("/") else uri}}
+    return place | {"region": region} if region["startLine"] else place  # line 0: of the file as a whole

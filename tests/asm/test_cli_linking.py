@@ -93,6 +93,16 @@ def test_an_undefined_name_is_shown_where_it_is_used(capsys: pytest.CaptureFixtu
     assert "main.s:4:17: error[A020]: 'helper' is not defined" in capsys.readouterr().err
 
 
+def test_places_of_linker_errors_in_reports(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("small.s").write_text("nop\n.rodata\nhere: .byte here\n")  # data has no lines in objects
+    assert main(["small.s", "main.s", "-w", "--diagnostics", "sarif", "-o", "out"]) == 1
+    (run,) = json.loads(capsys.readouterr().err)["runs"]
+    places = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
+    assert places["L003"] == {"artifactLocation": {"uri": "small.s"}}
+    region = {"startLine": 6, "startColumn": 21, "endColumn": 26}
+    assert places["L001"] == {"artifactLocation": {"uri": "main.s"}, "region": region}
+
+
 def test_mistakes_of_all_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.s").write_text("vad t0\n")
     Path("worse.s").write_text("nop x1\n")

@@ -1,9 +1,11 @@
 """Objects and the linker: several files give the program that one file would."""
 
+import numpy as np
 import pytest
 from sohu.asm import LinkError, Object, Program, assemble, assemble_object, disassemble, link, read_elf, write_elf
 from sohu.asm.objects import R_BRANCH, R_DATA, R_OPERAND, Relocation
 from sohu.asm.options import Options
+from sohu.emulator import Device
 from sohu.isa import INSTRUCTION_BYTES, decode
 
 MAIN = """
@@ -170,3 +172,32 @@ def test_what_does_not_fit() -> None:
 
 def test_nothing_at_all() -> None:
     assert len(link([])) == 0 and link(objects("", "")).text == b""
+
+
+def test_kernels_of_several_files_run() -> None:
+    def source(name: str, code: str, more: str = "") -> str:
+        return f"""
+        .kernel {name}
+        .param  x, in, f32, [N]
+        .param  y, out, f32, [N]
+        .tile   part, sram, f32, [64]
+        .sem    done
+loop:   dma.load  part, x       signal done
+        call    {code}
+        dma.store y, part       wait done>=2
+        dbg.print "{name} ", x5
+        halt
+        .endkernel
+{more}"""
+
+    double = ".globl double\ndouble: vmuls t2, t2, 2.0 wait s0>=1 signal s0\nret\n"
+    negate = "negate: vneg t2, t2 wait s0>=1 signal s0\nret\n"
+    program = link(objects(source("twice", "double"), source("minus", "negate", negate), double))
+    x = np.arange(64, dtype=np.float32)
+    for seed in (None, 1, 2):
+        said: list[str] = []
+        device = Device("small", schedule=seed, output=said.append)
+        for name, expected in (("twice", 2 * x), ("minus", -x), ("twice", 2 * x)):
+            result = device.launch(program, name, {"x": x})
+            assert np.array_equal(result.outputs["y"].numpy(), expected)
+        assert [line.strip() for line in said] == ["twice 0", "minus 0", "twice 0"]
