@@ -25,6 +25,7 @@ from sohu.dsl.language import (
     is_tile,
     matmul,
     reduce,
+    whole,
 )
 from sohu.dsl.scope import Frame, Gone, Method, View
 from sohu.dsl.source import Source, source_of
@@ -39,6 +40,15 @@ BINARY = {
     ast.Div: "div",
     ast.FloorDiv: "div",
     ast.Mod: "rem",
+}
+WHOLE: dict[type, str] = {  # of i32 tiles
+    ast.FloorDiv: "vidiv",
+    ast.Mod: "virem",
+    ast.BitAnd: "vand",
+    ast.BitOr: "vor",
+    ast.BitXor: "vxor",
+    ast.LShift: "vsll",
+    ast.RShift: "vsra",
 }
 COMPARE = {ast.Lt: ("lt", 0), ast.LtE: ("le", 0), ast.Gt: ("lt", 1), ast.GtE: ("le", 1), ast.Eq: ("eq", 0)}
 
@@ -195,6 +205,8 @@ class Expressions:
             return matmul(self.b, x, y)
         if not isinstance(x, Value) and not isinstance(y, Value):
             return self.python(lambda: _PYTHON[type(op)](x, y), e, frame)
+        if type(op) in WHOLE and (is_tile(x) or is_tile(y)):
+            return whole(self.b, WHOLE[type(op)], x, y)
         name = BINARY.get(type(op))
         if name is None:
             what = "works on compile-time numbers only"
@@ -203,8 +215,6 @@ class Expressions:
             raise self.error("K003", f"the operator {sign} {what}", e, frame, help=hint)
         if not is_tile(x) and not is_tile(y):
             return self.index_arithmetic(op, name, x, y, e, frame)
-        if isinstance(op, (ast.FloorDiv, ast.Mod)):
-            raise self.error("K003", "// and % work on indices, not on tiles", e, frame)
         return binary(self.b, name, x, y)
 
     def index_arithmetic(self, op: ast.operator, name: str, x: Any, y: Any, e: ast.AST, frame: Frame) -> Any:

@@ -162,6 +162,20 @@ def binary(b: Builder, op: str, x: Any, y: Any) -> Any:
     return b.one(f"v{op}", *((like, tile) if flip else (tile, like)))
 
 
+def whole(b: Builder, mnemonic: str, x: Any, y: Any) -> Value:
+    """An instruction of two i32 tiles; an index stands for a tile full of it. Raises K037 for other numbers."""
+    rank = max(len(t.type.dims) for t in (x, y) if is_tile(t))
+
+    def wide(v: Any) -> Any:
+        if is_tile(v):
+            return v
+        if not isinstance(v, int) and not (isinstance(v, Value) and v.type == INDEX):
+            raise b.error("K037", f"i32 tiles take whole numbers here, not {describe(v)}")
+        return b.one("viota", v, shape=(Dim(1, 1),) * rank, dtype=i32)
+
+    return b.one(mnemonic, wide(x), wide(y))
+
+
 def number_fits(b: Builder, number: Any, dtype: DType) -> DType:
     """The dtype, if a number becomes one of its elements exactly on the way through the instruction's f32.
 

@@ -12,6 +12,7 @@ from sohu.isa.philox import random_words
 
 import sohu
 from tests.dsl.support import ops, rand, run, same
+from tests.dsl.test_instructions import build
 
 F = DTypeVar("F", f32, bf16)
 
@@ -210,3 +211,34 @@ def test_rope_takes_what_its_tables_have() -> None:
     a, b = x[:, :3], x[:, 3:6]
     same(y, np.concatenate([a * cos - b * sin, b * cos + a * sin, x[:, 6:]], axis=1).astype(np.float32))
     assert len(ops(rotate.compile(x, f, y, 0), "vrope.part")) == 1
+
+
+def test_whole_numbers() -> None:
+    @kernel
+    def integers(x: In[i32, "R C"], y: In[i32, "C"], z: Out[i32, "9 R C"], n: Index):
+        t, u = x[...], y[...]
+        z[0] = t // 3
+        z[1] = t % u
+        z[2] = t & u
+        z[3] = t | 5
+        z[4] = t ^ n
+        z[5] = t << 2
+        z[6] = t >> n
+        z[7] = 100 // (t | 1)
+        z[8] = t % (n * 2)
+
+    rng = np.random.default_rng(0)
+    x, y, n = rng.integers(-99, 99, (4, 5)).astype(np.int32), rng.integers(1, 9, 5).astype(np.int32), 3
+    want = [x // 3, x % y, x & y, x | 5, x ^ n, x << 2, x >> n, 100 // (x | 1), x % (n * 2)]
+    assert np.array_equal(run(integers, x, y, n=n), np.stack(want))
+
+
+WRONG = [("x[...] // 2.5", "whole numbers"), ("x[...].to(f32) % 2", "takes i32")]
+
+
+@pytest.mark.parametrize(("expression", "says"), WRONG)
+def test_whole_numbers_only(expression: str, says: str) -> None:
+    head = "import sohu\nfrom sohu.dsl import In, Out, kernel\nfrom sohu.isa import f32, i32\n@kernel\n"
+    wrong = build(f'{head}def k(x: In[i32, "C"], y: Out[i32, "C"]):\n    y[...] = {expression}\n', "wrong")
+    with pytest.raises(CompileError, match=says):
+        wrong(np.zeros(3, np.int32))
