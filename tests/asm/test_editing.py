@@ -1,6 +1,7 @@
 """What an editor asks of a source, without any editor."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from sohu.asm.editing.outline import MODIFIERS, TYPES
 from sohu.isa import ROWS, SohuError
 
 from tools.fuzz.sources import make
+from tools.tree import ROOT
 
 SOURCE = """\
         # two kernels
@@ -248,6 +250,11 @@ def test_diagnose() -> None:
     assert twice.related == (("it was defined", "a.s", 0),)
     (inside,) = diagnose(".macro m r\nvexp \\r, \\r\n.endm\nnop\nm x5\n", "a.s")[:1]
     assert inside.span == Span(4, 0, -1) and inside.related[0][1:] == ("a.s", 1)
+
+
+def test_the_page_on_editors_runs() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "editors.md").read_text(), re.MULTILINE | re.DOTALL)
+    exec(code, {})  # noqa: S102  # our own page
 
 
 @given(st.integers(0, 2**64))
