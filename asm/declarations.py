@@ -26,7 +26,7 @@ def kernel(asm: Assembler, st: Statement) -> None:
     before its first instruction; there the prologue is put, which loads what was declared into registers.
     """
     args = Arguments(asm, st)
-    name = args.name("the kernel's name")
+    name = args.shared_name("the kernel's name")
     implicit = not (args.rest and args.choice("noprologue", ("noprologue",), "A041"))
     args.done()
     asm.begin_kernel(name, implicit)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sohu.asm.addresses import Address
 from sohu.asm.diagnostics import Mistake
-from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_name, nearest
+from sohu.asm.names import REGISTERS, RegisterFile, declarable, is_local, is_name, nearest
 from sohu.asm.numbers import BITS, pack_integer, pack_number, pack_numbers
 from sohu.asm.pieces import Piece
 from sohu.asm.syntax import (
@@ -82,6 +82,13 @@ class Arguments:
             raise self.bad(f"expected {what}", node.span)
         if not is_name(node.name):
             raise Mistake("A022", f"{node.name!r} is a word of the language and can't be {what}", node.span)
+        return node
+
+    def shared_name(self, what: str) -> Ref:
+        """A name that other files see."""
+        node = self.name(what)
+        if is_local(node.name):
+            raise Mistake("A022", f"{node.name!r} stays in this file, as every .L name, and can't be {what}", node.span)
         return node
 
     def choice(self, what: str, among: Iterable[str], code: str = "A032") -> str:
@@ -224,7 +231,7 @@ def local(asm: Assembler, st: Statement) -> None:
 
     Labels of this file only, as all are without .globl.
     """
-    _names(asm, st, asm.make_local)
+    _names(asm, st, asm.make_local, shared=False)
 
 
 @directive(".weak")
@@ -246,10 +253,10 @@ def extern(asm: Assembler, st: Statement) -> None:
     _names(asm, st, asm.make_extern)
 
 
-def _names(asm: Assembler, st: Statement, take: Callable[[Ref], None]) -> None:
+def _names(asm: Assembler, st: Statement, take: Callable[[Ref], None], shared: bool = True) -> None:
     args = Arguments(asm, st)
     while True:
-        take(args.name("a label"))
+        take(args.shared_name("a name that other files see") if shared else args.name("a label"))
         if not args.rest:
             break
     args.done()

@@ -1,0 +1,2 @@
+.kernel .L1
+halt

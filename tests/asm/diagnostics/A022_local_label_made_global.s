@@ -1,0 +1,2 @@
+.globl .L1
+.L1: halt
