@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from sohu.asm.diagnostics import AsmError, Diagnostic, Note
+from sohu.asm.diagnostics import MAX_ERRORS, AsmError, Diagnostic, Note
 from sohu.asm.lines import Ints, Line, Lines
 from sohu.asm.names import nearest
 from sohu.asm.numbers import pack_integer
@@ -25,7 +25,8 @@ DATA_ALIGN = 64  # of each object's data: the most that .align can ask for
 MAX_IMAGE = 1 << 31  # bytes; offsets of instructions are 32-bit, signed
 
 _SIZES = {kind: size for size, kind in R_DATA.items()}
-_MANY_PLACES = 3  # of an undefined symbol that are named
+_MANY_PLACES = 3  # of an undefined symbol that are named, beside the first
+_SUGGESTIONS = 50  # undefined symbols that get one: comparing is slow
 
 
 class LinkError(AsmError):
@@ -106,6 +107,7 @@ class _Linker:
         self.name = name or (objects[0].name if objects else "<program>")
         self.layout = lay_out(objects)
         self.found: list[Diagnostic] = []
+        self.more = 0  # errors that are only counted
         self.defined: dict[str, tuple[int, ObjectSymbol]] = {}  # global and weak symbols, with their object's index
         self.undefined: dict[str, list[tuple[Object, str, int]]] = {}  # and where they are used
 
@@ -140,13 +142,16 @@ class _Linker:
         self, code: str, message: str, file: str, line: Line | None = None, notes: Sequence[str] = (), help: str = ""
     ) -> None:
         """Record an error, at a place of the source if it has one."""
+        if len(self.found) >= MAX_ERRORS:
+            self.more += 1
+            return
         at = (line.file, line.line, line.column) if line else (file, 0, 0)
         self.found.append(Diagnostic(code, message, *at, help=help, notes=tuple(map(Note, notes))))
 
     def check(self) -> None:
         """Raises LinkError if anything was found."""
         if self.found:
-            raise LinkError(self.found)
+            raise LinkError(self.found, self.more)
 
     # -- symbols ---------------------------------------------------------------------------------
 
@@ -192,12 +197,13 @@ class _Linker:
     def report_undefined(self, symbol: str, places: list[tuple[Object, str, int]]) -> None:
         """One error for a symbol that no object defines."""
         first, *more = [
-            _line_of(o, section, offset) or f"{o.name}:.{section}+{offset:#x}" for o, section, offset in places
+            _line_of(o, section, offset) or f"{o.name}:.{section}+{offset:#x}"
+            for o, section, offset in places[: _MANY_PLACES + 1]
         ]
-        notes = [f"it is used {_text_of(p)} too" for p in more[:_MANY_PLACES]]
-        if len(more) > _MANY_PLACES:
-            notes.append(f"and in {len(more) - _MANY_PLACES} more places")
-        help = nearest(symbol, self.defined)
+        notes = [f"it is used {_text_of(p)} too" for p in more]
+        if len(places) > _MANY_PLACES + 1:
+            notes.append(f"and in {len(places) - _MANY_PLACES - 1} more places")
+        help = nearest(symbol, self.defined) if len(self.found) < _SUGGESTIONS else ""
         for o in self.objects:
             s = o.symbols.get(symbol)
             if s is not None and s.binding == "weak":

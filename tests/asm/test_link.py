@@ -156,6 +156,12 @@ def test_names_that_are_not_defined() -> None:
     assert "b.s:1 has a label of this name: make it visible with .globl f" in str(raised.value)
 
 
+def test_very_many_errors_are_counted() -> None:
+    with pytest.raises(LinkError) as raised:
+        link(objects("\n".join(f"call f{i}" for i in range(300))))
+    assert len(raised.value.diagnostics) == 200 and raised.value.more == 100
+
+
 def test_names_that_are_defined_twice() -> None:
     assert errors(".globl f\nf: ret", "nop\n.globl f\nf: ret") == [("L002", "symbol 'f' is defined twice", "b.s", 3)]
     assert errors(".kernel k\nhalt", ".kernel k\nhalt") == [("L002", "kernel 'k' is defined twice", "b.s", 2)]
