@@ -110,7 +110,6 @@ def vosm_tree(
         l = f32 [[2.0], [3.0], [3.0]]
         o = f32 [[0.0], [0.0], [0.0]]
     """
-    np.multiply(s, np.float32(scale), out=p)
     rows, cols = p.shape[-2:]
     nodes = parents.shape[0]
     _check_tree(parents)
@@ -126,6 +125,7 @@ def vosm_tree(
         position_q = np.where(q < 0, q, depth[np.maximum(q, 0)])
         position_k = np.where(k < 0, k, depth[np.clip(k, 0, nodes)])
         visible &= position_q - position_k < window
+    np.multiply(s, np.float32(scale), out=p)
     np.copyto(p, -np.inf, where=~visible)
     softmax_step(p, m, l, o)
 
