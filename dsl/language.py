@@ -245,6 +245,10 @@ def convert(b: Builder, x: Value, dtype: Any) -> Value:
     """x in another dtype: floats rounded to nearest even, to integers toward zero."""
     if x.tile.dtype == _dtype(b, dtype):
         return x
+    if x.tile.dtype.numbers != dtype.numbers:
+        raise b.error(
+            "K033", f"no conversion of {x.tile.dtype} to {dtype}", help="sohu.mx_quantize, sohu.mx_dequantize"
+        )
     kinds = (x.tile.dtype.is_float, dtype.is_float)
     if not {x.tile.dtype, dtype} <= Num:
         return b.one("vcast", x, dtype=dtype, rtz=int(kinds == (True, False)))

@@ -23,7 +23,7 @@ from sohu.dsl.ir import (
 from sohu.dsl.places import assign_spaces, copy_loaded, split_shared
 from sohu.dsl.ranges import Ranges, constant
 from sohu.dsl.verify import verify
-from sohu.isa import Data, Engine, f32
+from sohu.isa import ROWS, Data, Engine, f32
 
 Pass = Callable[[Function], None]
 
@@ -94,8 +94,15 @@ def _carry_only(loop: Op, keep: list[int]) -> None:
     end.operands = [end.operands[i] for i in keep]
 
 
+# products, by mnemonic: those that add to what is there
+_ACCUMULATING = {m: f"mma{m[2:]}" for m in ROWS.by_mnemonic if m == "mm" or m.startswith("mm.")}
+
+
 def fuse_accumulate(f: Function) -> None:
-    """x + a @ b becomes mma x, a, b where the product has no other use and both are float32 of one shape."""
+    """x + a @ b becomes mma x, a, b where the product has no other use and both are of one shape and dtype.
+
+    So with the other products `mm.NAME` and their accumulating forms.
+    """
     count = _count_uses(f.body)
     for block in blocks(f.body):
         here = set(block.ops)  # a product from outside a loop is not made again at each turn
@@ -104,10 +111,10 @@ def fuse_accumulate(f: Function) -> None:
                 continue
             for product, other in ((0, 1), (1, 0)):
                 mm, x, out = op.operands[product].op, op.operands[other], op.result.tile
-                if mm is None or mm.name != "mm" or mm not in here or count[mm.result] != 1:
+                if mm is None or mm.name not in _ACCUMULATING or mm not in here or count[mm.result] != 1:
                     continue
                 if x.tile.same_shape(out) and mm.result.tile.same_shape(out):
-                    op.name, op.operands = "mma", [x, *mm.operands]
+                    op.name, op.operands = _ACCUMULATING[mm.name], [x, *mm.operands]
                     break
 
 

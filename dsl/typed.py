@@ -346,6 +346,59 @@ def isa_op(mnemonic: str, *operands: Any, **kw: Any) -> Any:
 
 range = range
 
+
+def cast(
+    x: Tile,
+    dtype: type[Tile],
+    rounding: str = "nearest",
+    saturate: bool = True,
+    key: int = 0,
+    block: int = 0,
+    stream: int = 0,
+) -> Tile:
+    """See quantize.py, here and below."""
+    raise NotImplementedError
+
+
+def quantize(x: Tile, dtype: type[Tile], scale: Tile | None = None, axis: int | None = -1) -> Any:
+    """Elements, and their scales when none are given."""
+    raise NotImplementedError
+
+
+def dequantize(x: Tile, scale: Tile, dtype: type[Tile] = f32) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def mx_quantize(x: Tile, dtype: type[Tile] = fp8e4m3) -> tuple[Tile, Tile]:
+    """Elements, and scales (e8m0)."""
+    raise NotImplementedError
+
+
+def mx_dequantize(elements: Tile, scales: Tile, dtype: type[Tile] = f32) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
+def mx_matmul(x: Tile, w: Tile, w_scale: Tile, x_scale: Tile | None = None) -> Tile:
+    """A tile in the accumulators (f32)."""
+    raise NotImplementedError
+
+
+def epilogue(
+    acc: Tile,
+    scale: float | None = None,
+    rows: Tile | None = None,
+    cols: Tile | None = None,
+    bias: Tile | None = None,
+    activation: str = "none",
+    dtype: type[Tile] = f32,
+    saturate: bool = True,
+) -> Tile:
+    """A tile."""
+    raise NotImplementedError
+
+
 __all__ = [
     "DTypeVar",
     "In",
@@ -359,12 +412,15 @@ __all__ = [
     "argmax",
     "argmin",
     "bf16",
+    "cast",
     "cdiv",
     "ceil",
     "clip",
     "cos",
     "cumsum",
+    "dequantize",
     "e8m0",
+    "epilogue",
     "erf",
     "exp",
     "exp2",
@@ -385,7 +441,11 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "mx_dequantize",
+    "mx_matmul",
+    "mx_quantize",
     "online_softmax",
+    "quantize",
     "range",
     "relu2",
     "rint",

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from sohu.dsl import argmax as argmax
     from sohu.dsl import argmin as argmin
     from sohu.dsl import bf16 as bf16
+    from sohu.dsl import cast as cast
     from sohu.dsl import cdiv as cdiv
     from sohu.dsl import ceil as ceil
     from sohu.dsl import clip as clip
     from sohu.dsl import cos as cos
     from sohu.dsl import cumsum as cumsum
+    from sohu.dsl import dequantize as dequantize
     from sohu.dsl import e8m0 as e8m0
+    from sohu.dsl import epilogue as epilogue
     from sohu.dsl import erf as erf
     from sohu.dsl import exp as exp
     from sohu.dsl import exp2 as exp2
@@ -51,7 +54,11 @@ if TYPE_CHECKING:
     from sohu.dsl import log as log
     from sohu.dsl import maximum as maximum
     from sohu.dsl import minimum as minimum
+    from sohu.dsl import mx_dequantize as mx_dequantize
+    from sohu.dsl import mx_matmul as mx_matmul
+    from sohu.dsl import mx_quantize as mx_quantize
     from sohu.dsl import online_softmax as online_softmax
+    from sohu.dsl import quantize as quantize
     from sohu.dsl import range as range
     from sohu.dsl import relu2 as relu2
     from sohu.dsl import rint as rint
@@ -87,12 +94,13 @@ _NAMES = {
     "sohu.asm": ("assemble",),
     "sohu.dsl": (
         "CompileError", "DTypeVar", "In", "InOut", "Index", "Kernel", "Out", "Scalar", "add_rms_norm", "arange",
-        "argmax", "argmin", "bf16", "cdiv", "ceil", "clip", "cos", "cumsum", "e8m0", "erf", "exp", "exp2",
-        "f16", "f32", "floor", "fma", "fp4x2", "fp8e4m3", "fp8e5m2", "full", "geglu", "gelu", "i32", "i8",
-        "isa_op", "kernel", "layer_norm", "log", "maximum", "minimum", "online_softmax", "range", "relu2",
-        "rint", "rms_norm", "rope", "rope_tables", "router", "rsqrt", "sigmoid", "silu", "sin", "softcap",
-        "sort", "sqrt", "swiglu", "take_along_axis", "tanh", "topk", "tree_softmax", "u8", "uniform", "where",
-        "zeros", "zeros_like",
+        "argmax", "argmin", "bf16", "cast", "cdiv", "ceil", "clip", "cos", "cumsum", "dequantize", "e8m0",
+        "epilogue", "erf", "exp", "exp2", "f16", "f32", "floor", "fma", "fp4x2", "fp8e4m3", "fp8e5m2", "full",
+        "geglu", "gelu", "i32", "i8", "isa_op", "kernel", "layer_norm", "log", "maximum", "minimum",
+        "mx_dequantize", "mx_matmul", "mx_quantize", "online_softmax", "quantize", "range", "relu2", "rint",
+        "rms_norm", "rope", "rope_tables", "router", "rsqrt", "sigmoid", "silu", "sin", "softcap", "sort",
+        "sqrt", "swiglu", "take_along_axis", "tanh", "topk", "tree_softmax", "u8", "uniform", "where", "zeros",
+        "zeros_like",
     ),
     "sohu.emulator": ("ArgumentError", "Device", "MachineError", "Tensor"),
     "sohu.isa.errors": ("SohuError",),
