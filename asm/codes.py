@@ -62,6 +62,7 @@ CODES = {
     "W011": Code("code that can run past its end", "runs-off-end"),
     "W012": Code("hardware loops that do not nest, or are left by a jump", "loop-nesting"),
     "W013": Code("a return without a call", "stray-return"),
+    "W014": Code("ranges that are not closed, or not open", "unbalanced-range"),
     "W020": Code("a tile operand that the instruction does not take", "bad-operand"),
     "W021": Code("a write to what may only be read", "constant-write"),
     "W022": Code("a register that is read before it is written", "uninitialized"),

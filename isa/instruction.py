@@ -150,6 +150,7 @@ class Row:
     since: tuple[int, int]  # ISA version
     package: str  # that defines it
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
+    nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -266,15 +267,17 @@ def instruction(
     sync: bool | None = None,
     collective: bool = False,
     clock: bool = False,
+    nesting: int = 0,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
 ) -> Callable[[Callable[..., Any]], Row]:
     """Define an instruction (see the module's documentation).
 
-    `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter. `since`
-    is the ISA version that brought it. Packages other than this one have the opcodes EXTENSION_OPCODES, and only
-    those. Raises DefinitionError for a bad row.
+    `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
+    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `since` is the ISA version that brought it.
+    Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
+    row.
     """
 
     def define(semantics: Callable[..., Any]) -> Row:
@@ -323,7 +326,7 @@ def instruction(
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data,
+            collective, clock, doc, where, reserved, since, package, data, nesting,
         )  # fmt: skip
         table.add(row)
         return row

@@ -15,6 +15,7 @@ from sohu.asm.checks import (
     nesting,
     operands,
     overlap,
+    ranges,
     returns,
     semaphores,
     uninitialized,
@@ -26,19 +27,10 @@ from sohu.asm.checks.registry import CHECKS, Check, Declaration, Finding
 
 __all__ = ["CHECKS", "Check", "Code", "Declaration", "Finding", "findings"]
 
+# Importing a check registers it.
 _MODULES = (
-    constants,
-    ends,
-    labels,
-    nesting,
-    operands,
-    overlap,
-    returns,
-    semaphores,
-    uninitialized,
-    unreachable,
-    unused,
-)
+    constants, ends, labels, nesting, operands, overlap, ranges, returns, semaphores, uninitialized, unreachable, unused,
+)  # fmt: skip
 
 
 def findings(code: Code, wanted: Callable[[str], bool] = lambda code: True) -> Iterator[Finding]:

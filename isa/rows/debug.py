@@ -68,7 +68,7 @@ def cycle(m: Machine, text: Str) -> None:
     m.output(f"{m.string(text)}{m.cycle()}")
 
 
-@instruction("dbg.push", 0x505, DEBUG, cost=no_cost, since=(1, 1))
+@instruction("dbg.push", 0x505, DEBUG, cost=no_cost, nesting=1, since=(1, 1))
 def push(m: Machine, text: Str) -> None:
     """Begin a named range in traces and profiles, within the one that is open; does nothing by itself.
 
@@ -85,7 +85,7 @@ def push(m: Machine, text: Str) -> None:
     """
 
 
-@instruction("dbg.pop", 0x506, DEBUG, cost=no_cost, since=(1, 1))
+@instruction("dbg.pop", 0x506, DEBUG, cost=no_cost, nesting=-1, since=(1, 1))
 def pop() -> None:
     """End the innermost range that dbg.push has begun; does nothing by itself, nor where none is open.
 

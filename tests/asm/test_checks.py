@@ -90,6 +90,11 @@ def test_nothing_is_said_of_what_the_compiler_makes(k: Kernel, constants: dict[s
         ["vexp a, a wait s0>=0"],
         ["call f", "vexp a, a wait s0>=1", "halt", "f: dma.load a, x signal s0", "ret"],
         ["dbg.assert n, \"n\"", "trap 3"],
+        # ranges
+        ["dbg.push \"a\"", "loop n, 1f", "dbg.push \"b\"", "beq n, 0, 2f", "nop", "2: dbg.pop", "1: dbg.pop"],
+        ["dbg.push \"a\"", "beq n, 0, 1f", "dbg.pop", "halt", "1: dbg.pop"],
+        ["dbg.push \"a\"", "call f", "dbg.pop", "halt", "f: dbg.push \"b\"", "dbg.pop", "ret"],
+        ["dbg.push \"a\"", "beq n, 0, 1f", "trap 4", "1: dbg.pop"],
     ],
     ids=" ; ".join,
 )  # fmt: skip

@@ -1,0 +1,6 @@
+        .kernel k
+        dbg.push   "layer"
+        dbg.push   "attention"
+        nop
+        dbg.pop
+        halt

@@ -1,0 +1,5 @@
+        .kernel k
+        dbg.push   "layer"
+        dbg.pop
+        dbg.pop
+        halt
