@@ -29,7 +29,8 @@ __all__ = ["CHECKS", "Check", "Code", "Declaration", "Finding", "findings"]
 
 # Importing a check registers it.
 _MODULES = (
-    constants, ends, labels, nesting, operands, overlap, ranges, returns, semaphores, uninitialized, unreachable, unused,
+    constants, ends, labels, nesting, operands, overlap, ranges, returns,
+    semaphores, uninitialized, unreachable, unused,
 )  # fmt: skip
 
 
