@@ -107,7 +107,9 @@ def _operand(row: Row, o: Operand) -> Iterator[str]:
     yield f"`{o.name}`{later}"
     if isinstance(o.kind, Data):
         yield o.kind.role
-        yield " ".join(d.name for d in sorted(o.kind.dtypes, key=lambda d: d.code) if d.package == OWN)
+        # dtypes of extensions are no part of the manual, but of a page that an extension brings
+        known = [d for d in o.kind.dtypes if d.package == OWN or row.package != OWN]
+        yield " ".join(d.name for d in sorted(known, key=lambda d: d.code))
         yield f"`[{o.kind.pattern.text}]`"
         yield " ".join(str(s).upper() for s in sorted(row.spaces(o.kind)))
         return

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from sohu.arguments import Parser, suggestion
-from sohu.isa import ROWS, Engine, SohuError, extensions
+from sohu.isa import ROWS, Engine, Row, SohuError, extensions
 from sohu.isa.manual.page import page
+from sohu.isa.packages import OWN
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,9 +37,13 @@ def overview() -> Iterator[str]:
     for engine in Engine:
         rows = [row for row in ROWS if row.engine is engine]
         yield f"{engine.value} ({len(rows)} instructions)"
-        yield from (f"  {row.mnemonic:{width}}  {row.summary}" for row in rows)
+        yield from (f"  {row.mnemonic:{width}}  {row.summary}{_extension(row)}" for row in rows)
         yield ""
     yield f"{len(ROWS)} instructions; `sohu isa MNEMONIC` explains one."
+
+
+def _extension(row: Row) -> str:
+    return "" if row.package == OWN else f" [extension {row.package}]"
 
 
 def show(markdown: str) -> None:

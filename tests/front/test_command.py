@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 from sohu.isa import ISA_VERSION, ROWS, chips
 from sohu.isa.manual.page import HEADINGS
@@ -81,6 +82,12 @@ def test_isa_shows_the_page_of_an_instruction(capsys: pytest.CaptureFixture[str]
     assert text.startswith("# vexp\n\n" + ROWS["vexp"].summary)
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(HEADINGS)
     assert "](" not in text, "no links in a terminal"
+
+
+def test_on_a_terminal_the_page_is_rendered() -> None:
+    shown = pexpect.run(f"{BIN / 'sohu'} isa vexp", env=dict(environment(), TERM="xterm"), encoding="utf-8", timeout=60)
+    assert "\x1b[" in shown and "dst = f32 [[1.0, 2.7182817, 0.0]]" in shown
+    assert "## " not in shown and "```" not in shown and "| --- |" not in shown
 
 
 def test_chips_lists_them_and_shows_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Installed extensions are found, kept apart by name, and a bad one is one clear message."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from tests.front.conftest import environment
 
+DOCS = Path(__file__).parents[2] / "docs" / "isa"
 ROW = '''
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
@@ -54,6 +56,19 @@ def test_an_installed_extension_is_there(tmp_path: Path) -> None:
     for disabled in ("1", "all", "other,plus"):
         assert python(tmp_path, SHOW, SOHU_NO_EXTENSIONS=disabled).stdout == "[] False\n"
     assert python(tmp_path, SHOW, SOHU_NO_EXTENSIONS="other").stdout == "['vplus'] True\n"
+
+
+def test_the_manual_is_the_same_with_it(tmp_path: Path) -> None:
+    install(tmp_path, "plus", ROW.format(mnemonic="vplus", opcode=0xC01) + DTYPE.format(name="e4", code=0xC0))
+    program = f"from pathlib import Path; from sohu.isa.manual.__main__ import write; print(write(Path({str(DOCS)!r})))"
+    done = python(tmp_path, program)
+    assert done.stdout == "[]\n", done.stderr
+    listed = python(tmp_path, "from sohu.cli import main; main(['isa'])").stdout
+    assert "  vplus            One more than each element. [extension plus]\n" in re.sub(" {12,}", " " * 12, listed)
+    page = python(
+        tmp_path, "from sohu.isa import ROWS; from sohu.isa.manual.page import page; print(page(ROWS['vexp']))"
+    )
+    assert "e4" not in page.stdout.split()
 
 
 def test_its_dtype_is_one_of_all(tmp_path: Path) -> None:
