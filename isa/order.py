@@ -20,7 +20,8 @@ def largest_first(rows: Numbers, count: int) -> Positions:
     if 0 < count < width:
         keys = np.partition(keys, width - count, axis=-1)[..., width - count :]
     keys.sort(axis=-1)
-    return width - 1 - (keys[..., ::-1][..., :count] & _INDEX)
+    found: Positions = width - 1 - (keys[..., ::-1][..., :count] & _INDEX)
+    return found
 
 
 def smallest_first(rows: Numbers) -> Positions:
