@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 BLOCKS = 50  # of a kernel
 BLOCK_LINES = 15
-OTHER_LINES = 9  # of a kernel, at most
+OTHER_LINES = 70  # of a kernel: its declarations, and what sets its registers
 
 Kernel = Callable[[int, int, random.Random], Iterator[str]]
 
@@ -54,7 +54,7 @@ def _sohu_kernel(number: int, blocks: int, rng: random.Random) -> Iterator[str]:
         return rng.randint(12, 31)
 
     def t() -> int:
-        return rng.randint(8, 63)
+        return rng.randint(24, 63)  # slices of `big`; those of x and y are in the eight before
 
     def imm() -> int:
         return rng.randint(-(1 << 31), (1 << 31) - 1)
@@ -64,27 +64,32 @@ def _sohu_kernel(number: int, blocks: int, rng: random.Random) -> Iterator[str]:
     yield "        .param  x, in,  bf16, [R, C]"
     yield "        .param  y, out, bf16, [R, C]"
     yield f"        .equ    STEP{number}, {rng.randint(1, 512) * 16}"
-    yield "        .tile   block, sram, bf16, [128, 512]"
-    yield "        .tile   scaled, sram, bf16, [128, 512]"
+    yield "        .tile   big, sram, bf16, [4096, 128]"
+    yield "        .tile   sums, acc, f32, [128, 128]"
     yield "        .sem    loaded"
     yield "        .sem    computed"
-    for block in range(blocks):
-        here = _label(number, block)
-        yield f"{here}:                         # block {block} of {k}"
-        yield f"        tslice  t{t()}, x, 0, x{x()}, {imm()}"
-        yield f"        tset    t{t()}, block, {rng.randint(0, 3)}, {imm()}"
-        yield f"        dma.load  block, t{t()}, q={rng.randint(1, 3)}      signal loaded+={rng.randint(2, 255)}"
-        yield f"        vmuls   t{t()}, block, {rng.uniform(-8, 8):.4f}    wait loaded>={rng.randint(1, 30000)}"
-        yield f"        vadd    t{t()}, t{t()}, t{t()}"
-        yield f"        mm      t{t()}, t{t()}, scaled     signal computed+={rng.randint(2, 255)}"
-        yield f"        dma.store t{t()}, scaled    wait computed>=x{x()}+{rng.randint(1, 30000)}"
+    yield "        tget    x9, x, 0"
+    for i in range(24, 64):
+        yield f"        tslice  t{i}, big, 0, {rng.randint(0, 3968)}, 128"
+    for i in range(12, 32):
+        yield f"        li      x{i}, {imm()}"
+    targets = rng.sample(range(blocks), blocks)
+    for block, target in enumerate(targets):
+        yield f"{_label(number, block)}:                         # block {block} of {k}"
+        yield f"        tslice  t{t()}, big, 0, {rng.randint(0, 3968)}, 128"
+        yield f"        tslice  t8, x, 0, {rng.randint(1, 1 << 30)}, x9"
+        yield f"        dma.load  t{t()}, t8, q={rng.randint(1, 3)}      signal loaded+={rng.randint(2, 255)}"
+        yield f"        vmuls   t{t()}, t{t()}, {rng.uniform(-8, 8):.4f}    wait loaded>={rng.randint(1, 30000)}"
+        yield f"        vadd    t{t()}, t{t()}, t{t()}    signal loaded+={rng.randint(2, 255)}"
+        yield f"        mm      sums, t{t()}, t{t()}     signal computed+={rng.randint(2, 255)}"
+        yield f"        tslice  t16, y, 0, {rng.randint(1, 1 << 30)}, x9"
+        yield f"        dma.store t16, t{t()}    wait computed>=x{x()}+{rng.randint(1, 30000)}"
         yield f"        add     x{x()}, x{x()}, STEP{number}*{rng.randint(2, 9999)}+{rng.randint(1, 99)}"
         yield f"        li      x{x()}, {rng.getrandbits(62):#x}"
-        yield f"        mul     x{x()}, x{x()}, x{x()}"
+        yield f"        mul     x{x()}, x{x()}, {imm()}"
         yield f"        and     x{x()}, x{x()}, {imm()}   # {rng.randint(0, 9999)}"
         yield f"        sub     x{x()}, x{x()}, (STEP{number} - {rng.randint(1, 9999)}) << 4"
-        yield f"        min     x{x()}, x{x()}, {imm()}"
-        yield f"        blt     x{x()}, {imm()}, {_label(number, rng.randrange(blocks))}"
+        yield f"        blt     x{x()}, {imm()}, {_label(number, target)}"
     yield "        halt"
 
 
@@ -100,21 +105,23 @@ def _riscv_kernel(number: int, blocks: int, rng: random.Random) -> Iterator[str]
     yield f"        .type   {k}, @function"
     yield f"        .equ    STEP{number}, {rng.randint(1, 4) * 16}"
     yield f"{k}:"
-    for block in range(blocks):
-        here = _label(number, block)
-        yield f"{here}:                         # block {block} of {k}"
+    for i in range(OTHER_LINES - 5):
+        yield f"        lui     x{5 + i % 27}, {rng.getrandbits(20):#x}"
+    targets = rng.sample(range(blocks), blocks)
+    for block, target in enumerate(targets):
+        yield f"{_label(number, block)}:                         # block {block} of {k}"
         yield f"        addi    x{x()}, x{x()}, {imm()}"
         yield f"        andi    x{x()}, x{x()}, {imm()}"
         yield f"        lw      x{x()}, {imm()}(x{x()})"
         yield f"        xori    x{x()}, x{x()}, {imm()}"
         yield f"        add     x{x()}, x{x()}, x{x()}"
-        yield f"        sub     x{x()}, x{x()}, x{x()}"
+        yield f"        sltiu   x{x()}, x{x()}, {imm()}"
         yield f"        sd      x{x()}, {imm()}(x{x()})"
         yield f"        addi    x{x()}, x{x()}, STEP{number}*{rng.randint(2, 15)}+{rng.randint(1, 99)}"
         yield f"        lui     x{x()}, {rng.getrandbits(20):#x}"
-        yield f"        sltu    x{x()}, x{x()}, x{x()}"
+        yield f"        sw      x{x()}, {imm()}(x{x()})"
         yield f"        ori     x{x()}, x{x()}, {imm()}   # {rng.randint(0, 9999)}"
         yield f"        slti    x{x()}, x{x()}, (STEP{number} - {rng.randint(1, 99)}) << 2"
         yield f"        ld      x{x()}, {imm()}(x{x()})"
-        yield f"        blt     x{x()}, x{x()}, {_label(number, rng.randrange(blocks))}"
+        yield f"        blt     x{x()}, x{x()}, {_label(number, target)}"
     yield "        ret"
