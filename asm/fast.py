@@ -12,6 +12,7 @@ the word. The dictionaries fill as texts are first seen.
 
 from __future__ import annotations
 
+import operator
 import re
 from array import array
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _NOWHERE = (0, 1)  # the span of what is never reported
 _UNARY = frozenset("+-~")
+_SIMPLE = {"+": operator.add, "-": operator.sub, "*": operator.mul}  # which can only fail by growing too large
+_SMALL = 1 << 64
 
 _REMEMBERED = 1024  # texts per operand; bounds memory
 _LONGEST = 100  # characters of an operand that is read here
@@ -43,7 +46,7 @@ _LOCAL = re.compile(r"([0-9]{1,18})([bf])")
 _NEAR = re.compile(r"\.[ \t]*([+-])[ \t]*([0-9]{1,18})")
 _LOC = re.compile(r"\.loc[ \t]+([0-9]{1,9})[ \t]+([0-9]{1,9})(?:[ \t]+([0-9]{1,9}))?")
 _INST = re.compile(r"\.inst[ \t]+(0[xX][0-9a-fA-F]{1,32})")
-_SYNC = re.compile(r"(?:^|[ \t]+)(wait|signal)[ \t]+")
+_SYNC = re.compile(r"(?:^|[ \t]++)(wait|signal)[ \t]++")
 _OFFSET = re.compile(r"([\w.]+)[ \t]*([+-])[ \t]*([0-9]{1,18})")
 _HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,32}")
 _FLOAT = re.compile(r"-?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?|[0-9]+[eE][+-]?[0-9]{1,4})")
@@ -123,9 +126,10 @@ class FastPath:
         self.plans: dict[str, _Plan] = {}
         self.passing: list[tuple[Texts, str]] = []  # what was remembered and depends on names
         self.names: object = None  # the state of names on which it depends
-        self.syncs = Texts(self.sync, self.passing)
-        self.waits = Texts(self.wait, self.passing)
-        self.signals = Texts(self.signal, self.passing)
+        self.clauses = {"wait": Texts(self.wait, self.passing), "signal": Texts(self.signal, self.passing)}
+        self.semaphores = Texts(lambda text: self.register(text, "s"), self.passing)
+        self.scalars = Texts(lambda text: self.register(text, "x"), self.passing)
+        self.values: dict[str, Number] = {}  # of names
         # Jumps to labels: pc, lowest bit of the label operand, and the label: a name, or a number for which
         # `ordinals` says how many labels of that number came before
         self.jumps = array("q")
@@ -143,7 +147,7 @@ class FastPath:
         if names != self.names:
             self.forget()
             self.names = names
-        plans, syncs = self.plans, self.syncs
+        plans, clauses = self.plans, self.clauses
         emitted, word_lines, word_columns = asm.text, asm.word_lines, asm.word_columns
         defined: str | int | None = None
         try:
@@ -180,9 +184,14 @@ class FastPath:
                         defined = None
                         continue
                 word = plan.base
-                if plan.sync and ("wait" in rest or "signal" in rest) and (found := _SYNC.search(rest)) is not None:
-                    word |= syncs[rest[found.start() :]]
-                    rest = rest[: found.start()]
+                if plan.sync and ("wait" in rest or "signal" in rest):
+                    rest, *sync = _SYNC.split(rest)
+                    if sync:
+                        word |= clauses[sync[0]][sync[1]]
+                        if len(sync) == 4 and sync[0] != sync[2]:
+                            word |= clauses[sync[2]][sync[3]]
+                        elif len(sync) > 2:
+                            raise Declined
                 operands = plan.operands
                 args = rest.split(",")
                 if len(args) != len(operands):
@@ -223,6 +232,7 @@ class FastPath:
         for texts, text in self.passing:
             del texts[text]
         self.passing.clear()
+        self.values.clear()
 
     def plan(self, mnemonic: str) -> _Plan:
         """The plan of a mnemonic."""
@@ -260,53 +270,36 @@ class FastPath:
             raise Declined
         self.asm.locations.append((len(self.asm.text) // INSTRUCTION_BYTES, (path, int(line), int(column or 0))))
 
-    def sync(self, text: str) -> tuple[int, bool]:
-        """`wait` and `signal` of an instruction: their bits in the word."""
-        kinds = _SYNC.split(text)[1::2]
-        if kinds not in (["wait"], ["signal"], ["wait", "signal"], ["signal", "wait"]):
-            raise Declined
-        bits = 0
-        for kind, clause in zip(kinds, _SYNC.split(text)[2::2], strict=True):
-            bits |= (self.waits if kind == "wait" else self.signals)[clause]
-        return bits, False
-
     def wait(self, text: str) -> tuple[int, bool]:
-        """`sem>=value`: its bits."""
+        """`sem>=value`: its bits in the word."""
         name, comparison, value = text.partition(">=")
         if not comparison:
             raise Declined
-        sem, own = self.register(name.rstrip(_BLANK), "s")
+        sem = self.semaphores[name]
         value = value.strip(_BLANK)
         reg, imm = 0, 0
         if _DECIMAL.fullmatch(value) is not None:
             imm = int(value)
         elif (found := _OFFSET.fullmatch(value)) is not None and self.asm.register(found[1]) is not None:
-            reg, its_own = self.register(found[1], "x")
+            reg = self.scalars[found[1]]
             if not reg:
                 raise Declined
             imm = int(found[2] + found[3])
-            own &= its_own
         elif self.asm.register(value) is not None:
-            reg, its_own = self.register(value, "x")
-            own &= its_own
+            reg = self.scalars[value]
         else:
-            imm, lasts = self.integer(value)
-            own &= lasts
+            imm, _ = self.integer(value)
         try:
-            return encode_wait(sem, reg, imm) << SYNC_START, own
+            return encode_wait(sem, reg, imm) << SYNC_START, False
         except EncodingError:
             raise Declined from None
 
     def signal(self, text: str) -> tuple[int, bool]:
-        """`sem` or `sem+=value`: its bits."""
+        """`sem` or `sem+=value`: its bits in the word."""
         name, plus, value = text.partition("+=")
-        sem, own = self.register(name.rstrip(_BLANK), "s")
-        inc = 1
-        if plus:
-            inc, lasts = self.integer(value.strip(_BLANK))
-            own &= lasts
+        inc = self.integer(value.strip(_BLANK))[0] if plus else 1
         try:
-            return encode_signal(sem, inc) << SYNC_START, own
+            return encode_signal(self.semaphores[name], inc) << SYNC_START, False
         except EncodingError:
             raise Declined from None
 
@@ -344,7 +337,7 @@ class FastPath:
         lasts = True
         if _DECIMAL.fullmatch(text) is not None:
             value = int(text)
-        elif isinstance(kind, XI) and (found := self.asm.register(text)) is not None:
+        elif isinstance(kind, XI) and _NAME.fullmatch(text) and (found := self.asm.register(text)) is not None:
             if found[0] != "x":
                 raise Declined
             value = Reg(found[1])
@@ -366,15 +359,28 @@ class FastPath:
         """The value of an expression, and whether it has that everywhere."""
         if _DECIMAL.fullmatch(text) is not None:
             return int(text), True
-        if _HEXADECIMAL.fullmatch(text) is not None:
-            return int(text, 16), True
         if _FLOAT.fullmatch(text) is not None:
             value = float(text)
             if value - value != 0:
                 raise Declined  # larger than any double
             return value, True
-        expression = _Expression(self.asm, text)
+        if _HEXADECIMAL.fullmatch(text) is not None:
+            return int(text, 16), True
+        expression = _Expression(self, text)
         return expression.value(), expression.lasts
+
+    def name(self, text: str) -> Number:
+        """The value of a named constant."""
+        value = self.values.get(text)
+        if value is None:
+            constant = self.asm.constants.get(text)
+            if constant is None or self.asm.register(text) is not None:
+                raise Declined
+            found = self.asm.value_of(constant, Ref(text, *_NOWHERE), final=False)
+            if not isinstance(found, (int, float)):
+                raise Declined
+            value = self.values[text] = found
+        return value
 
     def target(self, text: str, kind: Kind, low: int) -> int:
         """The bits of a jump's distance, or 0 where that is filled in at the end."""
@@ -420,8 +426,8 @@ class FastPath:
 class _Expression:
     """Computes an expression as the grammar reads it; raises Declined."""
 
-    def __init__(self, asm: Assembler, text: str) -> None:
-        self.asm = asm
+    def __init__(self, fast: FastPath, text: str) -> None:
+        self.fast = fast
         # backwards: operand, operator, operand, ...; where two operators meet, the operand between is empty
         self.tokens = _OPERATOR.split(text)[::-1]
         self.lasts = True
@@ -454,11 +460,16 @@ class _Expression:
         tokens = self.tokens
         text = tokens.pop()
         if text:
-            if text.isascii() and text[0].isdecimal():
+            if _DECIMAL.fullmatch(text) is not None:
+                return int(text)
+            if text[0] in "0123456789":
                 if _INTEGER.fullmatch(text) is None:
                     raise Declined
                 return integer_literal(text, _NOWHERE)
-            return self.name(text)
+            if text in ("inf", "nan"):
+                return float_literal(text, _NOWHERE)
+            self.lasts = False
+            return self.fast.name(text)
         op = tokens.pop() if tokens else ""
         if op in _UNARY:
             return unary(op, self.unary(), _NOWHERE)
@@ -469,22 +480,15 @@ class _Expression:
             raise Declined
         return value
 
-    def name(self, text: str) -> Number:
-        if text in ("inf", "nan"):
-            return float_literal(text, _NOWHERE)
-        constant = self.asm.constants.get(text)
-        if constant is None or self.asm.register(text) is not None:
-            raise Declined
-        self.lasts = False
-        value = self.asm.value_of(constant, Ref(text, *_NOWHERE), final=False)
-        if not isinstance(value, (int, float)):
-            raise Declined
-        return value
-
 
 def _reduce(values: list[Number], operators: list[str]) -> None:
-    b, a = values.pop(), values.pop()
-    values.append(binary(operators.pop(), a, b, _NOWHERE))
+    op, b, a = operators.pop(), values.pop(), values.pop()
+    if type(a) is int and type(b) is int and (simple := _SIMPLE.get(op)) is not None:
+        value = simple(a, b)
+        if -_SMALL < value < _SMALL:
+            values.append(value)
+            return
+    values.append(binary(op, a, b, _NOWHERE))
 
 
 def _uncommented(code: str) -> str:
