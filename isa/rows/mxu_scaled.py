@@ -6,6 +6,9 @@ elements along K. Both are laid out along the dimension that is summed over: a i
 Weights that are stored with K last, as is usual, are seen so through exchanged strides. K is a multiple of 32; what is
 shorter is padded with zeros.
 
+Where only the left factor is block-scaled, or the left one is mxfp4 and the right one mxfp8, exchange them:
+acc^T = b^T @ a^T, all of it by exchanged strides.
+
 Elements times scales are float32, exactly unless they exceed it (infinite then); a NaN scale makes its block NaN.
 Products and sums are as in `mm`. Source: OCP Microscaling Formats (MX) Specification v1.0, sections 5.3 and 6.2.
 """

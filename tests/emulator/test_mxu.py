@@ -58,6 +58,42 @@ def test_weights_with_k_last_are_a_transposed_view() -> None:
     assert np.abs(y - x.astype(np.float32) @ w.T).max() < 8  # and it is near what was quantized
 
 
+def test_a_scaled_factor_on_the_left_by_exchanged_views() -> None:
+    """x[M, K] of mxfp4 times w[K, N] of bf16: the transposed product into transposed accumulators."""
+    x, w = random_floats((5, 64), 1), random_floats((64, 7), 2).astype(bf16.np)
+    elements, scales = mx_quantize(x, FP4)
+    y = launched(
+        """
+        dma.load tx, x
+        dma.load tw, w
+        dma.load ts, s       signal s0
+        tswap tx, tx, 0, 1
+        tswap ts, ts, 0, 1
+        tswap tw, tw, 0, 1
+        tswap acc, acc, 0, 1
+        mm.wmx4 acc, tw, tx, ts  wait s0>=1 signal s1
+        tswap acc, acc, 0, 1
+        mout ty, acc         wait s1>=1 signal s2
+        dma.store y, ty      wait s2>=1
+        """,
+        """
+        .param x, in, fp4x2, [5, 32]
+        .param w, in, bf16, [64, 7]
+        .param s, in, e8m0, [5, 2]
+        .param y, out, f32, [5, 7]
+        .tile tx, sram, fp4x2, [5, 32]
+        .tile tw, sram, bf16, [64, 7]
+        .tile ts, sram, e8m0, [5, 2]
+        .tile ty, sram, f32, [5, 7]
+        .tile acc, acc, f32, [5, 7]
+        """,
+        {"x": pack_fp4(elements), "w": w, "s": scales},
+        "y",
+    )
+    dense = mx_dequantize(elements.astype(np.float32), widen(scales)).astype(np.float64) @ w.astype(np.float64)
+    np.testing.assert_allclose(y, dense, rtol=1e-5, atol=1e-5)
+
+
 def test_sums_of_i8_wrap_and_are_exact() -> None:
     a = np.full((1, 66_000), -128, np.int8)
     got = launched(
