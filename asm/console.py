@@ -19,6 +19,8 @@ from sohu.isa import SohuError
 
 EXIT_CODES = "0 done; 1 errors in the input, or a file that can't be read or written; 2 wrong usage."
 
+INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and SIGPIPE, as shells report them
+
 _PATIENCE = 1.0  # seconds before progress is shown
 _TICK = 0.2  # seconds between two updates of it
 
@@ -42,8 +44,9 @@ def run(program: str, body: Callable[[], int], diagnostics: str = "text") -> int
         # whoever read our output has seen enough; keep Python from complaining when it flushes at exit
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 1
 
 

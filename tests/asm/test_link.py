@@ -1,12 +1,15 @@
 """Objects and the linker: several files give the program that one file would."""
 
+import random
+
 import numpy as np
 import pytest
 from sohu.asm import LinkError, Object, Program, assemble, assemble_object, disassemble, link, read_elf, write_elf
-from sohu.asm.objects import R_BRANCH, R_DATA, R_OPERAND, Relocation
+from sohu.asm.objects import R_BRANCH, R_DATA, R_OPERAND, Relocation, takes_address
 from sohu.asm.options import Options
 from sohu.emulator import Device
-from sohu.isa import INSTRUCTION_BYTES, decode
+from sohu.isa import INSTRUCTION_BYTES, ROWS, Row, decode
+from sohu.isa.sample import random_inst
 
 MAIN = """
         .kernel main
@@ -207,3 +210,34 @@ loop:   dma.load  part, x       signal done
             result = device.launch(program, name, {"x": x})
             assert np.array_equal(result.outputs["y"].numpy(), expected)
         assert [line.strip() for line in said] == ["twice 0", "minus 0", "twice 0"]
+
+
+PLACES = [(row, i) for row in ROWS for i in range(len(row.operands)) if takes_address(row, i)]
+
+
+@pytest.mark.parametrize(("row", "position"), PLACES, ids=[f"{r.mnemonic}-{r.operands[i].name}" for r, i in PLACES])
+def test_every_operand_that_can_hold_an_address_is_filled_in(row: Row, position: int) -> None:
+    inst = random_inst(row, random.Random(row.opcode + position))
+    texts = [o.kind.format(v) for o, v in zip(row.operands, inst.values, strict=True)]
+    texts[position] = "place + 24"
+    operands = [f"{o.name}={t}" if o.keyword else t for o, t in zip(row.operands, texts, strict=True)]
+    code, data = f"{row.mnemonic} {', '.join(operands)}", ".globl place\n.rodata\n.zero 40\nplace: .zero 40"
+    expected = list(inst.values)
+    expected[position] = 4096 + 40 + 24
+    for program in (assemble(f"{code}\n{data}"), link(objects(code, data))):
+        found = decode(int.from_bytes(program.text[:INSTRUCTION_BYTES], "little"))
+        # by text, so that NaN is NaN
+        assert [o.kind.format(v) for o, v in zip(row.operands, found.values, strict=True)] == [
+            o.kind.format(v) for o, v in zip(row.operands, expected, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.label_operand is not None], ids=lambda r: str(r.mnemonic))
+def test_every_jump_reaches_another_file(row: Row) -> None:
+    inst = random_inst(row, random.Random(row.opcode))
+    texts = [o.kind.format(v) for o, v in zip(row.operands, inst.values, strict=True)]
+    assert row.label_operand is not None
+    texts[row.label_operand] = "place - 16"
+    program = link(objects("nop", f"{row.mnemonic} {', '.join(texts)}", "nop\nnop", ".globl place\nplace: nop"))
+    found = decode(int.from_bytes(program.text[INSTRUCTION_BYTES : 2 * INSTRUCTION_BYTES], "little"))
+    assert found.values[row.label_operand] == 16 * (4 - 1 - 1)
