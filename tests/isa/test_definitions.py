@@ -113,6 +113,19 @@ def test_the_same_rows_are_good_otherwise() -> None:
     assert define(with_label, flow=Flow.JUMP).label_operand == 0
 
 
+def test_opcodes_of_extensions_are_theirs_alone() -> None:
+    def own(d: XOut(), a: X(), b: XI()):  # type: ignore[valid-type,no-untyped-def]
+        """A row of this package."""
+
+    own.__module__ = "sohu.isa.rows.scalar"
+    with pytest.raises(DefinitionError, match="opcode 0xc00 of package sohu; extensions have 0xc00 to 0xfff"):
+        instruction("own", 0xC00, Engine.SEQ)(own)
+    own.__module__ = "somebody.rows"
+    with pytest.raises(DefinitionError, match="opcode 0xbff of package somebody; extensions have 0xc00 to 0xfff"):
+        instruction("own", 0xBFF, Engine.SEQ)(own)
+    assert "own" not in ROWS
+
+
 def test_collisions_name_both_rows() -> None:
     table = Table()
     instruction("one", 5, Engine.SEQ, table=table)(good)
