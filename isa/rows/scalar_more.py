@@ -169,9 +169,7 @@ def sdcycle(m: Machine, base: X, offset: S32) -> None:
     cannot be timed again on another chip. A program with this instruction runs with the timer on.
 
     Example:
-        x5 = 8
         sub sp, sp, 16
-        nop
         sdcycle sp, 0
         nop
         nop
