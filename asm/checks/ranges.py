@@ -49,8 +49,9 @@ def _follow(code: Code, entry: int, steps: dict[int, int]) -> Iterator[Finding]:
                 todo.append(to)
             elif len(before[to]) != len(now):
                 open_ = max(before[to], now, key=len)
-                note = (("two ways meet, with and without it", to),) if to < code.size else ()
-                yield Finding("W014", "this range is closed on some ways only", open_[-1], notes=note)
+                met = to if to < code.size else None
+                notes = (("two ways meet, with and without it", met),)
+                yield Finding("W014", "this range is closed on some ways only", open_[-1], notes=notes)
                 return
 
 
