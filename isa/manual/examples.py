@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ from sohu.isa.machine import MAX_RANK, NUM_SCALARS, Space
 from sohu.isa.operands import Data
 
 KERNEL = "example"  # name of the kernel that the assembly of an example defines
+
+_WIDTH, _TALL = 100, 8  # of values as text: more lines are filled, not one for each row
 
 _GIVEN = re.compile(r"(\w+) *= *(.*)")
 _SCALAR = re.compile(r"x(\d+)")
@@ -55,11 +58,15 @@ class TileValue:
         shown = np.array2string(
             self.values if self.values.dtype.kind in "iu" else self.values.astype(np.float32),
             separator=", ",
-            max_line_width=100,
+            max_line_width=_WIDTH,
             prefix=f"{self.name} = {self.dtype} ",
             formatter={"float_kind": lambda x: f"{x:.8g}" if not x.is_integer() else f"{x:.1f}"},
         )
-        return f"{self.name} = {self.dtype} {shown}"
+        text = f"{self.name} = {self.dtype} {shown}"
+        if shown.count("\n") < _TALL:
+            return text
+        margin = " " * len(f"{self.name} = {self.dtype} [")
+        return textwrap.fill(" ".join(text.split()), _WIDTH, subsequent_indent=margin)
 
 
 @dataclass(frozen=True)

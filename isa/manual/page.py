@@ -172,7 +172,7 @@ def cost_words(row: Row) -> str:
     words = inspect.getdoc(factory) or ""
     here = []
     for name, value in made.items():
-        if name.endswith("operand") and row.data:
+        if (name.endswith("operand") or name in ("lhs", "rhs")) and row.data:
             here.append(f"`{name}` is `{row.data[value][1].name}`")
         elif isinstance(value, (int, float)):
             here.append(f"`{name}` is {value:g}")
