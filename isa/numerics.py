@@ -143,8 +143,8 @@ def convert(
         return _to_integers(values, to, rounding, saturate, words)
     values = _for_rounding(values)
     single = values.dtype == np.float32
-    if single and to.itemsize == 1 and rounding is Rounding.NEAREST:
-        return _nearest_codes(to, saturate)[_upper_bits(values)].view(to)
+    if single and to.itemsize == 1 and rounding is not Rounding.STOCHASTIC:
+        return _codes(to, rounding, saturate)[_upper_bits(values)].view(to)
     if not single or (rounding is not Rounding.NEAREST and to.itemsize < 4):
         values = _rounded(values, format_of(to), rounding, words)
     return _finished(values, to, saturate)
@@ -171,11 +171,12 @@ def _upper_bits(values: Floats) -> NDArray[np.uint32]:
 
 
 @functools.cache
-def _nearest_codes(to: np.dtype[Any], saturate: bool) -> Bytes:
+def _codes(to: np.dtype[Any], rounding: Rounding, saturate: bool) -> Bytes:
     """The byte of each number that _upper_bits gives; a table is several times as fast as astype."""
     upper = np.arange(1 << 17, dtype=np.uint32)
     values = (upper >> np.uint32(1) << np.uint32(16) | upper & np.uint32(1)).view(np.float32)
-    return _finished(values, to, saturate).view(np.uint8)
+    rounded = values if rounding is Rounding.NEAREST else _rounded(values, format_of(to), rounding, None)
+    return _finished(rounded, to, saturate).view(np.uint8)
 
 
 def store(
