@@ -11,7 +11,8 @@ The last section of a row's docstring (sohu.emulator.examples runs it, the manua
 First the inputs, then lines of assembly, then the results:
 
 - `NAME = [SPACE] DTYPE VALUES`: a tile, by the operand's name; VALUES are nested lists of numbers, inf and nan,
-  and may go on over several lines. Without SPACE it lies in the first of SRAM, ACC, HBM that the operand allows.
+  `[1.5 * 32]` is a list of 32 times 1.5; they may go on over several lines. Without SPACE it lies in the first of
+  SRAM, ACC, HBM that the operand allows.
 - `xN = NUMBER`: a scalar register; a number with a point, an exponent, inf or nan is the bits of a float32.
 - among the results also `fault CATEGORY`, or `prints "TEXT"` for each line that the program prints.
 
@@ -40,6 +41,7 @@ KERNEL = "example"  # name of the kernel that the assembly of an example defines
 _WIDTH, _TALL = 100, 8  # of values as text: more lines are filled, not one for each row
 
 _GIVEN = re.compile(r"(\w+) *= *(.*)")
+_MOST_TIMES = 1024
 _SCALAR = re.compile(r"x(\d+)")
 _LABELS = re.compile(r"((?:[\w.]+:\s*)*)(.*)")
 _TOKEN = re.compile(r"[\[\],]|[^\s\[\],]+")
@@ -198,9 +200,15 @@ def _nested(tokens: list[str]) -> Any:
     token = tokens.pop(0)
     if token != "[":
         return _number(token)
-    items = []
+    items: list[Any] = []
     while tokens and tokens[0] != "]":
-        items.append(_nested(tokens))
+        item, times = _nested(tokens), 1
+        if len(tokens) > 1 and tokens[0] == "*":
+            times = int(tokens[1])
+            del tokens[:2]
+        if not 0 < times <= _MOST_TIMES:
+            raise ValueError(f"a number is repeated 1 to {_MOST_TIMES} times")
+        items += [item] * times
         if tokens and tokens[0] == ",":
             tokens.pop(0)
         elif tokens and tokens[0] != "]":

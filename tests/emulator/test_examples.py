@@ -44,6 +44,11 @@ def test_the_parts_of_an_example() -> None:
     assert ".tile   dst, sram, f32, [1, 2]" in text
 
 
+def test_values_said_once() -> None:
+    example = parse(row_with("    nop\n    dst = u8 [[3 * 2, 4], [5 * 3]]\n    src = f32 [[1.0] * 3]\n"))
+    assert [t.values.tolist() for t in example.tiles_after] == [[[3, 3, 4], [5, 5, 5]], [[1.0], [1.0], [1.0]]]
+
+
 @pytest.mark.parametrize(
     ("result", "says"),
     [
@@ -78,6 +83,8 @@ def test_what_an_instruction_does_not_write_is_not_right_by_chance() -> None:
         (VMOV + "    dst = f33 [1]", "'f33' is no dtype"),
         (VMOV + "    dst = f32 [1, one]", "'one' is no number"),
         (VMOV + "    dst = f32 [1 2]", "a comma is wanted before '2'"),
+        (VMOV + "    dst = f32 [1 * 5000]", "repeated 1 to 1024 times"),
+        (VMOV + "    dst = f32 [1 * x]", "invalid literal"),
         (VMOV + "    dst = f32 [1] 2", "'2' after the values"),
         (VMOV + "    dst = f32 [[1], [2, 3]]", "inhomogeneous"),
         (VMOV + "    dst = f32 [1", "a bracket is not closed"),
