@@ -406,7 +406,8 @@ def online_softmax(
     """One step of the online softmax (vosm): scores in, (weights in `dtype`, m, l, o) out.
 
     With causal, column c of s is masked for row r when kpos + c > qpos + r. With a window other than 0 (vosm.window),
-    also when the two are `window` or more apart, unless the column's position is below `sinks`.
+    also when the two are `window` or more apart, unless the column's position is below `sinks`. A learned sink logit is
+    where the state begins: m is that logit, l is 1.
     """
     args = [*(tile(b, v) for v in (s, m, l, o)), b.number(scale), b.value(qpos), b.value(kpos)]
     mnemonic = "vosm"
