@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="sohu-asm [options] FILE...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
         allow_abbrev=False,  # a new option never changes what an old command line means
         add_help=False,
     )
@@ -81,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
 
     out = parser.add_argument_group("output")
     out.add_argument(
-        "-o", "--output", metavar="FILE", help="where to write (default: the first FILE's name, .elf or .o)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write (default: the first FILE's name with .elf, .bin, .hex or .o)",
     )
     out.add_argument(
         "-O",
@@ -104,7 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         help="where else to look for included files",
     )
     source.add_argument(
-        "-D", dest="defines", metavar="NAME[=VALUE]", action="append", default=[], type=_define, help="a constant (1)"
+        "-D",
+        dest="defines",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        type=_define,
+        help="a constant; without VALUE, 1",
     )
 
     linking = parser.add_argument_group("linking")

@@ -17,7 +17,9 @@ from sohu.asm.diagnostics import AsmError, Diagnostic, printable, render
 from sohu.asm.reports import to_json, to_sarif
 from sohu.isa import SohuError
 
-EXIT_CODES = "0 done; 1 errors in the input, or a file that can't be read or written; 2 wrong usage."
+EXIT_CODES = """\
+0 done; 1 errors in the input, or a file that can't be read or written; 2 wrong usage; 130 interrupted;
+141 whoever read the output has gone."""
 
 INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and SIGPIPE, as shells report them
 
