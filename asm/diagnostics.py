@@ -11,7 +11,7 @@ from typing import Literal
 
 from sohu.asm.codes import CODES
 from sohu.asm.names import nearest
-from sohu.asm.source import Origin, Sources
+from sohu.asm.source import Origin, Sources, Where
 from sohu.asm.warnings import WarningPolicy
 from sohu.isa import SohuError
 
@@ -170,19 +170,27 @@ class Diagnostics:
         self._order: list[tuple[tuple[int, ...], int]] = []  # of `found`: where it stands in what was read
         self._counts: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
         self._suggestions = 0
+        self._said: set[tuple[str, str, int, Where]] = set()
 
     def add(self, mistake: Mistake, line: int) -> None:
-        """Record a mistake made on a line (its number in Sources). A W code is a warning, or what -W makes of it."""
+        """Record a mistake made on a line (its number in Sources). A W code is a warning, or what -W makes of it.
+
+        The same again of the same place, as every turn of a repetition has it, is not said twice.
+        """
         severity = self.policy.severity(mistake.code)
         if severity is None or (self.incomplete and mistake.code in _OF_MISSING):
+            return
+        line = mistake.line or line
+        start, end = mistake.span
+        where = self.sources.where(line)
+        key = (mistake.code, mistake.message, start, where)
+        if key in self._said:
             return
         if self._counts[severity] >= MAX_ERRORS:
             self.more += severity == "error"
             return
+        self._said.add(key)
         self._counts[severity] += 1
-        line = mistake.line or line
-        start, end = mistake.span
-        where = self.sources.where(line)
         notes = tuple(Note(text, *self.sources.place(at)) if at else Note(text) for text, at in mistake.notes)
         self._order.append((self.sources.order(line), start))
         self.found.append(

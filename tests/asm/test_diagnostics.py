@@ -93,3 +93,9 @@ def test_there_is_an_end_to_it() -> None:
     assert len(raised.value.diagnostics) == MAX_ERRORS
     assert str(raised.value).endswith(f"bad.s: and {5000 - MAX_ERRORS} more errors")
     assert raised.value.message == "5000 errors in bad.s"
+
+
+def test_the_same_of_the_same_place_is_said_once() -> None:
+    assert [d.line for d in mistakes(".equ a, lost\nli x5, a\nli x6, a\n.rept 100\nvmuul t0\n.endr")] == [1, 5]
+    calls = mistakes('.macro m\n.error "no"\n.endm\nm\nm')
+    assert [d.stack[0].line for d in calls] == [4, 5]
