@@ -27,7 +27,7 @@ from sohu.asm.listing import listing
 from sohu.asm.names import is_name
 from sohu.asm.numbers import float_literal, integer_literal
 from sohu.asm.objects import Object
-from sohu.asm.options import Options
+from sohu.asm.options import DEFAULT, Options
 from sohu.asm.program import Program
 from sohu.asm.warnings import WarningPolicy
 from sohu.isa import ISA_VERSION, SohuError
@@ -115,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_define,
         help="a constant; without VALUE, 1",
     )
+    source.add_argument(
+        "--max-expansion",
+        metavar="LINES",
+        type=int,
+        default=DEFAULT.max_expansion,
+        help="how many lines macros and repetitions may make (%(default)s)",
+    )
 
     linking = parser.add_argument_group("linking")
     linking.add_argument(
@@ -190,6 +197,7 @@ def _assemble(options: argparse.Namespace) -> int:
         include=tuple(options.include),
         defines=dict(options.defines),
         warnings=WarningPolicy(flags),
+        max_expansion=options.max_expansion,
         listing=options.listing is not None,
         externals=options.compile_only or len(options.input) > 1,
     )

@@ -16,6 +16,7 @@ from sohu.asm.warnings import WarningPolicy
 from sohu.isa import SohuError
 
 MAX_ERRORS = 200  # of one assembly; further ones are counted. As many warnings again
+_ENOUGH = 10_000  # after so many nothing more is read
 _WINDOW = 100  # columns of a long source line that are shown
 _LONGEST = 200  # characters of a message
 _DEEPEST = 6  # lines of an expansion stack that are shown
@@ -170,6 +171,7 @@ class Diagnostics:
         self._order: list[tuple[tuple[int, ...], int]] = []  # of `found`: where it stands in what was read
         self._counts: dict[Severity, int] = {"error": 0, "warning": 0, "note": 0}
         self._suggestions = 0
+        self._met = 0
         self._said: set[tuple[str, str, int, Where]] = set()
 
     def add(self, mistake: Mistake, line: int) -> None:
@@ -180,6 +182,7 @@ class Diagnostics:
         severity = self.policy.severity(mistake.code)
         if severity is None or (self.incomplete and mistake.code in _OF_MISSING):
             return
+        self._met += 1
         line = mistake.line or line
         start, end = mistake.span
         where = self.sources.where(line)
@@ -204,6 +207,11 @@ class Diagnostics:
         """A help text that suggests the nearest name, or ""."""
         self._suggestions += 1
         return nearest(name, among) if self._suggestions <= _SUGGESTIONS else ""
+
+    @property
+    def enough(self) -> bool:
+        """True when there are so many that it is no use to read on."""
+        return self._met >= _ENOUGH
 
     @property
     def failed(self) -> bool:

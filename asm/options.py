@@ -16,7 +16,7 @@ class Options:
     warnings: WarningPolicy = field(default_factory=WarningPolicy)
     listing: bool = False  # keep what a listing needs (Object.origins)
     externals: bool = False  # names that the file does not define are those of other files, without .extern too
-    max_expansion: int = 1 << 20  # lines that macros and repetitions make, all together
+    max_expansion: int = 1 << 17  # lines that macros and repetitions make, all together
 
 
 DEFAULT = Options()

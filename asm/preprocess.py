@@ -80,6 +80,9 @@ class LineReader:
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         while self.frames:
+            if self.errors.enough:
+                self.errors.incomplete = True
+                return
             frame = self.frames[-1]
             at = frame.at = self.plain(frame.lines, frame.at, frame.first)
             if at == len(frame.lines):

@@ -95,6 +95,11 @@ def test_there_is_an_end_to_it() -> None:
     assert raised.value.message == "5000 errors in bad.s"
 
 
+def test_reading_stops_when_there_are_too_many() -> None:
+    found = mistakes(".rept 100000\nvmuul t0\n.endr\nvmuul t1\nj nowhere")
+    assert [d.line for d in found] == [2]
+
+
 def test_the_same_of_the_same_place_is_said_once() -> None:
     assert [d.line for d in mistakes(".equ a, lost\nli x5, a\nli x6, a\n.rept 100\nvmuul t0\n.endr")] == [1, 5]
     calls = mistakes('.macro m\n.error "no"\n.endm\nm\nm')

@@ -244,7 +244,7 @@ def test_mistakes_are_in_the_order_in_which_lines_are_read() -> None:
 
 
 def test_a_repetition_keeps_its_lines_once() -> None:
-    program = assemble(".rept 100_000\nnop\n.endr".replace("_", ""))
+    program = assemble(".rept 100000\nnop\n.endr")
     assert len(program) == 100_000
 
 
