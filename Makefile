@@ -37,7 +37,7 @@ lint: $(VENV) ## ruff: rules and formatting
 types: $(VENV) ## mypy --strict over the built wheel
 	$(BIN)/python -m tools.typecheck
 
-bench: $(VENV) ## speed of the emulator, the compiler and a model, beside plain NumPy
+bench: $(VENV) ## speed of the emulator, the compiler and a model beside plain NumPy, of sohu-asm beside LLVM
 	$(BIN)/python -m benchmarks
 
 fuzz: $(VENV) ## hours of random and damaged input, from where it last stopped; then the property tests with new cases
