@@ -54,6 +54,24 @@ def test_a_library_kernel_in_a_narrow_dtype(tmp_path: Path) -> None:
     assert {str(p.dtype) for p in kernel.params} == {"bf16"}
 
 
+def test_tensors_of_one_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """NumPy's files do not say which float of one byte they hold."""
+    source = tmp_path / "narrow.py"
+    source.write_text(
+        "import sohu\n\n\n@sohu.kernel\n"
+        'def wide(x: sohu.In[sohu.fp8e4m3, "N"], w: sohu.In[sohu.fp4x2, "N"], y: sohu.Out[sohu.f32, "N"]):\n'
+        "    y[:] = x[:].to(sohu.f32)\n"
+    )
+    np.save(tmp_path / "x.npy", np.zeros(70, ml_dtypes.float8_e4m3fn))
+    what = ["compile", str(source), "--bind", "w=fp4x2[70]", "-o", str(tmp_path / "k.elf")]
+    assert main([*what, "--bind", f"x={tmp_path / 'x.npy'}"]) == 1
+    assert "does not say which dtype of one byte it has" in (said := capsys.readouterr().err)
+    assert "--bind x=fp8e4m3[70]" in said
+    assert main([*what, "--bind", "x=fp8e4m3[70]"]) == 0
+    kernel = read_elf((tmp_path / "k.elf").read_bytes(), "k").kernels["wide"]
+    assert [str(p.dtype) for p in kernel.params] == ["fp8e4m3", "fp4x2", "f32"]
+
+
 @pytest.mark.parametrize(
     ("words", "messages"),
     [
