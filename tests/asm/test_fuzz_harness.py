@@ -39,7 +39,7 @@ def test_a_planted_mistake_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_traceback_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def assemble(text: str, name: str) -> None:
+    def assemble(text: str, name: str, options: object) -> None:
         raise KeyError("a bug")
 
     monkeypatch.setattr("tools.fuzz.sources.assemble", assemble)
