@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from sohu.asm import Program, write_elf
+from sohu.asm import Program, assemble, write_elf
 from sohu.asm.lines import Lines
-from sohu.isa import INSTRUCTION_BYTES, ROWS
+from sohu.isa import ROWS
 from sohu.isa.sample import random_words
 from sohu.isa.vector import decode_all
 
+from benchmarks import sources
 from benchmarks.measure import Table, interleaved
-
-REGISTERS = ("a0", "a1", "a2", "t0", "t1", "s2", "s3", "a7")
 
 
 def programs(count: int) -> dict[str, Program]:
-    """Random instructions of all rows, alone and with a source place each as the assembler writes them."""
-    code = random_words(list(ROWS), count, np.random.default_rng(1))
-    at = np.arange(count)
-    places = Lines(("a.s",), at * INSTRUCTION_BYTES, np.zeros(count), at + 1, np.full(count, 9))
-    return {"to text, code alone": Program(code), "to text, with places": Program(code, lines=places)}
-
-
-def riscv(count: int) -> Iterator[str]:
-    """RISC-V assembly: arithmetic, loads, and branches to labels, of which every tenth instruction has one."""
-    rng = random.Random(1)
-    for i in range(count):
-        a, b, c = rng.choices(REGISTERS, k=3)
-        if i % 10 == 0:
-            yield f"L{i}:"
-        yield rng.choice(
-            (
-                f"{rng.choice(('add', 'sub', 'xor', 'mul'))} {a}, {b}, {c}",
-                f"{rng.choice(('addi', 'andi', 'ori'))} {a}, {b}, {rng.randrange(-2048, 2048)}",
-                f"lw {a}, {rng.randrange(-2048, 2048)}({b})",
-                f"beq {a}, {b}, L{i // 10 * 10}",
-            )
-        )
+    """What a compiler might have written in so many lines, with and without source places; and as many instructions
+    of all rows, at random."""
+    program = assemble(sources.sohu(count), "a.s")
+    code = random_words(list(ROWS), len(program), np.random.default_rng(1))
+    return {
+        "random code, to text": Program(code),
+        "a program, to text": replace(program, lines=Lines()),
+        "with source places": program,
+    }
 
 
 def run(*, quick: bool) -> Iterator[Table]:
     """One table: seconds of both, and how many times llvm-objdump's that is."""
     count = 10_000 if quick else 1_000_000
     table = Table(
-        f"{count:,} instructions, beside llvm-objdump -d of as many RISC-V instructions",
+        f"code of {count:,} lines, beside llvm-objdump -d of as many lines of RISC-V",
         ["sohu (s)", "llvm (s)", "sohu/llvm", "llvm/sohu"],
     )
     contenders: dict[str, Callable[[], object]] = {}
@@ -62,10 +48,11 @@ def run(*, quick: bool) -> Iterator[Table]:
             file = folder / f"{i}.elf"
             file.write_bytes(write_elf(program))
             contenders[name] = partial(_run, sys.executable, "-m", "sohu.asm.cli", "-d", str(file))
-            contenders["decoded to arrays"] = partial(decode_all, program.text)
+            if "text" in name:
+                contenders[name.replace("text", "arrays")] = partial(decode_all, program.text)
         if shutil.which("llvm-mc") and shutil.which("llvm-objdump"):
             source, other = folder / "riscv.s", folder / "riscv.o"
-            source.write_text("\n".join(riscv(count)) + "\n", encoding="utf-8")
+            source.write_text(sources.riscv(count), encoding="utf-8")
             _run("llvm-mc", "-triple=riscv64", "-mattr=+m", "-filetype=obj", "-o", str(other), str(source))
             contenders["llvm"] = partial(_run, "llvm-objdump", "-d", str(other))
         else:
