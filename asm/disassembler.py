@@ -184,9 +184,9 @@ class _Disassembler:
         shown &= ~np.isin(lines.pc, list(starts))
         shown[:-1] &= lines.pc[:-1] != lines.pc[1:]  # the last of a pc counts
         at = lines.pc[shown] // INSTRUCTION_BYTES
-        columns = (c[shown].tolist() for c in (self.file_numbers, lines.line, lines.column))
-        for i, file, line, column in zip(at.tolist(), *columns, strict=True):
-            text[i] = f"{_loc(file, line, column)}\n{text[i]}"
+        files, numbers, columns = (c[shown].tolist() for c in (self.file_numbers, lines.line, lines.column))
+        for i, file, line, column in zip(at.tolist(), files, numbers, columns, strict=True):
+            text[i] = f"        .loc {file} {line}{f' {column}' if column else ''}\n{text[i]}"
         return text
 
     def place(self, pc: int) -> Iterator[str]:
