@@ -109,6 +109,14 @@ def test_sums_of_i8_wrap_and_are_exact() -> None:
     assert got[0, 0] == (exact + 2**31) % 2**32 - 2**31 != exact
 
 
+@pytest.mark.parametrize("k", [1023, 1024, 1025, 4095])
+def test_sums_of_i8_beyond_what_float32_holds(k: int) -> None:
+    a = np.full((1, k), 127, np.int8)
+    acc = np.empty((1, 1), np.int32)
+    ROWS["mm.i8"].semantics(acc, a, a.T)
+    assert acc[0, 0] == 127 * 127 * k
+
+
 @pytest.mark.parametrize("sat", [0, 1])
 @pytest.mark.parametrize("dtype", [fp8e4m3, i8, bf16], ids=str)
 def test_saturation_on_the_way_out(dtype: Any, sat: int) -> None:
