@@ -74,6 +74,7 @@ def scan(line: str) -> list[Token]:
         if m.lastgroup is not None and m.lastgroup != "space"
     ]
     at = _labels(tokens)
+    _join(tokens, at)
     if at < len(tokens) and tokens[at].kind is Kind.NAME:
         first = tokens[at]
         directive = first.text.startswith(".") and len(first.text) > 1
@@ -86,6 +87,15 @@ def scan(line: str) -> list[Token]:
             kind = Kind.WORD if t.text in _WORDS else Kind.KEY if follows and i > at else Kind.NAME
             tokens[i] = Token(kind, t.text, t.start)
     return tokens
+
+
+def _join(tokens: list[Token], at: int) -> None:
+    r"""Make one token of a name that a macro puts together, such as row\n or v\op\().row, where it begins a line."""
+    end = at
+    while end < len(tokens) and tokens[end].kind in _LABEL_PARTS and (end == at or _touch(tokens, end)):
+        end += 1
+    if any(t.kind is Kind.SUBSTITUTION for t in tokens[at + 1 : end]) and tokens[at].kind is Kind.NAME:
+        tokens[at:end] = [Token(Kind.NAME, "".join(t.text for t in tokens[at:end]), tokens[at].start)]
 
 
 def _labels(tokens: list[Token]) -> int:

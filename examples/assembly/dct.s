@@ -25,22 +25,22 @@
         .reg    turn
         .reg    part, t
 
-        dma.load   matrix, table                        signal loaded
+        dma.load   matrix, table                            signal loaded
         li         first, 0
         li         turn, 0
         blocks     x5, R, ROWS
         loop       x5, done
         sub        rows, R, first
         min        rows, rows, ROWS
-        .irp       name, block, out, acc
+        .irp    name, block, out, acc
         tset       \name, \name, 0, rows
         .endr
         tslice     part, x, 0, first, rows
-        dma.load   block, part     wait stored>=turn    signal loaded
+        dma.load   block, part         wait stored>=turn    signal loaded
         mm         acc, block, matrix  wait loaded>=turn+2
-        mout       out, acc                             signal ready
+        mout       out, acc                                 signal ready
         tslice     part, y, 0, first, rows
-        dma.store  part, out, q=1  wait ready>=turn+1   signal stored
+        dma.store  part, out, q=1      wait ready>=turn+1   signal stored
         add        first, first, ROWS
         add        turn, turn, 1
 done:   drain
@@ -58,25 +58,25 @@ done:   drain
         .equ    c6, 0.19134171618254489
         .equ    c7, 0.09754516100806412
 
-.macro row0 sign
-        .f32    c4, \sign*c1,  c2,  \sign*c3,  c4,  \sign*c5,  c6,  \sign*c7
-.endm
-.macro row1 sign
-        .f32    c4, \sign*c3,  c6, -\sign*c7, -c4, -\sign*c1, -c2, -\sign*c5
-.endm
-.macro row2 sign
-        .f32    c4, \sign*c5, -c6, -\sign*c1, -c4,  \sign*c7,  c2,  \sign*c3
-.endm
-.macro row3 sign
-        .f32    c4, \sign*c7, -c2, -\sign*c5,  c4,  \sign*c3, -c6, -\sign*c1
-.endm
+        .macro  row0 sign
+        .f32    c4, \sign*c1, c2, \sign*c3, c4, \sign*c5, c6, \sign*c7
+        .endm
+        .macro  row1 sign
+        .f32    c4, \sign*c3, c6, -\sign*c7, -c4, -\sign*c1, -c2, -\sign*c5
+        .endm
+        .macro  row2 sign
+        .f32    c4, \sign*c5, -c6, -\sign*c1, -c4, \sign*c7, c2, \sign*c3
+        .endm
+        .macro  row3 sign
+        .f32    c4, \sign*c7, -c2, -\sign*c5, c4, \sign*c3, -c6, -\sign*c1
+        .endm
 
         .rodata
         .balign 64
 cosines:
         .irp    n, 0, 1, 2, 3
-        row\n   1
+        row\n      1
         .endr
         .irp    n, 3, 2, 1, 0
-        row\n   (-1)
+        row\n      (-1)
         .endr

@@ -7,36 +7,36 @@
 
         .equ    SIDE, 128
 
-.macro size d, whole, at                # d = how much of `whole` the block that begins `at` has
-        sub     \d, \whole, \at
-        min     \d, \d, SIDE
-.endm
+        .macro  size d, whole, at       # d = how much of `whole` the block that begins `at` has
+        sub        \d, \whole, \at
+        min        \d, \d, SIDE
+        .endm
 
-.macro window d, src, i, rows, j, cols  # d = src[i : i+rows, j : j+cols]
-        tslice  \d, \src, 0, \i, \rows
-        tslice  \d, \d, 1, \j, \cols
-.endm
+        .macro  window d, src, i, rows, j, cols         # d = src[i : i+rows, j : j+cols]
+        tslice     \d, \src, 0, \i, \rows
+        tslice     \d, \d, 1, \j, \cols
+        .endm
 
-.macro shape tile, rows, cols
-        tset    \tile, \tile, 0, \rows
-        tset    \tile, \tile, 1, \cols
-.endm
+        .macro  shape tile, rows, cols
+        tset       \tile, \tile, 0, \rows
+        tset       \tile, \tile, 1, \cols
+        .endm
 
-.macro step multiply                    # acc (+)= a[i.., k..] @ b[k.., j..]; once more in `steps`
+        .macro  step multiply           # acc (+)= a[i.., k..] @ b[k.., j..]; once more in `steps`
         size       depth, K, k
         shape      left, rows, depth
         shape      right, depth, cols
         window     from, a, i, rows, k, depth
-        dma.load   left, from      wait used>=steps-1   signal loaded
+        dma.load   left, from   wait used>=steps-1  signal loaded
         window     from, b, k, depth, j, cols
-        dma.load   right, from                          signal loaded
+        dma.load   right, from                      signal loaded
         sll        x5, steps, 1
         \multiply  acc, left, right  wait loaded>=x5+2  signal used
         swap       left, left.1
         swap       right, right.1
         add        k, k, SIDE
         add        steps, steps, 1
-.endm
+        .endm
 
         .kernel matmul
         .param  a, in,  bf16, [M, K]
@@ -59,7 +59,7 @@
         .reg    from, t
 
         .irp    r, i, steps, done
-        li      \r, 0
+        li         \r, 0
         .endr
         blocks     x6, M, SIDE
         blocks     x7, N, SIDE
@@ -77,7 +77,7 @@
         loop       x8, depth_end
         step       mma
 depth_end:
-        mout       block, acc      wait stored>=done    signal ready
+        mout       block, acc        wait stored>=done   signal ready
         window     from, c, i, rows, j, cols
         dma.store  from, block, q=1  wait ready>=done+1  signal stored
         add        done, done, 1

@@ -7,13 +7,13 @@
 
         .equ    ROWS, 64
 
-.macro softmax_rows t, s                # e^(t - max) / sum, with s for what a row has one of
+        .macro  softmax_rows t, s       # e^(t - max) / sum, with s for what a row has one of
         vmax.row   \s, \t
         vsub       \t, \t, \s
         vexp       \t, \t
         vsum.row   \s, \t
         vdiv       \t, \t, \s
-.endm
+        .endm
 
         .kernel softmax
         .param  x, in,  bf16, [R, C]
@@ -39,16 +39,16 @@
         loop       x5, done
         sub        rows, R, first
         min        rows, rows, ROWS
-        .irp       name, raw, t, s
+        .irp    name, raw, t, s
         tset       \name, \name, 0, rows
         .endr
         tslice     from, x, 0, first, rows
         tslice     to, y, 0, first, rows
-        dma.load   raw, from       wait stored>=turn-1  signal loaded  # the block before the last one is stored
-        vmov       t, raw          wait loaded>=turn+1
+        dma.load   raw, from     wait stored>=turn-1  signal loaded     # the block before the last one is stored
+        vmov       t, raw        wait loaded>=turn+1
         softmax_rows t, s
-        vmov       raw, t                               signal ready
-        dma.store  to, raw, q=1    wait ready>=turn+1   signal stored
+        vmov       raw, t                             signal ready
+        dma.store  to, raw, q=1  wait ready>=turn+1   signal stored
         swap       raw, raw.1
         add        first, first, ROWS
         add        turn, turn, 1

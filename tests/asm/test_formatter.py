@@ -47,10 +47,10 @@ def test_how_it_looks(golden: Callable[[str, str], None]) -> None:
     golden("formatted.s", format_source(UGLY))
 
 
-def bytes_of(source: str) -> Program | None:
+def bytes_of(source: str, name: str = "a.s") -> Program | None:
     """What the source assembles to, without the places of its lines; None where it does not."""
     try:
-        program = assemble(source, "a.s")
+        program = assemble(source, name)
     except AsmError:
         return None
     program.lines = []
@@ -123,3 +123,15 @@ def test_ends_of_lines_stay() -> None:
 
 def test_blank_lines() -> None:
     assert format_source("\n\n\nnop\n\n \n\nnop\n\n\n") == "        nop\n\n        nop\n"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "assembly").glob("*.s")), ids=lambda p: p.name)
+def test_programs_that_include_others(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    before = bytes_of(text, str(path))
+    assert before is not None and bytes_of(format_source(text), str(path)) == before
+
+
+def test_a_name_that_a_macro_puts_together_stays_in_one_piece() -> None:
+    for line in ("row\\n", "v\\op", "\\op\\().row", "\\op", "mm.\\a\\()x"):
+        assert format_source(f"{line}  t0, t1").split() == [line, "t0,", "t1"]
