@@ -26,6 +26,7 @@ from sohu.isa.operands import XF, XFI, XI, Data, FImm, Reg, T, X, bits_f32, f32_
 
 WORLDS = 7
 MAX_STEPS = 10_000  # that a kernel is followed for: some 0.2 s
+_MERGE = 3  # steps that it takes to merge two descriptors
 _WINDOW = 80  # bits of an address below its window
 _GP, _ARGS, _SP = 1 << 60, 1 << 61, 1 << 62  # where the image, the parameters and the stack lie here
 
@@ -280,6 +281,7 @@ class Follower:
         if old.t != now.t:
             for reg, (s, t) in enumerate(zip(old.t, now.t, strict=True)):
                 if s is not None and s is not t and s != t:
+                    self.left -= _MERGE
                     old.t[reg] = merged = None if t is None else _merge(s, t, at, reg)
                     changed = changed or merged != s
         return changed
