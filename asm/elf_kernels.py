@@ -105,7 +105,7 @@ class _Kernels:
         held += [(s, "s", reg) for s, reg in k["semaphores"].items()]
         for own, file, reg in held:
             if not is_name(own) or type(reg) is not int or reg not in declarable(file):
-                self.bad(f"{what}: {own!r} in {file}{reg} is no declaration")
+                self.bad(f"{what}: {own!r} in {file}{reg!r} is no declaration")
         if len({own for own, _, _ in held}) < len(held) or len({h[1:] for h in held}) < len(held):
             self.bad(f"{what}: a name or a register is declared twice")
         return Kernel(name, entry, entry + size, params, tiles, k["bounds"], k["semaphores"])

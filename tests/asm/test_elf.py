@@ -233,3 +233,11 @@ def test_kernels_that_are_not_as_they_should_be(elf: bytes) -> None:
 def test_every_truncation_is_refused(elf: bytes) -> None:
     for size in range(len(elf)):
         refused(elf[:size])
+
+
+def test_what_a_file_says_is_quoted_in_messages() -> None:
+    elf = write_elf(assemble(".kernel k\n.sem done, reg=s7\nhalt", "a.s"))
+    assert b'"done": 7' in elf
+    with pytest.raises(Fault) as e:
+        read_elf(elf.replace(b'"done": 7', b'"d": "\\n"'), "a.s")
+    assert "\n" not in e.value.message and "is no declaration" in e.value.message

@@ -11,6 +11,7 @@ from typing import Any
 
 from sohu.asm import read_elf, read_object, write_object
 from sohu.asm.elf_file import HEADER, NOTE, RELA, SECTION, SHT_NOTE, SHT_RELA, SHT_SYMTAB, SYMBOL
+from sohu.asm.requirements import version_needed
 from sohu.isa import SohuError
 
 from tools.fuzz.corpus import elfs
@@ -194,6 +195,7 @@ def check(data: bytes) -> None:
         _one_line(e)
     else:
         if chosen:
+            program.isa_version = version_needed(program.text, program.kernels.values())  # not what the file claims
             survives(program)
     try:
         loaded = read_object(data, "a.s")
