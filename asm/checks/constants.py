@@ -9,8 +9,8 @@ from sohu.asm.checks.registry import Declaration, Finding, check
 from sohu.asm.checks.worlds import follow, parameter
 
 _STORED = {
-    "image": "this stores into the program itself: its code and constants may only be read",
-    "parameters": "this stores into the parameter block, which may only be read",
+    "image": "this writes into the program itself: its code and constants may only be read",
+    "parameters": "this writes into the parameter block, which may only be read",
 }
 
 
@@ -27,6 +27,8 @@ def constant_write(code: Code) -> Iterator[Finding]:
             if s.writes:
                 yield Finding("W021", _STORED[s.writes], s.at)
             for t in s.touched:
+                if t.kind.writes_data and t.is_in_image(code):
+                    yield Finding("W021", _STORED["image"], s.at, t.name)
                 p = inputs.get(t.owner or 0)
                 if t.kind.writes_data and p is not None:
                     message = f"this writes to {p.name!r}, which is an input"

@@ -98,7 +98,9 @@ def _finding(kernel: Kernel, use: _Use, i: int, j: int, uses: dict[int, _Use]) -
         (f"{a.name!r} was declared", Declaration(kernel.name, a.name)),
         (f"{b.name!r} was declared", Declaration(kernel.name, b.name)),
     )
-    return Finding("W030", message, use.at, use.operand, "leave out at= and tiles get room of their own", notes)
+    return Finding(
+        "W030", message, use.at, use.operand, "leave out at= or over=, and tiles get room of their own", notes
+    )
 
 
 def _shown(t: TileSymbol) -> str:

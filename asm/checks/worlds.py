@@ -104,6 +104,11 @@ class Touched:
         owners = {t.base >> _WINDOW for t in self.tiles}
         return owners.pop() if len(owners) == 1 else None
 
+    def is_in_image(self, code: Code) -> bool:
+        """True when it begins in the program's own image."""
+        size = code.program.image_bytes
+        return self.tiles is not None and all(t.space is Space.HBM and 0 <= t.base - _GP < size for t in self.tiles)
+
 
 def declared(i: int) -> int:
     """The window of the kernel's i-th declared tile."""

@@ -25,7 +25,7 @@ _WORDS_OF: dict[str, dict[int, tuple[str, ...]]] = {
     ".section": {0: (".text", ".rodata")},
     ".kernel": {1: ("noprologue",)},
 }
-_KEYS_OF = {".param": ("reg",), ".tile": ("at", "reg", "strides"), ".sem": ("reg",)}
+_KEYS_OF = {".param": ("reg",), ".tile": ("at", "over", "buffers", "reg", "strides"), ".sem": ("reg",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _fitting(index: Index, line: int, kind: OperandKind) -> Iterator[Item]:
     if isinstance(kind, T):
         yield from _entities(index, line, "tile")
         yield from _params(index, line, tensors=True)
-        yield from _registers("t")
+        yield from _registers(index, line, "t")
     elif isinstance(kind, Sem):
         yield from _semaphores(index, line)
     elif isinstance(kind, Label):
@@ -134,12 +134,12 @@ def _synced(index: Index, line: int, clause: list[Token]) -> Iterator[Item]:
 
 def _semaphores(index: Index, line: int) -> Iterator[Item]:
     yield from _entities(index, line, "semaphore")
-    yield from _registers("s")
+    yield from _registers(index, line, "s")
 
 
 def _scalars(index: Index, line: int) -> Iterator[Item]:
     yield from _params(index, line, tensors=False)
-    yield from _registers("x")
+    yield from _registers(index, line, "x")
 
 
 def _params(index: Index, line: int, *, tensors: bool) -> Iterator[Item]:
@@ -150,8 +150,12 @@ def _params(index: Index, line: int, *, tensors: bool) -> Iterator[Item]:
                 yield Item(e.name, "param", index.lines[at].strip())
 
 
-def _registers(file: str) -> Iterable[Item]:
-    return (Item(name, "register") for name, (own, _) in REGISTERS.items() if own == file)
+def _registers(index: Index, line: int, file: str) -> Iterable[Item]:
+    for item in _entities(index, line, "register"):
+        given = item.detail.partition(",")[2].strip()  # .reg NAME, t5: a scalar register unless it says so
+        if (given[:1] or "x") == file or (REGISTERS.get(given, ("",))[0] == file):
+            yield item
+    yield from (Item(name, "register") for name, (own, _) in REGISTERS.items() if own == file)
 
 
 def _entities(index: Index, line: int, *kinds: EntityKind) -> Iterator[Item]:

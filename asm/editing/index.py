@@ -13,13 +13,16 @@ from sohu.asm.syntax import MAX_LINE
 from sohu.asm.tokens import Kind, Parts, Token, parts, scan
 from sohu.isa import ROWS, SohuError
 
-EntityKind = Literal["label", "kernel", "param", "tile", "semaphore", "constant", "dimension", "macro", "external"]
+EntityKind = Literal[
+    "label", "kernel", "param", "tile", "semaphore", "constant", "dimension", "register", "macro", "external"
+]
 
 _DECLARES: dict[str, EntityKind] = {
     ".kernel": "kernel", ".param": "param", ".tile": "tile", ".sem": "semaphore", ".equ": "constant",
-    ".set": "constant", ".equiv": "constant", ".macro": "macro", ".extern": "external",
+    ".set": "constant", ".equiv": "constant", ".reg": "register", ".dim": "dimension",
+    ".macro": "macro", ".extern": "external",
 }  # fmt: skip
-_OF_KERNELS = {"param", "tile", "semaphore", "dimension"}
+_OF_KERNELS = {"param", "tile", "semaphore", "dimension", "register"}
 assert set(_DECLARES) <= set(DIRECTIVES)
 
 

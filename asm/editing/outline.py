@@ -110,7 +110,8 @@ MODIFIERS = ("definition", "readonly", "defaultLibrary")
 
 _OF_ENTITIES: dict[EntityKind, str] = {
     "label": "label", "kernel": "function", "param": "parameter", "tile": "variable", "semaphore": "event",
-    "constant": "enumMember", "dimension": "typeParameter", "macro": "macro", "external": "function",
+    "constant": "enumMember", "dimension": "typeParameter", "register": "variable",
+    "macro": "macro", "external": "function",
 }  # fmt: skip
 _OF_TOKENS = {
     Kind.DIRECTIVE: "keyword", Kind.WORD: "keyword", Kind.KEY: "property", Kind.LOCAL: "label", Kind.NUMBER: "number",

@@ -28,7 +28,7 @@ DELAY = 0.2  # seconds without typing, after which a document is assembled
 _SYMBOLS = {
     "label": types.SymbolKind.Key, "kernel": types.SymbolKind.Function, "param": types.SymbolKind.Property,
     "tile": types.SymbolKind.Array, "semaphore": types.SymbolKind.Event, "constant": types.SymbolKind.Constant,
-    "macro": types.SymbolKind.Method, "external": types.SymbolKind.Interface,
+    "register": types.SymbolKind.Variable, "macro": types.SymbolKind.Method, "external": types.SymbolKind.Interface,
 }  # fmt: skip
 _ITEMS = {
     "instruction": types.CompletionItemKind.Function, "directive": types.CompletionItemKind.Keyword,

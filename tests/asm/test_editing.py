@@ -131,6 +131,8 @@ HEAD = """\
 .param n, i64
 .tile buf, sram, f32, [4, 4]
 .sem ready
+.reg scratch, t
+.reg count
 .equ SIZE, 4
 there: nop
 """
@@ -143,12 +145,12 @@ there: nop
         ("  |", {"vexp", "dma.load"}, {"buf"}),
         ("a: dma.l|", {"dma.load"}, {"buf"}),
         (".ti|", {".tile", ".kernel"}, {"buf"}),
-        ("vexp b|", {"buf", "x", "t5"}, {"n", "x5", "ready", "there", "vexp"}),
+        ("vexp b|", {"buf", "x", "t5", "scratch"}, {"n", "x5", "ready", "there", "vexp", "count"}),
         ("vexp buf, |", {"buf", "x"}, {"wait"}),
         ("vexp buf, buf |", {"wait", "signal"}, {"buf"}),
         ("vexp buf, buf wait |", {"ready", "s3"}, {"buf", "x5"}),
         ("vexp buf, buf wait ready>=|", {"n", "x5", "SIZE"}, {"buf", "x"}),
-        ("add x5, n|", {"n", "x7"}, {"buf"}),
+        ("add x5, n|", {"n", "x7", "count"}, {"buf", "scratch"}),
         ("add x5, n, |", {"n", "x7", "SIZE"}, {"buf"}),
         ("j |", {"there"}, {"buf", "SIZE"}),
         ("dma.load buf, x, |", {"q="}, {"buf"}),
