@@ -14,6 +14,8 @@ from sohu.isa.operands import XOut
 @check("W013", "stray-return")
 def stray_return(code: Code) -> Iterator[Finding]:
     """A return that a kernel comes to without a call; ra holds no address then."""
+    if all(row.flow is not Flow.RET for row, _ in code.jumps.values()):
+        return
     called = {to for block in code.blocks.values() for to in block.calls}
     for kernel in code.kernels:
         entry = kernel.entry // INSTRUCTION_BYTES

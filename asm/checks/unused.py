@@ -10,8 +10,15 @@ from sohu.asm.program import Kernel
 from sohu.isa.operands import T
 
 
-def _used(code: Code) -> Iterator[tuple[Kernel, set[int]]]:
-    """Kernels that call nothing, each with the tile registers that it reads."""
+def _used(code: Code) -> list[tuple[Kernel, set[int]]]:
+    """Kernels that call nothing, each with the tile registers that it reads; kept, since two checks want it."""
+    if "used" not in code.kept:
+        code.kept["used"] = list(_find_used(code))
+    found: list[tuple[Kernel, set[int]]] = code.kept["used"]
+    return found
+
+
+def _find_used(code: Code) -> Iterator[tuple[Kernel, set[int]]]:
     for kernel in code.kernels:
         where = code.range_of(kernel)
         blocks = code.blocks_of(where)

@@ -54,6 +54,8 @@ def test_it_sees_the_tokens_that_the_scanner_sees() -> None:
             continue
         found = {(column, text): scope for column, text, scope in coloured(line)}
         for t in tokens:
+            if "\\" in t.text and t.kind not in (Kind.STRING, Kind.SUBSTITUTION, Kind.COMMENT):
+                continue  # a name that a macro puts together
             scope = found.get((t.start, t.text))
             if t.kind is Kind.NAME:
                 assert scope is not None, (line, t)
