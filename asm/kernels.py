@@ -178,10 +178,12 @@ class KernelScope:
                     yield e
         top = dict.fromkeys(Space, 0)
         endless: dict[Space, str] = {}  # a tile of which nobody knows where it ends
-        overlaid: dict[str, list[Tile]] = {}  # what lies on top of a tile
+        lowest: dict[str, str] = {}  # of a tile on top of others, the one below them all
+        overlaid: dict[str, list[Tile]] = {}  # what lies on top of a tile, directly or not
         for d, tile in shaped:
             if d.over:
-                overlaid.setdefault(d.over, []).append(tile)
+                lowest[d.name] = lowest.get(d.over, d.over)
+                overlaid.setdefault(lowest[d.name], []).append(tile)
             elif d.at is not None:
                 top[tile.space] = max(top[tile.space], tile.extent()[1])
                 if any(reg and not dim for dim, reg in zip(tile.dims, tile.dimregs or (), strict=False)):

@@ -22,6 +22,11 @@ def test_a_tile_over_another() -> None:
         ".tile d, sram, u8, [5], over=c",
     )
     assert found == {"a": (0, 100), "b": (0, 300), "c": (320, 330), "d": (320, 325)}
+    found = tiles(
+        ".tile a, sram, u8, [10]", ".tile b, sram, u8, [20], over=a", ".tile c, sram, u8, [300], over=b",
+        ".tile d, sram, u8, [1]",
+    )  # fmt: skip
+    assert found == {"a": (0, 10), "b": (0, 20), "c": (0, 300), "d": (320, 321)}
 
 
 def test_buffers() -> None:
