@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -109,12 +108,14 @@ def write(name: str, data: bytes) -> None:
         if path.exists() and not path.is_file():  # a device or pipe can't be replaced
             path.write_bytes(data)
             return
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        # by hand: the module tempfile takes as long to import as a hundred lines to assemble
+        scratch = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+        handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             with os.fdopen(handle, "wb") as f:
                 f.write(data)
-            os.chmod(scratch, mode)
+            if path.exists():
+                os.chmod(scratch, path.stat().st_mode & 0o777)
             os.replace(scratch, path)
         except BaseException:
             with suppress(OSError):
@@ -122,12 +123,6 @@ def write(name: str, data: bytes) -> None:
             raise
     except (OSError, ValueError) as e:
         raise SohuError(f"cannot write {name}: {getattr(e, 'strerror', None) or e}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # -- progress ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -54,6 +53,8 @@ def is_local(name: str) -> bool:
 
 def nearest(name: str, among: Iterable[str]) -> str:
     """`did you mean 'x'?` for the name most like `name`, or "" where none is."""
+    import difflib  # slow to import, and seldom wanted
+
     folded = {n.lower(): n for n, _ in zip(among, range(_SUGGEST_AMONG), strict=False)}
     found = difflib.get_close_matches(name.lower(), folded, 1, 0.6)
     return f"did you mean {folded[found[0]]!r}?" if found else ""

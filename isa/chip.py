@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +43,8 @@ class Chip:
 
 def chips() -> list[str]:
     """Names of the configurations that come with the toolchain."""
+    from importlib import resources  # here and below: most who import this read no chip
+
     files = resources.files("sohu.isa").joinpath("chips").iterdir()
     return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
 
@@ -55,6 +54,9 @@ def load_chip(name: str = "sohu") -> Chip:
 
     Raises SohuError for an unknown name (with the nearest one), a missing or unknown key, a bad value.
     """
+    import tomllib
+    from importlib import resources
+
     if name.endswith(".toml"):
         try:
             text = Path(name).read_text()
@@ -62,9 +64,8 @@ def load_chip(name: str = "sohu") -> Chip:
             raise SohuError(f"cannot read chip configuration {name}: {e}") from None
     else:
         if name not in chips():
-            near = difflib.get_close_matches(name, chips(), 1)
             known = f"there are: {', '.join(chips())}; or give a .toml file"
-            hint = f"did you mean {near[0]!r}?" if near else known
+            hint = _nearest(name, chips()) or known
             raise SohuError(f"unknown chip {name!r}", help=hint)
         text = resources.files("sohu.isa").joinpath(f"chips/{name}.toml").read_text()
     try:
@@ -77,9 +78,7 @@ def _chip(data: dict[str, Any], origin: str) -> Chip:
     names = {f.name: f for f in fields(Chip)}
     for key in data:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else ""
-            raise SohuError(f"chip configuration {origin}: unknown key {key!r}", help=hint)
+            raise SohuError(f"chip configuration {origin}: unknown key {key!r}", help=_nearest(key, names))
     missing = sorted(set(names) - set(data))
     if missing:
         raise SohuError(f"chip configuration {origin}: missing {', '.join(missing)}")
@@ -100,6 +99,13 @@ def _chip(data: dict[str, Any], origin: str) -> Chip:
     if data["queue_depth"] < MIN_QUEUE_DEPTH:
         raise SohuError(f"chip configuration {origin}: queues are at least {MIN_QUEUE_DEPTH} deep")
     return Chip(**data)
+
+
+def _nearest(name: str, among: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, list(among), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _positive(value: object) -> bool:

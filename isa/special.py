@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ _CHUNK = 1 << 13  # elements at a time, so that what is between the steps stays 
 _LOW = 2 / (2 + _END)
 
 
-def _fitted() -> list[float]:
+@cache
+def _coefficients() -> list[float]:
     """Coefficients, highest first, of log(erfc(x) e^(x^2) / t) over t = 2 / (2 + x), with [_LOW, 1] as [-1, 1].
 
     The form is that of Press et al., Numerical Recipes, 6.2.2; the fit is made here, from math.erfc.
@@ -29,9 +31,6 @@ def _fitted() -> list[float]:
 
     series = np.polynomial.Chebyshev.interpolate(exact, _DEGREE, domain=[_LOW, 1.0])
     return [float(c) for c in np.polynomial.chebyshev.cheb2poly(series.coef)[::-1]]
-
-
-_COEFFICIENTS = _fitted()
 
 
 def erfc(x: NDArray[Any]) -> Doubles:
@@ -50,8 +49,9 @@ def _erfc(x: NDArray[Any], out: Doubles) -> None:
     wide = np.abs(x, dtype=np.float64)
     t = 2 / (2 + wide)
     u = (t - _LOW) * (2 / (1 - _LOW)) - 1
-    out.fill(_COEFFICIENTS[0])
-    for c in _COEFFICIENTS[1:]:
+    first, *others = _coefficients()
+    out.fill(first)
+    for c in others:
         out *= u
         out += c
     wide *= wide
