@@ -19,7 +19,6 @@ from sohu.asm.elf import read_elf, write_elf
 from sohu.asm.elf_object import is_elf, read_object, write_object
 from sohu.asm.files import decode_source
 from sohu.asm.formats import image, intel_hex, symbols_json
-from sohu.asm.formatter import format_source
 from sohu.asm.libraries import needed, read_library
 from sohu.asm.link import LinkError, link
 from sohu.asm.linkmap import link_map
@@ -300,6 +299,8 @@ def _disassemble(file: str, output: str | None) -> int:
 
 
 def _format(files: Sequence[str], check: bool) -> int:
+    from sohu.asm.formatter import format_source  # not imported for nothing by those who assemble
+
     changed = False
     for file in files:
         name = shown_name(file)
