@@ -316,7 +316,8 @@ class Assembler:
             span = (given[len(wanted)].span[0], given[-1].span[1])
             takes = ", ".join(wanted) or "no operands"
             raise Mistake("A012", f"{row.mnemonic} takes {takes}", span, help=f"write: {usage(row)}")
-        missing = " and ".join(repr(n) for n in wanted[len(given) :])
+        *others, last = [repr(n) for n in wanted[len(given) :]]
+        missing = f"{', '.join(others)} and {last}" if others else last
         raise Mistake("A012", f"{row.mnemonic}: {missing} missing", (st.end, st.end + 1), help=f"write: {usage(row)}")
 
     def encode(self, row: Row, values: list[Any], sync: tuple[Any, Any], st: Statement) -> int:
@@ -554,7 +555,7 @@ class Assembler:
             self.extern.add(name)
         if name in self.extern or name in self.weak:
             return Address(None, name, 0)
-        help = self.suggest(name) or ("" if is_local(name) else "if another file defines it, say .extern")
+        help = self.suggest(name) or ("" if is_local(name) else "define it, or say .extern if another file does")
         raise Mistake("A020", f"{name!r} is not defined", ref.span, help=help)
 
     def value_of(self, constant: Constant, ref: Ref, final: bool) -> Value:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import Any, Literal
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, v_args
 from sohu.asm.diagnostics import Mistake
+from sohu.asm.names import nearest
 from sohu.asm.numbers import float_literal, integer_literal
 from sohu.asm.syntax import (
     Argument,
@@ -172,12 +174,23 @@ def _wanted(expected: set[str]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else "".join(words)
 
 
+_DIRECTIVE = re.compile(r"\s*(?:[\w.]+:\s*)*+\.")  # after labels
+
+
 def _unexpected(line: str, token: Token, expected: Any) -> Mistake:
-    wanted = _wanted(set(expected))
+    left = set(expected)
+    if "COMMA" in left:
+        left.discard("EQUAL")  # after the name of an operand that has one: not worth a word
+    if _DIRECTIVE.match(line):
+        left -= {"WAIT", "SIGNAL"}
+    wanted = _wanted(left)
     if token.type == "$END":
         end = len(line[: _comment(line)].rstrip())
         return Mistake("A002", f"the line ends where {wanted} is expected", (end, end + 1))
-    return Mistake("A002", f"expected {wanted}, found {str(token)!r}", _span(token))
+    span = _span(token)
+    before = line[: span[0]].split()[-1:]
+    help = nearest(before[0], ("wait", "signal")) if before and "WAIT" in left else ""
+    return Mistake("A002", f"expected {wanted}, found {str(token)!r}", span, help=help)
 
 
 def _unreadable(line: str, at: int) -> Mistake:

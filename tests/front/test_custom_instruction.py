@@ -36,11 +36,8 @@ def run(site: Path | None, folder: Path, *words: str | Path) -> subprocess.Compl
 def test_assembled_run_and_debugged(site: Path, tmp_path: Path) -> None:
     for name in ("by_hand.s", "session.txt"):
         shutil.copy(SOURCE / name, tmp_path)
-    random = np.random.default_rng(0)
-    x, z = (random.normal(size=(150, 70)).astype(np.float32) for _ in range(2))
-    w = random.normal(size=70).astype(np.float32)
-    for name, array in (("x", x), ("z", z), ("w", w)):
-        np.save(tmp_path / f"{name}.npy", array)
+    assert run(site, tmp_path, "python", SOURCE / "inputs.py").returncode == 0
+    x, z, w = (np.load(tmp_path / f"{name}.npy") for name in "xzw")
     arguments = ["--arg", "x=x.npy", "--arg", "z=z.npy", "--arg", "w=w.npy"]
 
     done = run(site, tmp_path, "sohu-asm", "by_hand.s", "-o", "gnorm.elf")
