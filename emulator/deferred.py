@@ -22,7 +22,7 @@ from sohu.isa.numerics import widen
 if TYPE_CHECKING:
     from sohu.emulator.memory import Allocation, Memories, View
 
-SMALLEST = 1  # bytes; a smaller copy costs no more than what deferring it does
+SMALLEST = 2048  # bytes; a smaller copy costs no more than what deferring it does
 _KEPT_VIEWS = 1 << 15  # of SRAM; a program that makes more has its copies made
 _BLOCK = 8192  # elements that are widened at once
 

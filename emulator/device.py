@@ -70,7 +70,8 @@ class Device:
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
     with that seed; timing: count cycles; max_instructions: stop a launch that executes more (category
-    limit); output: where the program's own prints go.
+    limit); workers: threads that share large products (all usable cores; results do not depend on it); low_memory: keep
+    no float32 copies of weights in narrower formats, at the cost of speed; output: where the program's own prints go.
 
     Raises SohuError for an unknown chip and when the host refuses the address space.
     """
@@ -82,10 +83,12 @@ class Device:
         schedule: int | None = None,
         timing: bool = False,
         max_instructions: int | None = None,
+        workers: int | None = None,
+        low_memory: bool = False,
         output: Callable[[str], None] = print,
     ) -> None:
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
-        self.memories = Memories(self.chip)
+        self.memories = Memories(self.chip, keep=0 if low_memory else None)
         self.hbm = self.memories.hbm
         self.machine = Machine(
             self.chip,
@@ -93,6 +96,7 @@ class Device:
             schedule=schedule,
             timing=timing,
             max_instructions=max_instructions,
+            workers=workers,
             output=output,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)

@@ -27,6 +27,7 @@ from sohu.emulator.errors import MachineError
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
     MIN_QUEUE_DEPTH,
@@ -108,9 +109,11 @@ class Machine:
         schedule: int | None = None,
         timing: bool = False,
         max_instructions: int | None = None,
+        workers: int | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
         self.config = chip
+        self.workers = usable() if workers is None else workers
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
@@ -222,7 +225,7 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             self._step()
 
     def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
@@ -237,7 +240,7 @@ class Machine:
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
         self._interrupted = False
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 return self._run_fast(stops or frozenset())
             while True:
