@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.emulator.deferred import Deferrals, Deferred, Widened
+from sohu.emulator.deferred import NOWHERE, Cover, Deferrals, Widened
 from sohu.isa import Chip, Fault, SohuError, Space, Tile
 
 ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
@@ -48,11 +48,11 @@ class Allocation:
 class View:
     """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache.
 
-    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. deferred: the copy
-    that was to write (some of) these bytes and has not been made yet (emulator/deferred.py); None in HBM.
+    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. cover: of tiles in
+    SRAM, what is known of copies to there that have not been made yet (emulator/deferred.py).
     """
 
-    __slots__ = ("allocation", "array", "deferred", "high", "kind", "low", "owner", "tile")
+    __slots__ = ("allocation", "array", "cover", "high", "kind", "low", "owner", "tile")
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class View:
         self.low = low
         self.high = high
         self.allocation = allocation
-        self.deferred: Deferred | None = None
+        self.cover: Cover = NOWHERE
 
 
 def kind_of(space: Space, dtype_code: int) -> int:
