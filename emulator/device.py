@@ -13,7 +13,7 @@ from sohu.asm import Kernel, Program
 from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
-from sohu.emulator.memory import PAGE, Memories
+from sohu.emulator.memory import PAGE, Allocation, Memories
 from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
@@ -28,12 +28,13 @@ __all__ = ["Argument", "Arguments", "Device", "Loaded", "Result"]
 class Loaded:
     """A program in a device's HBM, translated for its machine."""
 
-    __slots__ = ("address", "code", "plans", "program", "text")
+    __slots__ = ("address", "code", "image", "plans", "program", "text")
 
-    def __init__(self, program: Program, address: int, code: Code) -> None:
+    def __init__(self, program: Program, image: Allocation, code: Code) -> None:
         self.program = program
         self.text = program.text
-        self.address = address  # of its image
+        self.image = image
+        self.address = image.start
         self.code = code
         self.plans = {name: Plan(k) for name, k in program.kernels.items()}
 
@@ -149,9 +150,18 @@ class Device:
         self.hbm.map[at : at + len(program.text)] = program.text
         rodata = at + program.rodata_address
         self.hbm.map[rodata : rodata + len(program.rodata)] = program.rodata
-        loaded = Loaded(program, at, Code(program.text, self.machine))
+        loaded = Loaded(program, image, Code(program.text, self.machine))
         self._loaded[id(program)] = loaded  # keeps the program alive, so its id stays its own
         return loaded
+
+    def unload(self, loaded: Loaded) -> None:
+        """Give a program's memory back; it can be loaded again.
+
+        A kernel of it that has not ended cannot go on: its instructions stay, its image is gone.
+        """
+        if self._loaded.get(id(loaded.program)) is loaded:
+            del self._loaded[id(loaded.program)]
+        self.hbm.free(loaded.image)
 
     # -- launches ----------------------------------------------------------------------------------
 
