@@ -52,6 +52,10 @@ class Halted(Exception):
     """The program has executed `halt`."""
 
 
+class Interrupted(Exception):
+    """The next instruction was not executed, because somebody asked for it."""
+
+
 class Deadlock(Fault):
     """Nothing can move. Who waits for what is said where it is caught, with the sequencer's place."""
 
@@ -119,6 +123,10 @@ def _nothing(_: object) -> None:
     return None
 
 
+def _interrupted() -> int:
+    raise Interrupted
+
+
 def _unset() -> int:
     raise AssertionError("an op without translation")
 
@@ -136,6 +144,7 @@ class Code:
         self.clock = bool(_indices(text, [row for row in ROWS if row.clock]))  # reads the cycle counter
         self.run: list[Run] = [partial(self._first, i) for i in range(self.size)]
         self.run.append(self._fell_off)
+        self._interrupted: list[Run] | None = None  # what `run` held
 
     def op(self, index: int) -> Op:
         """Instruction `index`, translated when first asked for. `index` may be the size: one past the end."""
@@ -143,6 +152,18 @@ class Code:
         if op is None:
             op = self._ops[index] = self._translate(index)
         return op
+
+    def interrupt(self) -> None:
+        """Let whatever runs next on the fast path raise Interrupted, at no cost to what runs otherwise."""
+        if self._interrupted is None:
+            self._interrupted = self.run[:]
+        self.run[:] = [_interrupted] * len(self.run)
+
+    def proceed(self) -> None:
+        """Undo `interrupt`."""
+        if self._interrupted is not None:
+            self.run[:] = self._interrupted
+            self._interrupted = None
 
     def _first(self, index: int) -> int:
         run = self.run[index] = self.op(index).run
