@@ -119,6 +119,9 @@ class Machine:
         self.chips = 1
         self.schedule = schedule
         self.max_instructions = max_instructions
+        for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
+            if limit is not None and not limit > 0:
+                raise SohuError(f"{name} = {limit!r} is no limit", help="give a positive number, or None for no limit")
         self.max_seconds = max_seconds
         self.max_memory = max_memory
         self._seconds = 0.0  # of runs since the launch, while there is a limit

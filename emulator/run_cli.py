@@ -98,10 +98,10 @@ def _seconds(text: str) -> float:
 def _bytes(text: str) -> int:
     """Of the command line: 1000, 64K, 2G."""
     scale = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:].upper(), 0)
-    value = int(float(text[:-1] if scale else text) * (1 << scale))
-    if value <= 0:
+    value = float(text[:-1] if scale else text) * (1 << scale)
+    if not 1 <= value < inf:
         raise ValueError
-    return value
+    return int(value)
 
 
 _seconds.__name__, _bytes.__name__ = "number of seconds", "number of bytes"  # as argparse says what is wrong

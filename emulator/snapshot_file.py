@@ -244,20 +244,20 @@ class SnapshotFile:
         from sohu.emulator.device import Device
 
         state = self._state()
-        device = Device(self.chip, schedule=state.schedule, timing=self.meta.flag("timing"), output=output)
+        timing = self.meta.flag("timing")
+        try:
+            device = Device(self.chip, schedule=state.schedule, timing=timing, output=output)
+        except SohuError as e:  # the chip it describes is too large, perhaps
+            raise SohuError(f"{self.path} cannot be opened: {e.message}", help=e.help) from None
         blocks, free = self._blocks(device.hbm.size)
         device.hbm.adopt(blocks, free)
-        image = self.meta.get("image")
         try:
-            device.adopt(self.program, image, self.kernel)
-        except SohuError as e:
-            raise Damaged(e.message) from None
-        self._fill(device, blocks)
-        try:
+            device.adopt(self.program, self.meta.get("image"), self.kernel)
+            self._fill(device, blocks)
             restore(device.machine, state)
+            device.resume()
         except SohuError as e:
             raise Damaged(e.message) from None
-        device.resume()
         return device
 
     def _state(self) -> State:
