@@ -85,8 +85,9 @@ class Device:
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
     with that seed; timing: count cycles; max_instructions, max_seconds, max_memory: stop a launch (category limit)
     that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
-    device was made; core: a file for the whole state of a launch that is stopped; output: where the program's own
-    prints go.
+    device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
+    products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
+    narrower formats, at the cost of speed; output: where the program's own prints go.
 
     Raises SohuError for an unknown chip and when the host refuses the address space.
     """
@@ -101,11 +102,13 @@ class Device:
         max_seconds: float | None = None,
         max_memory: int | None = None,
         core: Path | str | None = None,
+        workers: int | None = None,
+        low_memory: bool = False,
         output: Callable[[str], None] = print,
     ) -> None:
         self.core = None if core is None else Path(core)
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
-        self.memories = Memories(self.chip)
+        self.memories = Memories(self.chip, keep=0 if low_memory else None)
         self.hbm = self.memories.hbm
         self.machine = Machine(
             self.chip,
@@ -115,6 +118,7 @@ class Device:
             max_instructions=max_instructions,
             max_seconds=max_seconds,
             max_memory=max_memory,
+            workers=workers,
             output=output,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)

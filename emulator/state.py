@@ -138,7 +138,7 @@ def restore(machine: Machine, state: State) -> None:
     for q, entries in zip(machine.queues, queues, strict=True):
         q.entries.clear()
         q.entries.extend(entries)
-    machine._parked = sum(map(len, queues))
+    machine.parked = sum(map(len, queues))
     machine._index = state.index
     machine.instructions = state.instructions
     machine.halted = state.halted
@@ -160,8 +160,10 @@ def restore(machine: Machine, state: State) -> None:
 
 
 def _parked(issued: Issued) -> Parked:
-    held = issued.run.keywords if isinstance(issued.run, partial) else {}
-    scalars = tuple([held[name] for name, _ in issued.op.scalars])
+    scalars: tuple[Scalar, ...] = ()
+    if issued.op.scalars:
+        assert isinstance(issued.run, partial)
+        scalars = issued.run.args
     return Parked(issued.op.index, issued.bound.tiles, scalars, issued.value)
 
 
@@ -183,7 +185,7 @@ def _issued(machine: Machine, number: int, parked: Parked) -> Issued:
         machine.t[:] = before
     run: Callable[[], Any] = bound.invoke
     if op.scalars:
-        run = partial(bound.invoke, **{name: v for (name, _), v in zip(op.scalars, parked.scalars, strict=True)})
+        run = partial(bound.invoke, *parked.scalars)
     return Issued(op, bound, run, parked.value)
 
 

@@ -12,17 +12,19 @@ import mmap
 import random
 import resource
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, assemble, read_elf, write_elf
 from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
-from sohu.emulator import Device, MachineError, Tensor, memory
+from sohu.emulator import Device, MachineError, SnapshotFile, Tensor, memory
 from sohu.isa import CATEGORIES, INSTRUCTION_BYTES, ROWS, TILE_BYTES, SohuError, bf16, f32, load_chip
 
 from tools.fuzz import elfs
@@ -41,6 +43,7 @@ _FLOATS = (0.0, 1.0, -0.5, 1e-5, 3e38, float("inf"), float("nan"))
 _FIELDS = struct.Struct("<QBBBB4B4I4q")  # of a descriptor
 _WORDS = (0, 1, 2, 3, 4, 7, 8, 16, 31, 64, 128, 255, 4096, 65535, 1 << 20, (1 << 20) - 4, 1 << 31, (1 << 32) - 1)
 _CLEAN_EVERY = 50
+_SHARE_SAVED = 0.02  # of the launches whose last state is written to a file
 
 
 # -- what mutations start from -------------------------------------------------------------------------
@@ -207,13 +210,19 @@ def _guards() -> Iterator[list[mmap.mmap]]:
         memory._reserve = real
 
 
+def _silent(_: str) -> None:
+    """What a program prints."""
+
+
 class Chip:
     """A small chip between guards, used for case after case."""
 
     def __init__(self, *, timing: bool) -> None:
         chip = dataclasses.replace(load_chip("small"), hbm_bytes=HBM)
         with _guards() as self.guards:
-            self.device = Device(chip, timing=timing, max_instructions=INSTRUCTIONS, output=lambda _: None)
+            self.device = Device(
+                chip, timing=timing, max_instructions=INSTRUCTIONS, max_seconds=SECONDS, output=_silent
+            )
         self.hbm = self.device.hbm
         self.clean = assemble(_CLEAN, "clean.s")
         self.wanted = self._clean_run()
@@ -248,6 +257,8 @@ class Chip:
                 expect(text.startswith(f"{e.where}: error[{e.category}]: "), f"a message of another form: {text!r}")
                 expect(0 <= e.pc <= len(program.text), f"the pc is {e.pc:#x}")
             expect(machine.instructions <= INSTRUCTIONS, f"{machine.instructions} instructions have run")
+            if rng.random() < _SHARE_SAVED:
+                self._saved_and_opened()
             for block, was in zip(self._unwritable(), held, strict=True):
                 expect(self.hbm.map[block[0] : block[1]] == was, f"hbm {block[0]:#x}..{block[1]:#x} has changed")
         except SohuError as e:
@@ -260,6 +271,19 @@ class Chip:
                 device.unload(loaded)
         left = [a for a in self.hbm.allocations if id(a) not in before]
         expect(not left, f"memory is left: {left}")
+
+    def _saved_and_opened(self) -> None:
+        """Whatever state it has come to, a file of it opens as the same."""
+        end = self.device.snapshot()
+        with tempfile.NamedTemporaryFile(prefix="sohu-fuzz-") as file:
+            path = Path(file.name)
+            self.device.save(path)
+            opened = SnapshotFile(path).device(output=_silent)
+        what = opened.snapshot().differs(end)
+        expect(not what, f"saved and opened, it has another {what}")
+        self.device.restore(end)
+        what = self.device.snapshot().differs(end)
+        expect(not what, f"restored, it has another {what}")
 
     def _unwritable(self) -> list[tuple[int, int]]:
         """The parts of the window below the highest block that no program may write."""
