@@ -102,8 +102,10 @@ class Device:
 
     # -- tensors -----------------------------------------------------------------------------------
 
-    def tensor(self, array: NDArray[Any], name: str = "", dtype: DType | None = None) -> Tensor:
-        """A copy of an array in HBM.
+    def tensor(
+        self, array: NDArray[Any], name: str = "", dtype: DType | None = None, *, writable: bool = True
+    ) -> Tensor:
+        """A copy of an array in HBM; not `writable`: nobody changes it any more (Tensor.freeze).
 
         dtype: the chip's, where the array does not say it: fp4x2 of uint8. Raises SohuError when the chip has no dtype
         for the array, and when `dtype` is held in another one by NumPy.
@@ -119,6 +121,8 @@ class Device:
             )
         made = self.empty(source.shape, dtype, name)
         np.copyto(made.view(), source)
+        if not writable:
+            made.freeze()
         return made
 
     def empty(self, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:

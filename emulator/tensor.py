@@ -88,12 +88,26 @@ class Tensor:
         return prod(self.shape) * self.dtype.itemsize
 
     @property
+    def writable(self) -> bool:
+        """False once it is frozen."""
+        return self._storage.block.writable
+
+    def freeze(self) -> None:
+        """From now on host and programs may only read its memory: a store into it is a fault, views are read-only.
+
+        Constant operands run faster. A view that was cut out of `view()` before stays as it was.
+        """
+        self._storage.block.writable = False
+        if self._view is not None:
+            self._view.flags.writeable = False
+
+    @property
     def live(self) -> bool:
         """False once it has been freed."""
         return self._storage.block.live
 
     def view(self) -> NDArray[Any]:
-        """The elements in place: what a kernel writes appears here, and the other way round.
+        """The elements in place: what a kernel writes appears here, and the other way round. Read-only once frozen.
 
         Raises SohuError when the tensor has been freed.
         """
@@ -102,6 +116,7 @@ class Tensor:
         if self._view is None:
             raw = np.asarray(_Owner(self._storage, self.nbytes))
             self._view = raw.view(self.dtype.np).reshape(self.shape)
+            self._view.flags.writeable = self.writable
         return self._view
 
     def numpy(self) -> NDArray[Any]:
