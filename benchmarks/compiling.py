@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sohu.dsl import Kernel
 from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
-from sohu.isa import bf16
 from sohu.models import kernels as llama
 
 from benchmarks.measure import Table, interleaved

@@ -32,12 +32,12 @@ def trace(
     dtypes: dict[str, DType],
     constants: dict[str, Any],
     bound: Callable[[str], int | None],
-    fixed: Mapping[str, int],
+    known: Mapping[str, int],
 ) -> Function:
     """Interpret a kernel into IR.
 
     dtypes: of DTypeVars, by name; constants: compile-time parameters; bound: the largest size of a named
-    dimension, if it is known; fixed: named dimensions whose sizes are known. Raises CompileError.
+    dimension, if it is known; known: the sizes of named dimensions that are fixed. Raises CompileError.
     """
     source = source_of(fn)
     ranges = Ranges(bound)
@@ -52,7 +52,7 @@ def trace(
             frame.names[pname] = value
             continue
         sizes = []
-        shape = tuple(fixed.get(d, d) if isinstance(d, str) else d for d in spec.dims)
+        shape = tuple(known.get(d, d) if isinstance(d, str) else d for d in spec.dims)
         for d in shape:
             if isinstance(d, str) and d not in dims:
                 dims[d] = Value(INDEX, hint=d)
@@ -62,7 +62,7 @@ def trace(
         value = Value(MemType(dtype, tuple(sizes)), hint=pname)
         params.append(Param(pname, spec.direction, value, shape))
         frame.names[pname] = value
-        frame.dims[value] = {d: fixed[d] if d in fixed else dims[d] for d in spec.dims if isinstance(d, str)}
+        frame.dims[value] = {d: known[d] if d in known else dims[d] for d in spec.dims if isinstance(d, str)}
         if spec.direction == "in":
             frame.read_only[value] = pname
         else:

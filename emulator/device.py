@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,8 @@ class Device:
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
     with that seed; timing: count cycles; max_instructions: stop a launch that executes more (category
-    limit); output: where the program's own prints go.
+    limit); output: where the program's own prints go; low_memory: keep no copies of constant operands in
+    float32.
 
     Raises SohuError for an unknown chip and when the host refuses the address space.
     """
@@ -83,7 +84,9 @@ class Device:
         timing: bool = False,
         max_instructions: int | None = None,
         output: Callable[[str], None] = print,
+        low_memory: bool = False,
     ) -> None:
+        self.low_memory = low_memory
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
         self.memories = Memories(self.chip)
         self.hbm = self.memories.hbm
@@ -132,6 +135,15 @@ class Device:
     def zeros(self, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:
         """A tensor of zeros; raises SohuError when HBM is full."""
         return Tensor.allocate(self, self.hbm, tuple(shape), dtype, name, zero=True)
+
+    def map(self, file: BinaryIO, offset: int, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:
+        """A read-only tensor whose elements lie in a file, from byte `offset` on: little-endian, row-major.
+
+        Where the host can (and `offset` is at a multiple of 64 KiB, say), the file's pages become those of HBM: nothing
+        is read before it is touched. The file may be closed, but not shortened, while the tensor is in use. Raises
+        SohuError when the file is too short, cannot be read, and when HBM is full.
+        """
+        return Tensor.mapped(self, self.hbm, file, offset, tuple(shape), dtype, name)
 
     # -- programs ----------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.emulator.mapping import GRANULE, place, withdraw
 from sohu.emulator.memory import Allocation, Hbm
 from sohu.isa import DType, SohuError, Space, Tile
 
@@ -28,6 +29,17 @@ class _Storage:
 
     def __del__(self) -> None:
         self.free()
+
+
+class _Mapped(_Storage):
+    """A block whose pages are those of a file."""
+
+    __slots__ = ()
+
+    def free(self) -> None:
+        if self.block.live:
+            withdraw(self.hbm, self.block)
+        super().free()
 
 
 class _Owner:
@@ -65,15 +77,23 @@ class Tensor:
         self.descriptor = self.tile.pack()
 
     @classmethod
+    def mapped(
+        cls, device: Device, hbm: Hbm, file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: DType, name: str
+    ) -> Tensor:
+        """A read-only tensor whose bytes are a file's from `offset` on; raises SohuError as `allocate`, `place` do."""
+        _check(shape)
+        block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, writable=False, align=GRANULE)
+        try:
+            storage = _Mapped(hbm, block) if place(hbm, block, file, offset) else _Storage(hbm, block)
+        except SohuError:
+            hbm.free(block)
+            raise
+        return cls(device, storage, shape, dtype, name)
+
+    @classmethod
     def allocate(cls, device: Device, hbm: Hbm, shape: tuple[int, ...], dtype: DType, name: str, zero: bool) -> Tensor:
         """A new tensor; raises SohuError for shapes that no tile has and when HBM is full."""
-        if not 1 <= len(shape) <= 4:
-            raise SohuError(
-                f"a tensor has 1 to 4 dimensions, not {len(shape)}",
-                help="reshape it" if shape else "x.reshape(1)",
-            )
-        if any(d < 0 or d >= 1 << 32 for d in shape):
-            raise SohuError(f"{list(shape)} is no shape of a tensor")
+        _check(shape)
         block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, zero=zero)
         return cls(device, _Storage(hbm, block), shape, dtype, name)
 
@@ -140,3 +160,13 @@ class Tensor:
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
         return f"<tensor{name} {self.dtype}{list(self.shape)} at hbm {self.address:#x}>"
+
+
+def _check(shape: tuple[int, ...]) -> None:
+    if not 1 <= len(shape) <= 4:
+        raise SohuError(
+            f"a tensor has 1 to 4 dimensions, not {len(shape)}",
+            help="reshape it" if shape else "x.reshape(1)",
+        )
+    if any(d < 0 or d >= 1 << 32 for d in shape):
+        raise SohuError(f"{list(shape)} is no shape of a tensor")

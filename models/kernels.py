@@ -105,10 +105,14 @@ def gated(t: Any, gate_up: Any, down: Any, bm: int) -> Any:
 
 
 def layers(
-    x: Any, attn_norm: Any, wqkv: Any, wo: Any, mlp_norm: Any, gate_up: Any, down: Any, keys: Any, values: Any,
-    cos: Any, sin: Any, at: Any, scale: Any, eps: float, bk: int, bc: int, bm: int, one: bool,
-) -> Any:  # fmt: skip
-    """All layers: the residual stream x [N, C] of tokens at positions at .. at+N-1, before them and after."""
+    x: Any, weights: Any, caches: Any, tables: Any, at: Any, scale: Any, eps: float, blocks: Any, one: bool
+) -> Any:
+    """All layers: the residual stream x [N, C] of tokens at positions at .. at+N-1, before them and after.
+
+    blocks: (bk, bc, bm); one: N is 1.
+    """
+    attn_norm, wqkv, wo, mlp_norm, gate_up, down = weights
+    (keys, values), (cos, sin), (bk, bc, bm) = caches, tables, blocks
     dtype, end = wqkv.dtype, at + x.shape[0]
     c, s = (cos[at], sin[at]) if one else (cos[at:end], sin[at:end])
     before, between = attn_norm[:], mlp_norm[:]
@@ -168,18 +172,16 @@ def next_token(
 
     The tokens go through all layers `rows` at a time. With rows=1 it decodes: N is 1.
     """
+    weights = (attn_norm, wqkv, wo, mlp_norm, gate_up, down)
+    caches, tables, blocks = (keys, values), (cos, sin), (bk, bc, bm)
     if rows == 1:
         x = embed.T[ids[0:1]].to(f32)
-        x = layers(
-            x, attn_norm, wqkv, wo, mlp_norm, gate_up, down, keys, values, cos, sin, pos, scale, eps, bk, bc, bm, rows == 1
-        )  # fmt: skip
+        x = layers(x, weights, caches, tables, pos, scale, eps, blocks, True)
     else:
         x = zeros((1, embed.C))
         for n in range_(0, ids.N, rows):
             y = embed.T[ids[n : n + rows]].to(f32)
-            y = layers(
-                y, attn_norm, wqkv, wo, mlp_norm, gate_up, down, keys, values, cos, sin, pos + n, scale, eps, bk, bc, bm, rows == 1
-            )  # fmt: skip
+            y = layers(y, weights, caches, tables, pos + n, scale, eps, blocks, False)
             last = y.shape[0] - 1
             x = y[last : last + 1] * 1.0
     token[...] = likeliest(rms_norm(x, final_norm[:], eps, dtype=head.dtype), head, bv)
@@ -213,11 +215,11 @@ def logits(
     bv: int = 4096,
 ) -> None:
     """The scores of every token of the vocabulary after each of N tokens at positions pos .. pos+N-1, in float32."""
+    weights = (attn_norm, wqkv, wo, mlp_norm, gate_up, down)
+    caches, tables, blocks = (keys, values), (cos, sin), (bk, bc, bm)
     for n in range_(0, ids.N, rows):
         x = embed.T[ids[n : n + rows]].to(f32)
-        x = layers(
-            x, attn_norm, wqkv, wo, mlp_norm, gate_up, down, keys, values, cos, sin, pos + n, scale, eps, bk, bc, bm, rows == 1
-        )  # fmt: skip
+        x = layers(x, weights, caches, tables, pos + n, scale, eps, blocks, False)
         t = rms_norm(x, final_norm[:], eps, dtype=head.dtype)
         for v in range_(0, head.V, bv):
             y[n : n + rows, v : v + bv] = t @ head[:, v : v + bv]

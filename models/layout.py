@@ -16,7 +16,7 @@ and many rows, where the transposed product is the faster one (docs/adr/0014-one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from sohu.models.config import LlamaConfig
@@ -56,12 +56,6 @@ def pieces(config: LlamaConfig, name: str) -> list[Callable[[Read], F32]]:
         return lambda read: make(config, lambda tensor: read(f"layers.{i}.{tensor}"))
 
     return [of_layer(i) for i in range(config.n_layers)]
-
-
-def stacked(config: LlamaConfig, name: str, read: Read) -> Iterator[F32]:
-    """The pieces themselves, C-contiguous float32."""
-    for piece in pieces(config, name):
-        yield np.ascontiguousarray(piece(read))
 
 
 def _transposed(array: F32) -> F32:

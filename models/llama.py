@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sohu.dsl import CompileError, CompiledKernel, Kernel
+from sohu.dsl import CompiledKernel, CompileError, Kernel
 from sohu.dsl.kernels.rotary import rope_tables
 from sohu.emulator import Device, Loaded, Result, Tensor
 from sohu.isa import DType, f32, i32
 from sohu.models import layout
-from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
+from sohu.models.image import Image
 from sohu.models.kernels import ROUNDED, logits, next_token
 from sohu.models.reference import Rounding, check_tokens
-from sohu.models.weights import F32, Checkpoint
+from sohu.models.weights import F32, Checkpoint, Source
 
 _HALVED = ("bc", "bk", "bm", "bv", "rows")  # compile-time parameters of the kernels: sizes of blocks
 _SMALLEST = 8
@@ -43,46 +43,52 @@ class Stats:
 class LlamaOnChip:
     """A model in a chip's HBM, with its key/value cache: feed tokens, get the next one or all logits.
 
-    dtype: of weights, cache and factors of products (sums and the residual stream are float32 in any case).
-    max_positions: what the cache has room for. Raises ModelError (positions), SohuError (memory).
+    weights: in memory, in a model file (converted tensor by tensor, so that memory holds no copy of it), or an image of
+    it, which is mapped. dtype: of weights, cache and factors of products (f32, or the image's); sums and the residual
+    stream are float32 in any case. max_positions: what the cache has room for. Raises ModelError (positions, dtype),
+    SohuError (memory).
     """
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        weights: Checkpoint | Source | Image,
         device: Device | None = None,
-        dtype: DType = f32,
+        dtype: DType | None = None,
         max_positions: int = 2048,
     ) -> None:
-        self._start(checkpoint.config, device, dtype, max_positions)
-        self._weights = {name: self._upload(checkpoint, name, shape) for name, shape in self._shapes.items()}
-        self._ready()
-
-    # -- setting up -----------------------------------------------------------------------------
-
-    def _start(self, config: LlamaConfig, device: Device | None, dtype: DType, max_positions: int) -> None:
+        config = weights.config
         if not 1 <= max_positions <= config.max_positions:
             raise ModelError(f"a cache of {max_positions} positions; this model has 1 to {config.max_positions}")
+        if isinstance(weights, Image) and dtype not in (None, weights.dtype):
+            raise ModelError(f"the image holds {weights.dtype}, not {dtype}", where=str(weights.path))
         self.config = config
         self.device = device or Device()
-        self.dtype = dtype
+        self.dtype = weights.dtype if isinstance(weights, Image) else dtype or f32
         self.max_positions = max_positions
         self.position = 0
         self.stats = Stats()
-        self._shapes = layout.shapes(config)
         self._programs: dict[str, Loaded] = {}
+        if isinstance(weights, Image):
+            self._weights = weights.map(self.device)
+        else:
+            read = weights.read if isinstance(weights, Source) else weights.tensors.__getitem__
+            self._weights = {name: self._upload(read, name, shape) for name, shape in layout.shapes(config).items()}
+        self._make_tensors()
 
-    def _upload(self, checkpoint: Checkpoint, name: str, shape: tuple[int, ...]) -> Tensor:
+    # -- setting up -----------------------------------------------------------------------------
+
+    def _upload(self, read: layout.Read, name: str, shape: tuple[int, ...]) -> Tensor:
         """A tensor of the weights, as layout.py lays it out, rounded to the model's dtype."""
         made = self.device.empty(shape, self.dtype, name)
         view, at = made.view().reshape(-1), 0
-        for piece in layout.stacked(self.config, name, checkpoint.tensors.__getitem__):
-            view[at : at + piece.size] = piece.reshape(-1)
+        for make in layout.pieces(self.config, name):
+            piece = make(read)
+            view[at : at + piece.size].reshape(piece.shape)[...] = piece
             at += piece.size
         made.freeze()
         return made
 
-    def _ready(self) -> None:
+    def _make_tensors(self) -> None:
         c, put = self.config, self.device.tensor
         cos, sin = rope_tables(self.max_positions, c.head_dim, c.rope_theta)
         cache = (c.n_layers, c.n_kv_heads, self.max_positions, c.head_dim)
@@ -114,14 +120,20 @@ class LlamaOnChip:
     def _compile(self, kernel: Kernel, sizes: Mapping[str, int], decodes: bool) -> CompiledKernel:
         """With blocks as large as the chip has room for: those of the kernel, or halvings of them."""
         dtypes = {a: self._arguments[a].dtype for a in kernel.specs if isinstance(self._arguments.get(a), Tensor)}
-        most = {"bc": max(sizes["C"], sizes["O"]), "bk": sizes["S"], "bm": sizes["M"], "bv": sizes["V"], "rows": 1 << 30}
-        blocks = {name: min(int(kernel.constants[name]), most[name]) for name in _HALVED}
+        most = {
+            "bc": max(sizes["C"], sizes["O"]),
+            "bk": sizes["S"],
+            "bm": sizes["M"],
+            "bv": sizes["V"],
+            "rows": 1 << 30,
+        }
+        blocks = {name: min(int(kernel.constants[name]), most.get(name, 1 << 16)) for name in _HALVED}
         if decodes:
             blocks |= {"rows": 1, "bk": sizes["S"]}
         while True:
             try:
                 return kernel.compile(
-                    ids=i32, chip=self.device.chip, fixed=sizes, eps=self.config.norm_eps, **dtypes, **blocks
+                    ids=i32, chip=self.device.chip, sizes=sizes, eps=self.config.norm_eps, **dtypes, **blocks
                 )
             except CompileError as e:
                 largest = max(blocks, key=lambda name: (blocks[name], name))
