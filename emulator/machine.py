@@ -15,12 +15,14 @@ import enum
 import random
 from collections import deque
 from collections.abc import Callable, Collection
+from types import TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Names, Program, format_inst
 from sohu.emulator.bind import Bound, resolve
+from sohu.emulator.blocks import LONGEST
 from sohu.emulator.errors import MachineError
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
@@ -43,7 +45,7 @@ from sohu.isa import (
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
 
-_CHUNK = 4096  # instructions between looks at `interrupt`
+_FOREVER = 1 << 62  # instructions
 _KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
@@ -125,11 +127,13 @@ class Machine:
         self.listeners: list[Listener] = []
         self.program = Program(b"")
         self.halted = True
-        self.instructions = 0
+        self.count = [0]  # `instructions`, where generated code reaches it
+        self.quota = [0]  # blocks are begun while `count` is below
+        self.at = 0  # index of the instruction that raised, where no generated code did
         self.fault: MachineError | None = None
         self._code = Code(b"", self)
         self._index = 0
-        self._parked = 0  # entries in all queues
+        self.parked = 0  # entries in all queues
         self.drained = True  # no engine instruction has issued since the last drain
         self._interrupted = False
         self._tiles: dict[bytes, Tile] = {}
@@ -142,6 +146,15 @@ class Machine:
     def pc(self) -> int:
         """Byte offset in .text of the instruction that comes next (or is blocked)."""
         return self._index * INSTRUCTION_BYTES
+
+    @property
+    def instructions(self) -> int:
+        """How many the sequencer has executed or issued since the launch."""
+        return self.count[0]
+
+    @instructions.setter
+    def instructions(self, value: int) -> None:
+        self.count[0] = value
 
     @property
     def cycles(self) -> int | None:
@@ -176,10 +189,10 @@ class Machine:
         self.t[:] = [None] * NUM_TILES
         self.sems[:] = [0] * NUM_SEMAPHORES
         self.loops.clear()
-        if self._parked:
+        if self.parked:
             for q in self.queues:
                 q.entries.clear()
-            self._parked = 0
+            self.parked = 0
         self._index = entry // INSTRUCTION_BYTES
         self.halted = False
         self.instructions = 0
@@ -226,7 +239,7 @@ class Machine:
         self._interrupted = False
         with np.errstate(all="ignore"):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
-                return self._run_fast(stops)
+                return self._run_fast(stops or frozenset())
             while True:
                 self._step()
                 if self.halted:
@@ -241,53 +254,76 @@ class Machine:
     def interrupt(self) -> None:
         """Ask a running `run` to come back after the current instruction. Safe in a signal handler."""
         self._interrupted = True
+        self.quota[0] = -1
 
-    def _run_fast(self, stops: frozenset[int] | None) -> Stop:
-        run = self._code.run
+    def _run_fast(self, stops: frozenset[int]) -> Stop:
+        """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
+        code, count, quota = self._code, self.count, self.quota
+        run = code.run
+        single = code.blocks.around(stops)
         i = self._index
-        done = 0
-        n = 0
         try:
-            while not self._interrupted:
-                budget = _CHUNK if self.max_instructions is None else self._budget(done)
-                n = 0
-                if stops is None:
-                    for n in range(budget):  # noqa: B007 (read where it stops)
+            while True:
+                quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
+                if self._interrupted:
+                    return Stop.INTERRUPTED
+                if not stops:
+                    while count[0] < quota[0]:
                         i = run[i]()
                 else:
-                    for n in range(budget):
-                        i = run[i]()
-                        if i in stops or self._interrupted:
-                            done += n + 1
-                            n = 0
-                            return Stop.BREAKPOINT if i in stops else Stop.INTERRUPTED
-                done += budget
-                n = 0
-            return Stop.INTERRUPTED
-        except Halted:
-            n += 1
+                    while count[0] < quota[0]:
+                        i = self._one(i) if i in single else run[i]()
+                        if i in stops:
+                            return Stop.BREAKPOINT
+                while not self._interrupted:
+                    self._index = i
+                    self._check_limit()
+                    i = self._one(i)
+                    if i in stops:
+                        return Stop.BREAKPOINT
+        except Halted as e:
+            i = self._raised(i, e.__traceback__)
+            count[0] += 1
             self._index = i
             self._finish()
             return Stop.HALTED
         except (Fault, MemoryError, *_REFUSALS) as e:
+            i = self._raised(i, e.__traceback__)
             self._index = i
             self._stop(e, self._code.op(i))
+        except BaseException as e:
+            i = self._raised(i, e.__traceback__)
+            raise
         finally:
             self._index = i
-            self.instructions += done + n
+            self.memories.deferrals.settle()
 
-    def _budget(self, done: int) -> int:
-        assert self.max_instructions is not None
-        left = self.max_instructions - self.instructions - done
-        if left <= 0:
-            raise Fault("limit", f"{self.max_instructions:,} instructions have run, the limit that was set")
-        return min(_CHUNK, left)
+    def _one(self, index: int) -> int:
+        """A single instruction on the fast path; where to go on."""
+        self.at = index
+        index = self._code.op(index).run()
+        self.count[0] += 1
+        return index
+
+    def _raised(self, index: int, trace: TracebackType | None) -> int:
+        """The instruction at which a block was left by an exception; counts those of the block before it."""
+        found = self._code.blocks.at(trace)
+        if found is None:
+            return self.at
+        start, at = found
+        self.count[0] += at - start
+        return at
+
+    def _check_limit(self) -> None:
+        limit = self.max_instructions
+        if limit is not None and self.count[0] >= limit:
+            self.at = self._index
+            raise Fault("limit", f"{limit:,} instructions have run, the limit that was set")
 
     def _step(self) -> None:
         op = self._code.op(self._index)
         try:
-            if self.max_instructions is not None and self.instructions >= self.max_instructions:
-                self._budget(0)
+            self._check_limit()
             while not self._may_issue(op):
                 if not self._execute_one():
                     raise Deadlock
@@ -295,7 +331,7 @@ class Machine:
                 self._engines_first()
             self._issue(op)
             if self.schedule is None:
-                self._pump()
+                self.pump()
         except Halted:
             self._finish()
         except (Fault, MemoryError, *_REFUSALS) as e:
@@ -326,7 +362,7 @@ class Machine:
             self.drained = False
             value = self._value(op.wait) if op.wait is not None else 0
             op.queue.entries.append(Issued(op, bound, run, value))
-            self._parked += 1
+            self.parked += 1
             self._index = self.arrive(op.index + 1)
             self.instructions += 1
             self._time(op, bound, value)
@@ -387,7 +423,9 @@ class Machine:
     def _execute(self, q: Queue) -> None:
         """Execute the head of a queue, which is ready."""
         issued = q.entries.popleft()
-        self._parked -= 1
+        self.parked -= 1
+        if self.memories.deferrals.live:
+            self.memories.deferrals.settle()
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
@@ -399,10 +437,10 @@ class Machine:
         except (Fault, MemoryError, *_REFUSALS) as e:
             self._stop(e, issued.op)
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Execute all that can execute, queue by queue."""
         moved = True
-        while moved and self._parked:
+        while moved and self.parked:
             moved = False
             for q in self.queues:
                 while self._ready(q):
@@ -423,7 +461,7 @@ class Machine:
 
     def _engines_first(self) -> None:
         """Random order: let engines move until the sequencer is drawn."""
-        while self._parked:
+        while self.parked:
             ready = [q for q in self.queues if self._ready(q)]
             if not ready:
                 return
@@ -441,15 +479,31 @@ class Machine:
 
     def _finish(self) -> None:
         """After halt: what is still queued runs; the program has ended when all queues are empty."""
-        if self._parked:
+        if self.parked:
             while self._execute_one():
                 pass
-        if self._parked:
+        if self.parked:
             self._stop(Deadlock(), self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
 
     # -- what translated code calls ----------------------------------------------------------------
+
+    def perform(self, bound: Bound, *scalars: Any) -> Any:
+        """Execute an instruction on the fast path, where copies may be deferred and are read from their sources."""
+        deferrals = self.memories.deferrals
+        if deferrals.sourced:
+            self.hbm_write(bound)
+        if bound.deferred is not None and deferrals.enabled:
+            return deferrals.defer(bound.deferred)
+        if deferrals.live and any(v.deferred is not None for v in bound.views):
+            return bound.redirected(deferrals)(*scalars)
+        return bound.invoke(*scalars)
+
+    def hbm_write(self, bound: Bound) -> None:
+        """An instruction is about to execute: copies of what it overwrites in HBM are made before."""
+        for low, high in bound.hbm_writes:
+            self.memories.deferrals.hbm_write(low, high)
 
     def signal(self, signal: Signal) -> None:
         """Add to a semaphore; in program order, whatever parked can now run, runs.
@@ -457,8 +511,8 @@ class Machine:
         Raises Fault (semaphore) on overflow.
         """
         self._add(signal)
-        if self._parked and self.schedule is None:
-            self._pump()
+        if self.parked and self.schedule is None:
+            self.pump()
 
     def park(self, issued: Issued) -> None:
         """Put an instruction into its queue, in program order; raises Fault (deadlock) when that is full."""
@@ -467,7 +521,7 @@ class Machine:
         if len(q.entries) >= q.depth:
             raise Deadlock
         q.entries.append(issued)
-        self._parked += 1
+        self.parked += 1
 
     def arrive(self, index: int) -> int:
         """Where the sequencer goes on when it comes to `index`: to the start of a loop that ends there."""
@@ -521,6 +575,7 @@ class Machine:
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + 8)
         self.memories.hbm.store64(address, value)
 
     def load_tile(self, address: int) -> Tile:
@@ -538,6 +593,7 @@ class Machine:
 
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
         self.memories.hbm.store_bytes(address, tile.pack())
 
     def cycle(self) -> int:
@@ -549,7 +605,7 @@ class Machine:
         """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""
         while self._execute_one():
             pass
-        if self._parked:
+        if self.parked:
             raise Deadlock
         self.drained = True
         if self.timer is not None:

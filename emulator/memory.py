@@ -11,10 +11,11 @@ import mmap
 import struct
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.emulator.deferred import Deferrals, Deferred, Widened
 from sohu.isa import Chip, Fault, SohuError, Space, Tile
 
 ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
@@ -30,7 +31,7 @@ class Allocation:
     `live` turns false when it is freed.
     """
 
-    __slots__ = ("end", "live", "name", "reserved", "start", "writable")
+    __slots__ = ("end", "live", "name", "reserved", "start", "widened", "writable")
 
     def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
@@ -39,6 +40,7 @@ class Allocation:
         self.writable = writable
         self.name = name
         self.live = True
+        self.widened: dict[int, Widened] = {}  # float32 copies of its elements, by dtype code
 
     def __repr__(self) -> str:
         return f"Allocation({self})"
@@ -47,15 +49,33 @@ class Allocation:
         return f"{self.name or 'a tensor'} at {self.start:#x}..{self.end:#x}"
 
 
-class View(NamedTuple):
-    """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache."""
+class View:
+    """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache.
 
-    owner: Memories
-    array: NDArray[Any]
-    kind: int  # space and dtype code as one number
-    low: int  # byte range
-    high: int
-    allocation: Allocation | None  # of tiles in HBM
+    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. deferred: the copy
+    that was to write (some of) these bytes and has not been made yet (emulator/deferred.py); None in HBM.
+    """
+
+    __slots__ = ("allocation", "array", "deferred", "high", "kind", "low", "owner", "tile")
+
+    def __init__(
+        self,
+        owner: Memories,
+        tile: Tile,
+        array: NDArray[Any],
+        kind: int,
+        low: int,
+        high: int,
+        allocation: Allocation | None,
+    ) -> None:
+        self.owner = owner
+        self.tile = tile
+        self.array = array
+        self.kind = kind
+        self.low = low
+        self.high = high
+        self.allocation = allocation
+        self.deferred: Deferred | None = None
 
 
 def kind_of(space: Space, dtype_code: int) -> int:
@@ -152,6 +172,7 @@ class Hbm:
         if not block.live:
             return
         block.live = False
+        block.widened.clear()
         i = bisect.bisect_left(self._starts, block.start)
         del self._starts[i], self._allocations[i]
         start, end = block.start, block.reserved
@@ -217,7 +238,7 @@ class Hbm:
         return self.check(address, address + size)
 
 
-def _strides(tile: Tile, itemsize: int) -> Sequence[int]:
+def strides(tile: Tile, itemsize: int) -> Sequence[int]:
     """Strides in bytes. A dimension of size 1 gets the stride of a dense tile, whatever its descriptor says:
     NumPy hands a matrix to BLAS only when even those strides look like a matrix's.
     """
@@ -235,8 +256,12 @@ def _strides(tile: Tile, itemsize: int) -> Sequence[int]:
 class Memories:
     """The three memories of a chip, and the views of tiles in them."""
 
-    def __init__(self, chip: Chip) -> None:
+    strides = staticmethod(strides)
+
+    def __init__(self, chip: Chip, *, keep: int | None = None) -> None:
+        """keep: bytes of host memory for float32 copies of narrow constants; None: half of what is free."""
         self.chip = chip
+        self.deferrals = Deferrals(self, keep)
         self.hbm = Hbm(chip.hbm_bytes)
         self._maps: dict[Space, mmap.mmap] = {
             Space.HBM: self.hbm.map,
@@ -283,7 +308,9 @@ class Memories:
                     allocation = self.hbm.check(low, high)
                 except Fault as e:
                     raise Fault(e.category, f"{tile}: {e.message}", help=e.help) from None
-            array = np.ndarray(tile.dims, dtype.np, self._maps[space], base, _strides(tile, itemsize))
-        made = View(self, array, kind_of(space, dtype.code), low, high, allocation)
+            array = np.ndarray(tile.dims, dtype.np, self._maps[space], base, strides(tile, itemsize))
+        made = View(self, tile, array, kind_of(space, dtype.code), low, high, allocation)
         tile.cache = made
+        if space is Space.SRAM and low < high:
+            self.deferrals.register(made)
         return made
