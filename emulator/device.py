@@ -104,6 +104,7 @@ class Device:
         core: Path | str | None = None,
         workers: int | None = None,
         low_memory: bool = False,
+        native: bool = False,
         output: Callable[[str], None] = print,
     ) -> None:
         self.core = None if core is None else Path(core)

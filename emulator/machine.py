@@ -47,6 +47,7 @@ from sohu.isa import (
     Wait,
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
+from sohu.isa.products import Native
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
@@ -115,10 +116,12 @@ class Machine:
         max_seconds: float | None = None,
         max_memory: int | None = None,
         workers: int | None = None,
+        native: Native | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
         self.config = chip
         self.workers = usable() if workers is None else workers
+        self.native = native
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
@@ -245,7 +248,7 @@ class Machine:
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             self._step()
 
     def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
@@ -280,7 +283,7 @@ class Machine:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 return self._run_fast(stops or frozenset())
             self.memories.settle()
