@@ -232,7 +232,7 @@ def test_generated_source_holds_only_integers_of_a_program() -> None:
         return original(parameters, lines, constants)
 
     program = assemble(
-        ' .kernel k\n .tile import_os, sram, f32, [4, 4]\n dbg.print "__import__(1)", x5\n vfill import_os, 1.0\n halt\n',
+        ' .kernel k\n .tile import_os, sram, f32, [4]\n dbg.print "__import__(1)", x5\n vfill import_os, 1.0\n halt\n',
         "k.s",
     )
     with pytest.MonkeyPatch.context() as m:
