@@ -335,7 +335,7 @@ class _Writer:
         pad = "  " if row.copies else " "
         if any(k.writes_data and Space.HBM in row.spaces(k) for _, _, k in row.data):
             out.append(f"{pad}if D.sourced: m.hbm_write(b)")
-        on_chip = [f"b.v{i}.deferred" for i, (_, _, k) in enumerate(row.data) if Space.SRAM in row.spaces(k)]
+        on_chip = [f"b.v{i}.cover.live" for i, (_, _, k) in enumerate(row.data) if Space.SRAM in row.spaces(k)]
         if on_chip:
             out += [f"{pad}if {' or '.join(on_chip)}: b.redirected(D)({given})", f"{pad}else: b.invoke({given})"]
         else:

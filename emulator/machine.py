@@ -536,7 +536,7 @@ class Machine:
             self.hbm_write(bound)
         if bound.deferred is not None and deferrals.enabled:
             return deferrals.defer(bound.deferred)
-        if deferrals.live and any(v.deferred is not None for v in bound.views):
+        if deferrals.live and any(v.cover.live is not None for v in bound.views):
             return bound.redirected(deferrals)(*scalars)
         return bound.invoke(*scalars)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.emulator.deferred import Deferrals, Deferred, Widened
+from sohu.emulator.deferred import NOWHERE, Cover, Deferrals, Widened
 from sohu.isa import Chip, Fault, SohuError, Space, Tile
 
 ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
@@ -26,13 +26,17 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 
 
 class Allocation:
-    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed."""
+    """A block of HBM that a program may touch: [start, end), and nobody else has what follows up to `reserved`.
 
-    __slots__ = ("end", "live", "name", "start", "widened", "writable")
+    `live` turns false when it is freed.
+    """
 
-    def __init__(self, start: int, end: int, writable: bool, name: str) -> None:
+    __slots__ = ("end", "live", "name", "reserved", "start", "widened", "writable")
+
+    def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
         self.end = end
+        self.reserved = max(reserved, end)
         self.writable = writable
         self.name = name
         self.live = True
@@ -48,11 +52,11 @@ class Allocation:
 class View:
     """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache.
 
-    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. deferred: the copy
-    that was to write (some of) these bytes and has not been made yet (emulator/deferred.py); None in HBM.
+    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. cover: of tiles in
+    SRAM, what is known of copies to there that have not been made yet (emulator/deferred.py).
     """
 
-    __slots__ = ("allocation", "array", "deferred", "high", "kind", "low", "owner", "tile")
+    __slots__ = ("allocation", "array", "cover", "high", "kind", "low", "owner", "tile")
 
     def __init__(
         self,
@@ -71,7 +75,7 @@ class View:
         self.low = low
         self.high = high
         self.allocation = allocation
-        self.deferred: Deferred | None = None
+        self.cover: Cover = NOWHERE
 
 
 def kind_of(space: Space, dtype_code: int) -> int:
@@ -140,7 +144,7 @@ class Hbm:
         `zero` clears it; otherwise it holds what its last owner left. `guard` bytes on either side belong to
         no block from then on. Raises SohuError when nothing fits.
         """
-        need = max(-(-size // ALIGN) * ALIGN, ALIGN)
+        need = max(-(-size // align) * align, align)
         for i, (start, end) in enumerate(self._free):
             at = -(-(start + guard) // align) * align
             if at + need + guard <= end:
@@ -154,7 +158,7 @@ class Hbm:
                 f"HBM has no room for {size:,} bytes{': ' + name if name else ''}; {left:,} are free{host}",
                 help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",
             )
-        block = Allocation(at, at + size, writable, name)
+        block = Allocation(at, at + size, writable, name, at + need)
         self._insert(block)
         if zero and at < self._touched:
             self.bytes[at : min(at + size, self._touched)] = 0
@@ -169,8 +173,7 @@ class Hbm:
         block.widened.clear()
         i = bisect.bisect_left(self._starts, block.start)
         del self._starts[i], self._allocations[i]
-        start = block.start
-        end = max(-(-block.end // ALIGN) * ALIGN, start + ALIGN)
+        start, end = block.start, block.reserved
         if end - start >= _RETURN_PAGES and hasattr(mmap, "MADV_DONTNEED"):
             low, high = -(-start // PAGE) * PAGE, end // PAGE * PAGE
             self.map.madvise(mmap.MADV_DONTNEED, low, high - low)
