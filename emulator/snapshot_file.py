@@ -96,7 +96,7 @@ def _meta(device: Device, core: dict[str, Any] | None) -> dict[str, Any]:
         "image": None if loaded is None else loaded.address,
         "kernel": device.kernel,
         "state": to_json(capture(machine)),
-        "blocks": [[b.start, b.end, b.writable, b.name] for b in device.hbm.allocations],
+        "blocks": [[b.start, b.end, b.reserved, b.writable, b.name] for b in device.hbm.allocations],
         "free": [list(r) for r in device.hbm.free_ranges],
         "core": core,
     }
@@ -272,13 +272,14 @@ class SnapshotFile:
         blocks, free = [], []
         taken: list[tuple[int, int]] = []
         for b in self.meta.items("blocks"):
-            start, end, writable, name = items(b, "a block", 4)
+            start, end, reserved, writable, name = items(b, "a block", 5)
             if not isinstance(writable, bool) or not isinstance(name, str):
                 raise Damaged("a block of HBM is none")
             number(start, "a block's address", PAGE, size)
-            number(end, "a block's end", start, size + 1)
-            blocks.append(Allocation(start, end, writable, name))
-            taken.append((start, end))
+            number(reserved, "what a block has reserved", start, size + 1)
+            number(end, "a block's end", start, reserved + 1)
+            blocks.append(Allocation(start, end, writable, name, reserved))
+            taken.append((start, reserved))
         for r in self.meta.items("free"):
             start, end = items(r, "a free range", 2)
             number(start, "a free range", PAGE, self.chip.hbm_bytes)
