@@ -6,6 +6,7 @@ the fuzzer reports. What HBM holds beside the blocks that a program may write mu
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import mmap
@@ -36,6 +37,9 @@ SECONDS = 0.5  # that it may take
 HBM = 16 << 20  # bytes
 MEMORY = 512 << 20  # bytes that the process may grow by
 _GUARD = 1 << 20
+_TRIES = 100
+_FIXED_NOREPLACE = 0x100000  # of Linux
+_elsewhere: list[mmap.mmap] = []
 _SIZES = (0, 1, 2, 3, 7, 8, 16, 17, 33, 64)
 _ELEMENTS = 1 << 16  # of an argument, at most
 _SCALARS = (0, 1, 2, 3, 5, 8, 17, 64, -1, 1000, 1 << 31, -(1 << 63), (1 << 63) - 1)
@@ -190,22 +194,41 @@ def _change_kernels(out: bytearray, described: bytes, header: int, rng: random.R
 
 
 @contextmanager
-def _guards() -> Iterator[list[mmap.mmap]]:
-    """Makes memories between pages that cannot be touched; gives the guards, which must be kept."""
-    real, kept = memory._reserve, []
+def _guards() -> Iterator[None]:
+    """Makes memories between pages that cannot be touched."""
+    real = memory._reserve
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
+    forbidden: set[int] = set()  # pages
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
-    def guard() -> None:
-        kept.append(mmap.mmap(-1, _GUARD, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0))
+    def forbid(at: int | None, fixed: int) -> bool:
+        """Pages that cannot be touched, there or anywhere; False when there is something else."""
+        found = libc.mmap(at, _GUARD, 0, flags | fixed, -1, 0)
+        if found == ctypes.c_void_p(-1).value or at not in (None, found):
+            return False
+        forbidden.update(range(found, found + _GUARD, mmap.PAGESIZE))
+        return True
 
     def reserve(size: int) -> mmap.mmap:
-        guard()
-        made = real(size)
-        guard()
-        return made
+        """A memory with a guard on either side; those that lie beside something else are kept and not used."""
+        whole = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        for _ in range(_TRIES):
+            made = real(size)
+            start = np.frombuffer(made, np.uint8).ctypes.data
+            below, above = start - mmap.PAGESIZE, start + whole
+            if (below in forbidden or forbid(start - _GUARD, _FIXED_NOREPLACE)) and (
+                above in forbidden or forbid(above, _FIXED_NOREPLACE)
+            ):
+                return made
+            _elsewhere.append(made)
+            forbid(None, 0)
+        raise AssertionError("the host gives no memory between guards")
 
     memory._reserve = reserve
     try:
-        yield kept
+        yield
     finally:
         memory._reserve = real
 
@@ -219,7 +242,7 @@ class Chip:
 
     def __init__(self, *, timing: bool) -> None:
         chip = dataclasses.replace(load_chip("small"), hbm_bytes=HBM)
-        with _guards() as self.guards:
+        with _guards():
             self.device = Device(
                 chip, timing=timing, max_instructions=INSTRUCTIONS, max_seconds=SECONDS, output=_silent
             )
