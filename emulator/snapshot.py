@@ -174,8 +174,8 @@ def _changed(
     for page in touched(memories, space, spans):
         data = map[page * PAGE : page * PAGE + PAGE]
         was = old.get(page)
-        if data == was:
-            yield page, was  # type: ignore[misc]  # not None: it equals bytes
+        if was is not None and data == was:
+            yield page, was
         elif data != ZERO:
             yield page, data + bytes(PAGE - len(data))
 

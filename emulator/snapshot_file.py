@@ -304,7 +304,7 @@ class SnapshotFile:
                     raise Damaged(f"it holds pages of {space} that are nobody's")
                 file.seek(offset)
                 target = memoryview(device.memories.map(space))[first * PAGE : (first + count) * PAGE]
-                if file.readinto(target) != len(target):  # type: ignore[attr-defined]  # of BufferedReader
+                if file.readinto(target) != len(target):
                     raise Damaged("it ends early")
 
 
