@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,9 +18,8 @@ POLL = 0.01  # seconds between two looks at memory
 LINGER = 0.5
 _PAGE = resource.getpagesize()
 
-# The C functions behind signal.signal and getsignal, which make enums of handlers and so take 14 microseconds.
-_signal: Callable[..., Any] = getattr(signal.signal, "__wrapped__", signal.signal)
-_getsignal: Callable[..., Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+# The C functions behind signal.signal and getsignal, which make enums of handlers: that takes 14 microseconds.
+_plain: Any = importlib.import_module("_signal" if "_signal" in sys.builtin_module_names else "signal")
 _SIGINT = int(signal.SIGINT)
 
 
@@ -38,10 +39,10 @@ class CtrlC:
 
     def __enter__(self) -> CtrlC:
         if threading.current_thread() is threading.main_thread():
-            before = _getsignal(_SIGINT)
+            before = _plain.getsignal(_SIGINT)
             if before is signal.default_int_handler:
                 self._before = before
-                _signal(_SIGINT, self._press)
+                _plain.signal(_SIGINT, self._press)
         return self
 
     def _press(self, _signal: int, _frame: FrameType | None) -> None:
@@ -54,7 +55,7 @@ class CtrlC:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._before is not None:
-            _signal(_SIGINT, self._before)
+            _plain.signal(_SIGINT, self._before)
             if self.pressed and kind is None:
                 raise KeyboardInterrupt
 
