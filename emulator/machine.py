@@ -28,7 +28,7 @@ from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -314,14 +314,18 @@ class Machine:
                 quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
                 if self._interrupted:
                     return Stop.INTERRUPTED
-                if not stops:
-                    while count[0] < quota[0]:
-                        i = run[i]()
-                else:
-                    while count[0] < quota[0]:
-                        i = self._one(i) if i in single else run[i]()
-                        if i in stops:
-                            return Stop.BREAKPOINT
+                try:
+                    if not stops:
+                        while count[0] < quota[0]:
+                            i = run[i]()
+                    else:
+                        while count[0] < quota[0]:
+                            i = self._one(i) if i in single else run[i]()
+                            if i in stops:
+                                return Stop.BREAKPOINT
+                except Untranslated:
+                    code.first(i)
+                    continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
