@@ -6,7 +6,7 @@ overlap, conversions) is done once per combination of tiles and kept, since desc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -30,10 +30,18 @@ _F32 = np.dtype(np.float32)
 _SATURATING = frozenset(d.code for d in Fp8)
 
 
+class Share(NamedTuple):
+    """One chip's part in a collective: its operands, what is converted before it, and after it."""
+
+    values: dict[str, Any]
+    loads: list[tuple[str, Callable[[], Any]]]
+    stores: list[tuple[str, NDArray[Any], bool]]
+
+
 class Bound:
     """An instruction with its tiles: `invoke(**scalars)` runs it."""
 
-    __slots__ = ("blocks", "cost", "dims", "invoke", "tiles")
+    __slots__ = ("blocks", "cost", "dims", "invoke", "share", "tiles")
 
     def __init__(
         self,
@@ -47,6 +55,7 @@ class Bound:
         self.blocks = blocks  # of HBM, that must still be live
         self.dims = dims
         self.cost: tuple[float, float] | None = None  # filled by the timer
+        self.share: Share | None = None  # of a collective, this chip's
 
 
 _FOREVER = Allocation(0, 0, True, "")  # stands for the HBM of bindings that touch none
@@ -236,6 +245,16 @@ def _converting(
     return invoke
 
 
+def join(row: Row, shares: Sequence[Share], scalars: Mapping[str, Any]) -> None:
+    """Run a collective on all chips of a group, their shares in rank order; `scalars` are the same on all."""
+    held = [s.values | {name: [load()] for name, load in s.loads} for s in shares]
+    tiles = {o.name: [h[o.name][0] for h in held] for _, o, _ in row.data}
+    row.semantics(**(held[0] | tiles | dict(scalars)))
+    for s, h in zip(shares, held, strict=True):
+        for name, view, saturate in s.stores:
+            view[...] = convert(h[name][0], view.dtype) if saturate else h[name][0]
+
+
 def bind(
     row: Row,
     tiles: tuple[Tile, ...],
@@ -306,7 +325,10 @@ def bind(
     else:
         invoke = partial(row.semantics, *first, *(values[o.name] for o in row.operands))
     blocks = tuple(v.allocation for v in views if v.allocation is not None)
-    return Bound(invoke, tiles, blocks, dims)
+    bound = Bound(invoke, tiles, blocks, dims)
+    if row.collective:
+        bound.share = Share(values, loads, stores)
+    return bound
 
 
 class _Family:

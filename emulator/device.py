@@ -14,6 +14,7 @@ from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_siz
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
 from sohu.emulator.memory import PAGE, Memories
+from sohu.emulator.schedules import Spec
 from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
@@ -69,7 +70,8 @@ class Device:
     """One emulated chip.
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
-    with that seed; timing: count cycles; max_instructions: stop a launch that executes more (category
+    with that seed, "timed" for effects when the timer says that they are there; timing: count cycles, as timed
+    order always does; max_instructions: stop a launch that executes more (category
     limit); output: where the program's own prints go.
 
     Raises SohuError for an unknown chip and when the host refuses the address space.
@@ -79,7 +81,7 @@ class Device:
         self,
         chip: Chip | str = "sohu",
         *,
-        schedule: int | None = None,
+        schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
         output: Callable[[str], None] = print,

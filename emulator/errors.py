@@ -21,7 +21,7 @@ class MachineError(SohuError):
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is).
+    of the operand at fault ("" when none is), `chip` its number in a group (None without one).
     """
 
     exit_code = 3
@@ -36,6 +36,7 @@ class MachineError(SohuError):
         instruction: str = "",
         operand: str = "",
         help: str = "",
+        chip: int | None = None,
     ) -> None:
         where = f"{line.file}:{line.line}" if line else f"pc {pc:#06x}"
         super().__init__(message, help=help, where=where)
@@ -44,6 +45,7 @@ class MachineError(SohuError):
         self.line = line
         self.instruction = instruction
         self.operand = operand
+        self.chip = chip
 
     def __str__(self) -> str:
         operand = f"operand {self.operand}: " if self.operand else ""
@@ -56,7 +58,8 @@ class MachineError(SohuError):
                 lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
                 out.append(f"{' ' * len(number)} | {lead}^")
         if self.instruction or self.line:  # without a line, the first one names the pc
-            out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
+            chip = "" if self.chip is None else f"chip {self.chip}, "
+            out.append(f"  {chip}pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
         if self.help:
             out.append(f"  help: {self.help}")
         return "\n".join(out)

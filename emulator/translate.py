@@ -289,6 +289,8 @@ class Translator:
         sems, x = machine.sems, machine.x
         assert op.queue is not None and op.bind is not None
         entries, bind, call = op.queue.entries, op.bind, op.call
+        if self.row.collective or self.row.remote:
+            return self._shared()
         scalars, wait, signal = bool(op.scalars), op.wait, op.signal
         wait_sem, wait_reg, wait_imm = (wait.sem, wait.reg, wait.imm) if wait else (0, 0, 0)
 
@@ -304,6 +306,18 @@ class Translator:
             invoke()
             if signal:
                 machine.signal(signal)
+            return nxt
+
+        return _noted(run, machine) if self.resets else run
+
+    def _shared(self) -> Run:
+        """By way of the queue, always: other chips may have a part in it, and the machine knows."""
+        machine, op, nxt = self.machine, self.op, self.next
+
+        def run() -> int:
+            bound, invoke = op.call()
+            machine.park(Issued(op, bound, invoke, machine.value(op.wait) if op.wait is not None else 0))
+            machine.order.pump()
             return nxt
 
         return _noted(run, machine) if self.resets else run
