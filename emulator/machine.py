@@ -153,6 +153,16 @@ class Machine:
         return self._index * INSTRUCTION_BYTES
 
     @property
+    def op(self) -> Op:
+        """The instruction that comes next (or is blocked)."""
+        return self._code.op(self._index)
+
+    @property
+    def ended(self) -> bool:
+        """True when the sequencer has halted, though engines may still be at work."""
+        return self.halted or self._ending
+
+    @property
     def cycles(self) -> int | None:
         """Cycles since the launch, up to the last completion known.
 
@@ -477,7 +487,7 @@ class Machine:
                 if not self._may_go_on():
                     self.stop(Deadlock(), self._code.op(self._index))
                 return False
-            self._ending, self.halted = False, True
+        self._ending, self.halted = False, True
         if self.timer is not None:
             self.timer.drain()
         return True
