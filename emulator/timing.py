@@ -141,8 +141,10 @@ class Timer:
             return False
         if place is not None:
             entries = self._queues[place].entries
-            return self._advance_until(lambda: len(entries) < self.chip.queue_depth)
-        return wait is None or self._advance_until(lambda: self._sems[wait.sem] >= value)
+            can = self._advance_until(lambda: len(entries) < self.chip.queue_depth)
+        else:
+            can = wait is None or self._advance_until(lambda: self._sems[wait.sem] >= value)
+        return can and self.now < self.until
 
     def issue(self, op: Op, bound: Bound | None, place: int | None, value: int) -> None:
         """It takes the instruction. `value` is what its semaphore must reach."""
@@ -220,7 +222,7 @@ class Timer:
             self.now = max(self.now, at)
             self._advance(at)
         self.waiting = False
-        return self.now < self.until
+        return True
 
     def _signal(self, signal: Signal, at: float) -> None:
         self._sems[signal.sem] += signal.inc
