@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sohu.emulator.machine import Machine
 from sohu.emulator.translate import Issued
+from sohu.emulator.waits import place, waiting
 from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Inst
 from sohu.isa.machine import RA
 
@@ -27,9 +28,10 @@ def given(issued: Issued, name: str) -> Any:
     """What an instruction that has issued got for an operand that is no tile."""
     op = issued.op
     assert op.inst is not None
-    if any(n == name for n, _ in op.scalars):
+    names = [n for n, _ in op.scalars]
+    if name in names:
         assert isinstance(issued.run, partial)
-        return issued.run.keywords[name]
+        return issued.run.args[names.index(name)]
     return next(v for o, v in zip(op.inst.row.operands, op.inst.values, strict=True) if o.name == name)
 
 
@@ -61,7 +63,7 @@ def unlike(heads: Sequence[tuple[Machine, Issued]]) -> NoReturn:
     common, *others = _alike(heads)
     machine, head = common[0]
     group = given(head, "group")
-    lines = [f"    chip {m.chip} at {m.place(h.op)}" for m, h in sorted(heads, key=lambda x: x[0].chip)]
+    lines = [f"    chip {m.chip} at {place(m, h.op)}" for m, h in sorted(heads, key=lambda x: x[0].chip)]
     verdicts = []
     at = machine, head  # what was skipped
     for odd in others:
@@ -110,10 +112,9 @@ def _never_came(
 ) -> NoReturn:
     machine, head = here[0]
     names = _numbers(m.chip for m in skipped)
-    lines = [
-        f"{names} skipped this collective of group {given(head, 'group')}, in which {_chips(here)} wait{'s' * (len(here) == 1)}:"
-    ]
-    lines += [f"    chip {m.chip} at {m.place(h.op)}" for m, h in here]
+    wait = "waits" if len(here) == 1 else "wait"
+    lines = [f"{names} skipped this collective of group {given(head, 'group')}, in which {_chips(here)} {wait}:"]
+    lines += [f"    chip {m.chip} at {place(m, h.op)}" for m, h in here]
     lines += _waits([group.machines[c] for c in late])
     machine.stop(Fault("collective", "\n".join(lines), help=_HELP), head.op)
 
@@ -124,7 +125,7 @@ def _waits(machines: Iterable[Machine]) -> list[str]:
         if m.halted:
             out.append(f"    chip {m.chip} has halted")
         else:
-            out += [f"    chip {m.chip}: {line}" for line in m.waiting()]
+            out += [f"    chip {m.chip}: {line}" for line in waiting(m, m.op)]
     return out
 
 
@@ -172,7 +173,7 @@ def _distance(machine: Machine, at: Issued | None, other: Machine, target: Issue
     queued = [e.op for e in machine.queues[target.op.queue.place].entries if e is not at]
     if any(found(op.index, op.inst) for op in queued):
         return 0.0
-    if machine.ended:
+    if machine.halted or machine.ending:
         return inf
     start = machine.pc // INSTRUCTION_BYTES
     seen = {start}

@@ -233,9 +233,9 @@ class Group:
         assert issued.op.inst is not None and issued.op.queue is not None
         place = issued.op.queue.place
         each = [issued if c == machine.chip else self.machines[c].queues[place].entries[0] for c in members]
-        shares = [i.bound.share for i in each]
-        scalars = {name: given(issued, name) for name, _ in issued.op.scalars}
-        join(issued.op.inst.row, [s for s in shares if s is not None], scalars)
+        for c in members:
+            self.machines[c].memories.settle()
+        join([i.bound for i in each], {name: given(issued, name) for name, _ in issued.op.scalars})
         self._done |= {c: i for c, i in zip(members, each, strict=True) if c != machine.chip}
 
     def signal(self, machine: Machine, issued: Issued, signal: Signal) -> None:

@@ -10,20 +10,26 @@ with it timed order, alone knows the depth of the configuration.
 from __future__ import annotations
 
 import enum
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm import Names, Program, format_inst
-from sohu.emulator.bind import resolve
+from sohu.asm import Program, format_inst
+from sohu.emulator.bind import Bound, resolve
+from sohu.emulator.blocks import LONGEST
 from sohu.emulator.errors import MachineError
+from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.memory import Memories
 from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.waits import deadlock
+from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
     MIN_QUEUE_DEPTH,
@@ -45,7 +51,8 @@ from sohu.isa.machine import ARGS, GP, RA, SP
 if TYPE_CHECKING:
     from sohu.emulator.group import Group
 
-_CHUNK = 4096  # instructions between looks at `interrupt`
+QUEUES = sum(e.queues for e in Engine)
+_FOREVER = 1 << 62  # instructions
 _KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
@@ -112,15 +119,26 @@ class Machine:
         schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
+        max_seconds: float | None = None,
+        max_memory: int | None = None,
+        workers: int | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
         self.config = chip
+        self.workers = usable() if workers is None else workers
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
         self.group: Group | None = None
         self.schedule = schedule
         self.max_instructions = max_instructions
+        for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
+            if limit is not None and not limit > 0:
+                raise SohuError(f"{name} = {limit!r} is no limit", help="give a positive number, or None for no limit")
+        self.max_seconds = max_seconds
+        self.max_memory = max_memory
+        self._seconds = 0.0  # of runs since the launch, while there is a limit
+        self._base = 0 if max_memory is None else resident()
         self.output = output
         self.x: list[int] = [0] * NUM_SCALARS
         self.t: list[Tile | None] = [None] * NUM_TILES
@@ -129,20 +147,22 @@ class Machine:
         places = [(e, n) for e in Engine if e.is_async for n in range(e.queues)]
         self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH, i) for i, (e, n) in enumerate(places)]
         self.order = schedule_of(schedule, self)
-        self._timing = timing or self.order.timed
-        self.timer: Timer | None = self._new_timer() if self._timing else None
+        self.timing = timing = timing or self.order.timed
+        self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")
         self.halted = True
-        self.instructions = 0
+        self.count = [0]  # `instructions`, where generated code reaches it
+        self.quota = [0]  # blocks are begun while `count` is below
+        self.at = 0  # index of the instruction that raised, where no generated code did
         self.fault: MachineError | None = None
         self._code = Code(b"", self)
         self._index = 0
         self.parked = 0
         self.drained = True  # no engine instruction has issued since the last drain
         self._interrupted = False
-        self._ending = False  # the sequencer has halted, and engines still work
-        self._announced = False  # listeners know that the current instruction will issue
+        self.ending = False  # the sequencer has halted, and engines still work
+        self.announced = False  # listeners know that the current instruction will issue
         self._tiles: dict[bytes, Tile] = {}
 
     # -- state -------------------------------------------------------------------------------------
@@ -158,9 +178,13 @@ class Machine:
         return self._code.op(self._index)
 
     @property
-    def ended(self) -> bool:
-        """True when the sequencer has halted, though engines may still be at work."""
-        return self.halted or self._ending
+    def instructions(self) -> int:
+        """How many the sequencer has executed or issued since the launch."""
+        return self.count[0]
+
+    @instructions.setter
+    def instructions(self, value: int) -> None:
+        self.count[0] = value
 
     @property
     def cycles(self) -> int | None:
@@ -191,10 +215,14 @@ class Machine:
         """A queue by engine and number."""
         return next(q for q in self.queues if q.engine is engine and q.number == number)
 
-    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
-        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+    def load(self, program: Program, code: Code) -> None:
+        """Have another program, and leave all else as it is: for state that comes from elsewhere."""
         self.program = program
         self._code = code
+
+    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
+        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+        self.load(program, code)
         self.x[:] = [0] * NUM_SCALARS
         self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
         self.t[:] = [None] * NUM_TILES
@@ -209,8 +237,9 @@ class Machine:
         self.instructions = 0
         self.fault = None
         self.drained = True
-        self._interrupted = self._ending = self._announced = False
-        if self._timing or code.clock:
+        self._interrupted = self.ending = self.announced = False
+        self._seconds = 0.0
+        if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
             self.timer.reset()
         else:
@@ -230,7 +259,7 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             return self._step()
 
     def run(
@@ -242,43 +271,63 @@ class Machine:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
         Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
-        asked after each instruction. Raises MachineError for a fault of the program or a reached limit.
+        asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
+        Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
 
         until_cycle, in timed order: stop at a cycle since the launch. The sequencer has then taken every instruction
         that it takes before that cycle, and every effect of an engine up to and including it is there. Raises
         SohuError in other orders.
         """
         if until_cycle is not None:
-            if not self.order.timed:
-                raise SohuError("only timed order can stop at a cycle", help="Device(schedule='timed')")
-            if self.group is not None:
-                raise SohuError("chips of a group come to a cycle together", help="run the group to it")
-            assert self.timer is not None
-            self.timer.limit = self.timer.until = until_cycle
-            try:
-                why = self._run(until)
-                if why is Stop.BLOCKED:
-                    with np.errstate(all="ignore"):
-                        self.timer.catch_up()
-                    why = Stop.CYCLE
-                return why
-            finally:
-                self.timer.limit = self.timer.until = inf
-        return self._run(until)
-
-    def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+            return self._run_to(until_cycle, until)
         if self.halted:
             return Stop.HALTED
+        self._interrupted = False
+        with CtrlC(self.interrupt):
+            if self.max_seconds is None and self.max_memory is None:
+                return self._run(until)
+            return self._run_limited(until)
+
+    def _run_to(self, cycle: int, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if not self.order.timed:
+            raise SohuError("only timed order can stop at a cycle", help="Device(schedule='timed')")
+        if self.group is not None:
+            raise SohuError("chips of a group come to a cycle together", help="run the group to it")
+        assert self.timer is not None
+        self.timer.limit = self.timer.until = cycle
+        try:
+            why = self.run(until)
+            if why is Stop.BLOCKED:
+                with np.errstate(all="ignore"), at_work(self.workers):
+                    self.timer.catch_up()
+                why = Stop.CYCLE
+            return why
+        finally:
+            self.timer.limit = self.timer.until = inf
+
+    def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        began = time.monotonic()
+        left = None if self.max_seconds is None else self.max_seconds - self._seconds
+        watch = Watch(self.interrupt, seconds=left, limit=self.max_seconds, memory=self.max_memory, base=self._base)
+        try:
+            with watch:
+                why = self._run(until)
+        finally:
+            self._seconds += time.monotonic() - began
+        if watch.why and why is Stop.INTERRUPTED:
+            self.stop(Fault("limit", watch.why), self._code.op(self._index))
+        return why
+
+    def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        self._interrupted = False
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 if self.group is not None:
-                    self.order.pump()  # what others have sent or done since
-                if not self._ending:
-                    return self._run_fast(stops)
+                    self.pump()  # what others have sent or done since
+                if not self.ending:
+                    return self._run_fast(stops or frozenset())
             while True:
                 if not self._step():
                     return Stop.BLOCKED
@@ -292,65 +341,89 @@ class Machine:
                     return Stop.INTERRUPTED
 
     def interrupt(self) -> None:
-        """Ask a running `run` to come back after the current instruction. Safe in a signal handler."""
+        """Ask a running `run` to come back after the current instruction. Safe in a signal handler, and in a thread."""
         self._interrupted = True
+        self.quota[0] = -1
 
-    def _run_fast(self, stops: frozenset[int] | None) -> Stop:
-        run = self._code.run
+    def _run_fast(self, stops: frozenset[int]) -> Stop:
+        """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
+        code, count, quota = self._code, self.count, self.quota
+        run = code.run
+        single = code.blocks.around(stops)
         i = self._index
-        done = 0
-        n = 0
         try:
-            while not self._interrupted:
-                budget = _CHUNK if self.max_instructions is None else self._budget(done)
-                n = 0
-                if stops is None:
-                    for n in range(budget):  # noqa: B007 (read where it stops)
+            while True:
+                quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
+                if self._interrupted:
+                    return Stop.INTERRUPTED
+                if not stops:
+                    while count[0] < quota[0]:
                         i = run[i]()
                 else:
-                    for n in range(budget):
-                        i = run[i]()
-                        if i in stops or self._interrupted:
-                            done += n + 1
-                            n = 0
-                            return Stop.BREAKPOINT if i in stops else Stop.INTERRUPTED
-                done += budget
-                n = 0
-            return Stop.INTERRUPTED
-        except Halted:
-            n += 1
+                    while count[0] < quota[0]:
+                        i = self._one(i) if i in single else run[i]()
+                        if i in stops:
+                            return Stop.BREAKPOINT
+                while not self._interrupted:
+                    self._index = i
+                    self._check_limit()
+                    i = self._one(i)
+                    if i in stops:
+                        return Stop.BREAKPOINT
+        except Halted as e:
+            i = self._raised(i, e.__traceback__)
+            count[0] += 1
             self._index = i
             return Stop.HALTED if self._finish() else Stop.BLOCKED
         except Deadlock as e:
+            i = self._raised(i, e.__traceback__)
             self._index = i
             if self.group is None:
                 self.stop(e, self._code.op(i))
             return Stop.BLOCKED
         except (Fault, MemoryError, *_REFUSALS) as e:
+            i = self._raised(i, e.__traceback__)
             self._index = i
             self.stop(e, self._code.op(i))
+        except BaseException as e:
+            i = self._raised(i, e.__traceback__)
+            raise
         finally:
             self._index = i
-            self.instructions += done + n
+            self.memories.deferrals.settle()
 
-    def _budget(self, done: int) -> int:
-        assert self.max_instructions is not None
-        left = self.max_instructions - self.instructions - done
-        if left <= 0:
-            raise Fault("limit", f"{self.max_instructions:,} instructions have run, the limit that was set")
-        return min(_CHUNK, left)
+    def _one(self, index: int) -> int:
+        """A single instruction on the fast path; where to go on."""
+        self.at = index
+        index = self._code.op(index).run()
+        self.count[0] += 1
+        return index
+
+    def _raised(self, index: int, trace: TracebackType | None) -> int:
+        """The instruction at which a block was left by an exception; counts those of the block before it."""
+        found = self._code.blocks.at(trace)
+        if found is None:
+            return self.at
+        start, at = found
+        self.count[0] += at - start
+        return at
+
+    def _check_limit(self) -> None:
+        limit = self.max_instructions
+        if limit is not None and self.count[0] >= limit:
+            self.at = self._index
+            raise Fault("limit", f"{limit:,} instructions have run, the limit that was set")
 
     def _step(self) -> bool:
         """One instruction; False when it cannot go on: by the timer's limit, or until another chip has moved."""
         op = self._code.op(self._index)
         try:
-            if self._ending:
+            if self.ending:
                 return self._finish()
-            if self.max_instructions is not None and self.instructions >= self.max_instructions:
-                self._budget(0)
+            self._check_limit()
             self.order.before(op)
             self._issue(op)
-            self.order.pump()
+            self.pump()
         except Halted:
             return self._finish()
         except Deadlock as e:
@@ -371,10 +444,10 @@ class Machine:
         place = None if op.queue is None else op.queue.place
         if timer is not None and not timer.arrive(place, op.wait, value) and self.order.timed:
             raise Deadlock
-        if not self._announced:
+        if not self.announced:
             for listener in self.listeners:
                 listener.will_issue(self, op)
-            self._announced = True
+            self.announced = True
         halted = False
         if op.queue is None:
             bound = op.bind() if timer is not None and op.bind is not None else None
@@ -393,7 +466,7 @@ class Machine:
         self.instructions += 1
         if timer is not None:
             timer.issue(op, bound, place, value)
-        self._announced = False
+        self.announced = False
         for listener in self.listeners:
             listener.did_issue(self, op)
         if halted:
@@ -404,7 +477,7 @@ class Machine:
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
         if isinstance(e, Deadlock):
-            e = self._deadlock(op)
+            e = deadlock(self, op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -455,6 +528,8 @@ class Machine:
         """Execute the head of a queue, which is ready; raises MachineError."""
         issued = q.entries.popleft()
         self.parked -= 1
+        if self.memories.deferrals.live:
+            self.memories.deferrals.settle()
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
@@ -472,6 +547,10 @@ class Machine:
         except (Fault, MemoryError, *_REFUSALS) as e:
             self.stop(e, issued.op)
 
+    def pump(self) -> None:
+        """In program order: execute all that can execute."""
+        self.order.pump()
+
     def add(self, signal: Signal) -> None:
         """Add to a semaphore, no more; raises Fault (semaphore) on overflow."""
         value = self.sems[signal.sem] + signal.inc
@@ -482,17 +561,33 @@ class Machine:
     def _finish(self) -> bool:
         """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
         if self.parked or self.order.timed:
-            self._ending, self.halted = True, False
+            self.ending, self.halted = True, False
             if not self.order.drain():
                 if not self._may_go_on():
                     self.stop(Deadlock(), self._code.op(self._index))
                 return False
-        self._ending, self.halted = False, True
+        self.ending, self.halted = False, True
         if self.timer is not None:
             self.timer.drain()
         return True
 
     # -- what translated code calls ----------------------------------------------------------------
+
+    def perform(self, bound: Bound, *scalars: Any) -> Any:
+        """Execute an instruction on the fast path, where copies may be deferred and are read from their sources."""
+        deferrals = self.memories.deferrals
+        if deferrals.sourced:
+            self.hbm_write(bound)
+        if bound.deferred is not None and deferrals.enabled:
+            return deferrals.defer(bound.deferred)
+        if deferrals.live and any(v.cover.live is not None for v in bound.views):
+            return bound.redirected(deferrals)(*scalars)
+        return bound.invoke(*scalars)
+
+    def hbm_write(self, bound: Bound) -> None:
+        """An instruction is about to execute: copies of what it overwrites in HBM are made before."""
+        for low, high in bound.hbm_writes:
+            self.memories.deferrals.hbm_write(low, high)
 
     def signal(self, signal: Signal) -> None:
         """Add to a semaphore; in program order, whatever parked can now run, runs.
@@ -501,7 +596,7 @@ class Machine:
         """
         self.add(signal)
         if self.parked:
-            self.order.pump()
+            self.pump()
 
     def park(self, issued: Issued) -> None:
         """Put an instruction into its queue, in program order; raises Fault (deadlock) when that is full."""
@@ -529,45 +624,6 @@ class Machine:
         """The sequencer stops."""
         self.halted = True
 
-    def _deadlock(self, op: Op) -> Fault:
-        """The fault of a machine in which nothing can move, the sequencer at `op`: who waits for what."""
-        lines = ["nothing can run, and these wait:", *(f"    {line}" for line in self.waiting(op))]
-        return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
-
-    def waiting(self, op: Op | None = None) -> list[str]:
-        """Who waits for what, a line each; `op` is where the sequencer is, if not where the pc says."""
-        op = op or self._code.op(self._index)
-        lines = []
-        names = Names(self.program)
-
-        def unmet(op: Op, wait: Wait, value: int) -> str:
-            return f"for {names.semaphore(op.pc, wait.sem)} >= {value}, which is {self.sems[wait.sem]}"
-
-        if op.queue is not None:
-            lines.append(f"sequencer at {self.place(op)}: for room in the queue of {op.queue.name}")
-        elif op.wait is not None:
-            lines.append(f"sequencer at {self.place(op)}: {unmet(op, op.wait, self.value(op.wait))}")
-        else:
-            lines.append(f"sequencer at {self.place(op)}: for all queues to empty")
-        for q in self.queues:
-            if q.entries:
-                head = q.entries[0]
-                wait = head.op.wait
-                if wait is not None and self.sems[wait.sem] < head.value:
-                    what = unmet(head.op, wait, head.value)
-                else:
-                    assert self.group is not None
-                    what = self.group.missing(self, head)
-                more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
-                lines.append(f"{q.name} at {self.place(head.op)}: {what}{more}")
-        return lines
-
-    def place(self, op: Op) -> str:
-        """Where an instruction is, and what: pc, source line, text."""
-        line = self.program.line_at(op.pc)
-        where = f" ({line.file}:{line.line})" if line else ""
-        return f"pc {op.pc:#06x}{where} `{self.text(op)}`"
-
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
 
     def load64(self, address: int) -> int:
@@ -576,6 +632,7 @@ class Machine:
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + 8)
         self.memories.hbm.store64(address, value)
 
     def load_tile(self, address: int) -> Tile:
@@ -593,6 +650,7 @@ class Machine:
 
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
         self.memories.hbm.store_bytes(address, tile.pack())
 
     def cycle(self) -> int:

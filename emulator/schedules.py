@@ -33,6 +33,9 @@ class ProgramOrder:
     def reset(self) -> None:
         """A launch begins."""
 
+    def lead(self) -> None:
+        """The machine has another timer."""
+
     def before(self, op: Op) -> None:
         """Let engines move, at least until `op` may issue; raises Deadlock when it never may."""
         while not self.machine.may_issue(op):
@@ -120,6 +123,10 @@ class TimedOrder(ProgramOrder):
 
     def reset(self) -> None:
         """A launch begins."""
+        self.lead()
+
+    def lead(self) -> None:
+        """The machine has another timer: be called by it."""
         assert self.machine.timer is not None
         self.machine.timer.completed = self._completed
 

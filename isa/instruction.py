@@ -152,6 +152,7 @@ class Row:
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
     remote: str = ""  # the operand that names the chip whose semaphore the signal adds to; "": this chip's
+    copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -185,6 +186,11 @@ class Row:
     def queue_operand(self) -> int | None:
         """Position of the operand that picks the queue."""
         return next((i for i, o in enumerate(self.operands) if isinstance(o.kind, Queue)), None)
+
+    @property
+    def shared(self) -> bool:
+        """True when other chips have a part in it."""
+        return self.collective or bool(self.remote)
 
     @property
     def group_operand(self) -> int | None:
@@ -275,6 +281,7 @@ def instruction(
     clock: bool = False,
     nesting: int = 0,
     remote: str = "",
+    copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
@@ -283,7 +290,8 @@ def instruction(
 
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
     `nesting`: 1 for what opens a range, -1 for what closes the innermost. `remote` names the operand that says which
-    chip gets the signal. `since` is the ISA version that brought it.
+    chip gets the signal. `copies`: the first tile becomes what the second holds, bit by bit where their dtypes are
+    equal. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -338,7 +346,7 @@ def instruction(
             raise bad("a collective, and nothing else, has an operand that names its group")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting, remote,
+            collective, clock, doc, where, reserved, since, package, data, nesting, remote, copies,
         )  # fmt: skip
         table.add(row)
         return row

@@ -23,10 +23,10 @@ from types import FrameType
 
 from sohu.isa import SohuError
 
-from tools.fuzz import elfs, links, rows, sources, words
+from tools.fuzz import elfs, links, rows, runs, sources, words
 from tools.fuzz.target import Target, Wrong
 
-TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET)}
+TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET, runs.TARGET)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
 MAX_FILES = 100  # kinds of failures of a target that are saved
