@@ -21,6 +21,7 @@ from sohu.isa.machine import RA
 if TYPE_CHECKING:
     from sohu.emulator.group import Group
 
+_SIGNAL = "an instruction must signal what is waited for, or the wait be dropped"
 _HELP = "all chips of a group execute the same collectives in the same order, with the same shapes"
 
 
@@ -72,10 +73,13 @@ def unlike(heads: Sequence[tuple[Machine, Issued]]) -> NoReturn:
         if what != "instruction":
             have, want = _operands(h)[what], _operands(head)[what]
             verdicts.append(
-                f"{what} is {have} on {_chips(odd)} in this collective of group {group}, and {want} on {_chips(common)}"
+                f"{what} is {have} on {_chips(odd)} and {want} on {_chips(common)}, in one collective of group {group}"
             )
             continue
         ahead, behind = _distance(machine, head, m, h), _distance(m, h, machine, head)
+        if ahead == behind and machine.pc == m.pc and machine.program.text == m.program.text:
+            # both have come as far, and executed as many: who has fewer left has left one out
+            ahead, behind = _left(m, h), _left(machine, head)
         if ahead < behind:
             verdicts.append(f"{_chips(odd)} skipped this collective of group {group}, to which {_chips(common)} came")
         elif behind < ahead and len(others) == 1:
@@ -104,7 +108,9 @@ def stuck(group: Group) -> NoReturn:
             if skipped:
                 _never_came(group, here, skipped, [c for c in members if c not in come])
     machine = next(m for m in group.machines if not m.halted)
-    machine.stop(Fault("deadlock", "\n".join(["no chip can go on:", *_waits(group.machines)])), machine.op)
+    machine.stop(
+        Fault("deadlock", "\n".join(["no chip can go on:", *_waits(group.machines)]), help=_SIGNAL), machine.op
+    )
 
 
 def _never_came(
@@ -156,6 +162,9 @@ def _alike(heads: Sequence[tuple[Machine, Issued]]) -> list[list[tuple[Machine, 
 
 def _never(late: Machine, waiting: Machine, head: Issued) -> bool:
     """True for a machine that has what another one waits in behind it for good."""
+    assert head.op.queue is not None
+    if any(e.op.inst == head.op.inst for e in late.queues[head.op.queue.place].entries):
+        return False
     return _distance(late, None, waiting, head) == inf
 
 
@@ -191,6 +200,11 @@ def _distance(machine: Machine, at: Issued | None, other: Machine, target: Issue
                 seen.add(i)
                 reached.append((i, steps + 1))
     return inf
+
+
+def _left(machine: Machine, head: Issued) -> int:
+    assert head.op.queue is not None
+    return len(machine.queues[head.op.queue.place].entries)
 
 
 def _after(machine: Machine, index: int, inst: Inst, loops: dict[int, int]) -> list[int]:
