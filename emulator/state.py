@@ -110,7 +110,12 @@ class State:
 
 
 def capture(machine: Machine) -> State:
-    """The state of a machine that stands between two instructions."""
+    """The state of a machine that stands between two instructions.
+
+    Raises SohuError for a chip of a group that runs: what it shares with the others is not its own.
+    """
+    if machine.group is not None and not machine.halted:
+        raise SohuError("a chip of a group has no snapshot by itself while the group runs")
     order = machine.order
     return State(
         tuple(machine.x),

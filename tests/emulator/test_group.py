@@ -509,3 +509,12 @@ def test_an_interrupted_group_goes_on() -> None:
         group.finish()
         assert sorted(said) == ["on chip 0", "on chip 1"]
         assert [m.x[6] for m in group.machines] == [1, 1]
+
+
+def test_a_chip_of_a_running_group_has_no_snapshot() -> None:
+    group = Group(2, "small")
+    group.start(kernel("nop"), "k")
+    with pytest.raises(SohuError, match="no snapshot by itself"):
+        group.devices[0].snapshot()
+    group.run()
+    group.devices[0].snapshot()

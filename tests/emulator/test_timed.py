@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sohu.emulator import Device, Listener, Machine, MachineError, Stop
+from sohu.emulator import Device, Listener, Machine, MachineError, SnapshotFile, Stop
 from sohu.isa import SohuError, load_chip
 
 from tests.emulator.support import after_prologue, kernel, named, random_floats, run, stopped
-from tests.emulator.test_schedules import WAITS, _pipeline
+from tests.emulator.test_schedules import DECLARATIONS, PIPELINE, WAITS, _pipeline
 from tests.emulator.test_timing import CHIP, PROLOGUE, TILES, cycles
 
 DEEP = dataclasses.replace(CHIP, queue_depth=16)
@@ -221,3 +222,31 @@ def test_the_full_chip_is_deeper_than_what_correctness_is_judged_by() -> None:
     run(body, device=Device("sohu", schedule="timed"))
     for device in (Device("sohu"), Device("sohu", schedule=2), Device("small", schedule="timed")):
         assert stopped(body, device=device).category == "deadlock"
+
+
+@pytest.mark.parametrize("cycle", [0, 1, 3, 150, 151, 200, 700])
+def test_a_snapshot_goes_on_as_if_nothing_had_been(cycle: int, tmp_path: Path) -> None:
+    x = random_floats((48, 8))
+    body = " vfill w, 0.125 signal ready\n drain\n semreset ready\n" + PIPELINE.format(**WAITS)
+    body = body.replace("mm    c, t30, w", "mxu.sync wait done>=x20\n      mm    c, t30, w")
+    program = kernel(body, DECLARATIONS)
+    whole = Device("small", schedule="timed")
+    want = whole.launch(program, "k", [x]).outputs["o"].numpy()
+    device = Device("small", schedule="timed")
+    device.start(program, "k", [x])
+    device.machine.run(until_cycle=cycle)
+    kept = device.snapshot()
+    device.save(tmp_path / "state")
+    ends = []
+    for _ in range(2):
+        assert device.machine.run() is Stop.HALTED
+        ends.append(device.snapshot())
+        assert device.machine.cycles == whole.machine.cycles
+        device.restore(kept)
+        assert device.machine.time == cycle
+    assert not ends[0].differs(ends[1])
+    opened = SnapshotFile(tmp_path / "state").device()
+    assert opened.machine.run(until_cycle=cycle + 5) is Stop.CYCLE
+    assert opened.machine.run() is Stop.HALTED
+    assert opened.machine.cycles == whole.machine.cycles
+    assert np.array_equal(opened.finish().outputs["o"].numpy(), want)
