@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,7 @@ class Device:
         output: Callable[[str], None] = print,
     ) -> None:
         self.core = None if core is None else Path(core)
+        self.low_memory = low_memory
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
         self.memories = Memories(self.chip, keep=0 if low_memory else None)
         self.hbm = self.memories.hbm
@@ -131,8 +132,10 @@ class Device:
 
     # -- tensors -----------------------------------------------------------------------------------
 
-    def tensor(self, array: NDArray[Any], name: str = "", dtype: DType | None = None) -> Tensor:
-        """A copy of an array in HBM.
+    def tensor(
+        self, array: NDArray[Any], name: str = "", dtype: DType | None = None, *, writable: bool = True
+    ) -> Tensor:
+        """A copy of an array in HBM; not `writable`: nobody changes it any more (Tensor.freeze).
 
         dtype: the chip's, where the array does not say it: fp4x2 of uint8. Raises SohuError when the chip has no dtype
         for the array, and when `dtype` is held in another one by NumPy.
@@ -148,6 +151,8 @@ class Device:
             )
         made = self.empty(source.shape, dtype, name)
         np.copyto(made.view(), source)
+        if not writable:
+            made.freeze()
         return made
 
     def empty(self, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:
@@ -157,6 +162,15 @@ class Device:
     def zeros(self, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:
         """A tensor of zeros; raises SohuError when HBM is full."""
         return Tensor.allocate(self, self.hbm, tuple(shape), dtype, name, zero=True)
+
+    def map(self, file: BinaryIO, offset: int, shape: Sequence[int], dtype: DType, name: str = "") -> Tensor:
+        """A read-only tensor whose elements lie in a file, from byte `offset` on: little-endian, row-major.
+
+        Where the host can (and `offset` is at a multiple of 64 KiB, say), the file's pages become those of HBM: nothing
+        is read before it is touched. The file may be closed, but not shortened, while the tensor is in use. Raises
+        SohuError when the file is too short, cannot be read, and when HBM is full.
+        """
+        return Tensor.mapped(self, self.hbm, file, offset, tuple(shape), dtype, name)
 
     # -- programs ----------------------------------------------------------------------------------
 

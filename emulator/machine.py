@@ -209,6 +209,7 @@ class Machine:
 
         Raises Fault when they are not all in memory (HBM: in one allocation).
         """
+        self.memories.settle()
         return self.memories.view(resolve(tile, self.x)).array
 
     def queue(self, engine: Engine, number: int = 0) -> Queue:
@@ -223,6 +224,7 @@ class Machine:
     def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
         """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
         self.load(program, code)
+        self.memories.deferrals.forget_all()
         self.x[:] = [0] * NUM_SCALARS
         self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
         self.t[:] = [None] * NUM_TILES
@@ -259,6 +261,7 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
+        self.memories.settle()
         with np.errstate(all="ignore"), at_work(self.workers):
             return self._step()
 
@@ -328,6 +331,7 @@ class Machine:
                     self.pump()  # what others have sent or done since
                 if not self.ending:
                     return self._run_fast(stops or frozenset())
+            self.memories.settle()
             while True:
                 if not self._step():
                     return Stop.BLOCKED
@@ -374,7 +378,10 @@ class Machine:
             i = self._raised(i, e.__traceback__)
             count[0] += 1
             self._index = i
-            return Stop.HALTED if self._finish() else Stop.BLOCKED
+            if not self._finish():
+                return Stop.BLOCKED
+            self.memories.deferrals.settle_changing()
+            return Stop.HALTED
         except Deadlock as e:
             i = self._raised(i, e.__traceback__)
             self._index = i
@@ -390,7 +397,8 @@ class Machine:
             raise
         finally:
             self._index = i
-            self.memories.deferrals.settle()
+            if not self.halted:
+                self.memories.settle()
 
     def _one(self, index: int) -> int:
         """A single instruction on the fast path; where to go on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -26,13 +26,17 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 
 
 class Allocation:
-    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed."""
+    """A block of HBM that a program may touch: [start, end), and nobody else has what follows up to `reserved`.
 
-    __slots__ = ("end", "live", "name", "start", "widened", "writable")
+    `live` turns false when it is freed.
+    """
 
-    def __init__(self, start: int, end: int, writable: bool, name: str) -> None:
+    __slots__ = ("end", "live", "name", "reserved", "start", "widened", "writable")
+
+    def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
         self.end = end
+        self.reserved = max(reserved, end)
         self.writable = writable
         self.name = name
         self.live = True
@@ -118,6 +122,7 @@ class Hbm:
         self._starts: list[int] = []
         self._allocations: list[Allocation] = []
         self._free: list[tuple[int, int]] = [(PAGE, self.size)]  # sorted, never adjacent
+        self.before_free: Callable[[Allocation], None] = lambda _: None
         self._touched = 0  # nothing above was ever allocated, so it is zero
 
     @property
@@ -140,7 +145,7 @@ class Hbm:
         `zero` clears it; otherwise it holds what its last owner left. `guard` bytes on either side belong to
         no block from then on. Raises SohuError when nothing fits.
         """
-        need = max(-(-size // ALIGN) * ALIGN, ALIGN)
+        need = max(-(-size // align) * align, align)
         for i, (start, end) in enumerate(self._free):
             at = -(-(start + guard) // align) * align
             if at + need + guard <= end:
@@ -154,7 +159,7 @@ class Hbm:
                 f"HBM has no room for {size:,} bytes{': ' + name if name else ''}; {left:,} are free{host}",
                 help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",
             )
-        block = Allocation(at, at + size, writable, name)
+        block = Allocation(at, at + size, writable, name, at + need)
         self._insert(block)
         if zero and at < self._touched:
             self.bytes[at : min(at + size, self._touched)] = 0
@@ -165,12 +170,12 @@ class Hbm:
         """Give a block back; whoever still holds its address gets an out-of-bounds error."""
         if not block.live:
             return
+        self.before_free(block)
         block.live = False
         block.widened.clear()
         i = bisect.bisect_left(self._starts, block.start)
         del self._starts[i], self._allocations[i]
-        start = block.start
-        end = max(-(-block.end // ALIGN) * ALIGN, start + ALIGN)
+        start, end = block.start, block.reserved
         if end - start >= _RETURN_PAGES and hasattr(mmap, "MADV_DONTNEED"):
             low, high = -(-start // PAGE) * PAGE, end // PAGE * PAGE
             self.map.madvise(mmap.MADV_DONTNEED, low, high - low)
@@ -295,6 +300,7 @@ class Memories:
         self.chip = chip
         self.deferrals = Deferrals(self, keep)
         self.hbm = Hbm(chip.hbm_bytes)
+        self.hbm.before_free = self.deferrals.freed
         self._maps: dict[Space, mmap.mmap] = {
             Space.HBM: self.hbm.map,
             Space.SRAM: _on_chip(Space.SRAM, chip.sram_bytes),
@@ -305,8 +311,14 @@ class Memories:
             Space.SRAM: chip.sram_bytes,
             Space.ACC: chip.acc_bytes,
         }
-        self.sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
+        self._sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
         self.acc: NDArray[np.uint8] = np.frombuffer(self._maps[Space.ACC], np.uint8)
+
+    @property
+    def sram(self) -> NDArray[np.uint8]:
+        """The bytes of SRAM."""
+        self.deferrals.settle()
+        return self._sram
 
     def settle(self) -> None:
         """Have in every byte what a program would find there: before the memories are copied or overwritten."""
