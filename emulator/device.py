@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +70,10 @@ class Device:
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
     with that seed; timing: count cycles; max_instructions: stop a launch that executes more (category
-    limit); output: where the program's own prints go.
+    limit); output: where the program's own prints go; checks: the checkers that are on, "all", "none" or names
+    (docs/checkers.md; machine.check switches them later).
 
-    Raises SohuError for an unknown chip and when the host refuses the address space.
+    Raises SohuError for an unknown chip or checker and when the host refuses the address space.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Device:
         timing: bool = False,
         max_instructions: int | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
         self.memories = Memories(self.chip)
@@ -94,9 +96,11 @@ class Device:
             timing=timing,
             max_instructions=max_instructions,
             output=output,
+            checks=checks,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
+        self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None
 
@@ -177,6 +181,10 @@ class Device:
         packed = plan.pack(args, self)
         block = self._parameters.start
         self.hbm.map[block : block + len(packed.block)] = packed.block
+        if self.machine.hooks:
+            given = args.values() if isinstance(args, Mapping) else args
+            own = {n: t for n, t in packed.outputs.items() if not any(a is t for a in given)}
+            self.machine.outputs = [(n, t.tile) for n, t in own.items()]
         self.machine.reset(
             loaded.program,
             loaded.code,

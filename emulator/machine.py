@@ -5,7 +5,7 @@ wait parks in its queue, and every signal tries the parked again. Random order: 
 sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
 that a program which runs here runs on any; the timer alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
+`run` takes the fast path (translate.Code.run) when nothing listens and no checker is on; otherwise each instruction goes through
 `step`, which shares its binding and semantics. Neither listeners nor the timer change results.
 """
 
@@ -20,8 +20,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Names, Program, format_inst
+from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
-from sohu.emulator.errors import MachineError
+from sohu.emulator.errors import MachineError, Place
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
@@ -36,6 +37,7 @@ from sohu.isa import (
     Engine,
     Fault,
     Inst,
+    Note,
     Signal,
     SohuError,
     Tile,
@@ -95,7 +97,8 @@ class Machine:
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
     queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
-    executed or issued since the launch; fault: the MachineError that stopped it, or None.
+    executed or issued since the launch; fault: the MachineError that stopped it, or None; hooks: of the checkers
+    that are on.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Machine:
         timing: bool = False,
         max_instructions: int | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
         self.config = chip
         self.memories = memories
@@ -135,6 +139,9 @@ class Machine:
         self._tiles: dict[bytes, Tile] = {}
         self._random = random.Random()
         self._weights: list[float] = []
+        self.entry = 0  # pc where the kernel started
+        self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
+        self.hooks = checkers.hooks(self, checks)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -181,6 +188,7 @@ class Machine:
                 q.entries.clear()
             self._parked = 0
         self._index = entry // INSTRUCTION_BYTES
+        self.entry = entry
         self.halted = False
         self.instructions = 0
         self.fault = None
@@ -196,6 +204,17 @@ class Machine:
             # engines lag far behind, which even odds would hardly ever do
             self._random.seed(self.schedule)
             self._weights = [self._random.choice((1.0, 4.0, 32.0)) for _ in range(len(self.queues) + 1)]
+        for launch in self.hooks.launch:
+            launch()
+
+    def check(self, spec: str | Collection[str] | None) -> None:
+        """Switch checkers: "all", "none", or names (sohu.emulator.checks); between launches.
+
+        Raises SohuError for an unknown name, and while a program runs.
+        """
+        if not self.halted:
+            raise SohuError("checkers are switched between launches")
+        self.hooks = checkers.hooks(self, spec)
 
     def _new_timer(self) -> Timer:
         return Timer(self.config, [(q.engine, q.name) for q in self.queues])
@@ -225,7 +244,8 @@ class Machine:
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
         self._interrupted = False
         with np.errstate(all="ignore"):
-            if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
+            plain = not self.listeners and not self.hooks and not callable(until)
+            if self.schedule is None and self.timer is None and plain:
                 return self._run_fast(stops)
             while True:
                 self._step()
@@ -305,16 +325,25 @@ class Machine:
         for listener in self.listeners:
             listener.will_issue(self, op)
         bound = value = None
+        hooks = self.hooks
         if op.queue is None:
-            if self.timer is not None and op.bind is not None:
+            if op.bind is not None and (self.timer is not None or hooks):
                 bound = op.bind()
             if op.wait is not None:
                 value = self._value(op.wait)
+                for waited in hooks.waited:
+                    waited(op, value)
+            if bound is not None:
+                for before in hooks.before:
+                    before(op, bound, value or 0)
             halted = False
             try:
                 self._index = op.run()
             except Halted:
                 halted = True
+            if bound is not None:
+                for after in hooks.after:
+                    after(op, bound, value or 0)
             self.instructions += 1
             self._time(op, bound, value)
             for listener in self.listeners:
@@ -325,7 +354,10 @@ class Machine:
             bound, run = op.call()
             self.drained = False
             value = self._value(op.wait) if op.wait is not None else 0
-            op.queue.entries.append(Issued(op, bound, run, value))
+            issued = Issued(op, bound, run, value)
+            for parked in hooks.parked:
+                parked(issued)
+            op.queue.entries.append(issued)
             self._parked += 1
             self._index = self.arrive(op.index + 1)
             self.instructions += 1
@@ -356,8 +388,15 @@ class Machine:
             instruction=self.text(op),
             operand=e.operand,
             help=e.help,
+            notes=[self._noted(n) for n in e.notes],
         )
         raise self.fault from cause
+
+    def _noted(self, note: Note) -> Place:
+        if note.pc is None:
+            return Place(note.text)
+        op = self._code.op(note.pc // INSTRUCTION_BYTES)
+        return Place(note.text, note.pc, self.text(op), self.program.line_at(note.pc))
 
     def text(self, op: Op) -> str:
         """An instruction as assembly text."""
@@ -388,14 +427,19 @@ class Machine:
         """Execute the head of a queue, which is ready."""
         issued = q.entries.popleft()
         self._parked -= 1
+        op, bound, value = issued.op, issued.bound, issued.value
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
+            for before in self.hooks.before:
+                before(op, bound, value)
             issued.run()
+            for after in self.hooks.after:
+                after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
-            if issued.op.signal is not None:
-                self._add(issued.op.signal)
+            if op.signal is not None:
+                self._add(op, op.signal)
         except (Fault, MemoryError, *_REFUSALS) as e:
             self._stop(e, issued.op)
 
@@ -433,11 +477,13 @@ class Machine:
                 return
             self._execute_one()
 
-    def _add(self, signal: Signal) -> None:
+    def _add(self, op: Op, signal: Signal) -> None:
         value = self.sems[signal.sem] + signal.inc
         if value >= SEMAPHORE_LIMIT:
             raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
         self.sems[signal.sem] = value
+        for signalled in self.hooks.signalled:
+            signalled(op, signal.sem, value)
 
     def _finish(self) -> None:
         """After halt: what is still queued runs; the program has ended when all queues are empty."""
@@ -446,6 +492,11 @@ class Machine:
                 pass
         if self._parked:
             self._stop(Deadlock(), self._code.op(self._index))
+        try:
+            for halted in self.hooks.halted:
+                halted()
+        except Fault as e:
+            self._stop(e, self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
 
@@ -456,7 +507,7 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self._add(signal)
+        self._add(self._code.op(self._index), signal)
         if self._parked and self.schedule is None:
             self._pump()
 
@@ -517,10 +568,15 @@ class Machine:
 
     def load64(self, address: int) -> int:
         """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        return self.memories.hbm.load64(address)
+        value = self.memories.hbm.load64(address)
+        if self.hooks.touched:
+            self._touched(address, 8, False)
+        return value
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        if self.hooks.touched:
+            self._touched(address, 8, True)
         self.memories.hbm.store64(address, value)
 
     def load_tile(self, address: int) -> Tile:
@@ -529,6 +585,8 @@ class Machine:
         Raises Fault (misaligned, out-of-bounds, operand).
         """
         raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
+        if self.hooks.touched:
+            self._touched(address, TILE_BYTES, False)
         tile = self._tiles.get(raw)
         if tile is None:
             if len(self._tiles) >= _KEPT_TILES:
@@ -538,7 +596,14 @@ class Machine:
 
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        if self.hooks.touched:
+            self._touched(address, TILE_BYTES, True)
         self.memories.hbm.store_bytes(address, tile.pack())
+
+    def _touched(self, address: int, size: int, write: bool) -> None:
+        op = self._code.op(self._index)
+        for touched in self.hooks.touched:
+            touched(op, address, address + size, write)
 
     def cycle(self) -> int:
         """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
@@ -552,6 +617,8 @@ class Machine:
         if self._parked:
             raise Deadlock
         self.drained = True
+        for drained in self.hooks.drained:
+            drained()
         if self.timer is not None:
             self.timer.drain()
 
@@ -563,6 +630,8 @@ class Machine:
         if not self.drained:
             raise Fault("semaphore", f"s{sem} is reset while engines may be at work", help="drain first")
         self.sems[sem] = 0
+        for cleared in self.hooks.cleared:
+            cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
 

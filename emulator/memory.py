@@ -25,9 +25,12 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 
 
 class Allocation:
-    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed."""
+    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed.
 
-    __slots__ = ("end", "live", "name", "start", "writable")
+    `fresh`: the host has put nothing there; `scratch`: and each launch finds it so.
+    """
+
+    __slots__ = ("end", "fresh", "live", "name", "scratch", "start", "writable")
 
     def __init__(self, start: int, end: int, writable: bool, name: str) -> None:
         self.start = start
@@ -35,6 +38,8 @@ class Allocation:
         self.writable = writable
         self.name = name
         self.live = True
+        self.fresh = False
+        self.scratch = False
 
     def __repr__(self) -> str:
         return f"Allocation({self})"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, read_elf
 from sohu.asm.diagnostics import printable
 from sohu.asm.npy import read_header
+from sohu.emulator.checks import CHECKS
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
 from sohu.isa import SohuError
@@ -67,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--timing", action="store_true", help="count cycles")
     p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
     p.add_argument("--max-instructions", type=int, metavar="N", help="stop when more than N have executed")
+    p.add_argument(
+        "--check",
+        default="none",
+        metavar="NAMES",
+        help="checkers that watch for bugs: all, none, or some of " + ", ".join(CHECKS) + "; all,-race: all but that",
+    )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
 
@@ -104,6 +111,7 @@ def _run(options: argparse.Namespace) -> None:
         schedule=options.schedule,
         timing=options.timing,
         max_instructions=options.max_instructions,
+        checks=options.check,
         # the program's own prints must not mix with the JSON
         output=_printer(sys.stderr if options.json else sys.stdout),
     )

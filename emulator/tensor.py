@@ -75,6 +75,7 @@ class Tensor:
         if any(d < 0 or d >= 1 << 32 for d in shape):
             raise SohuError(f"{list(shape)} is no shape of a tensor")
         block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, zero=zero)
+        block.fresh = not zero
         return cls(device, _Storage(hbm, block), shape, dtype, name)
 
     @property
@@ -99,6 +100,7 @@ class Tensor:
         """
         if not self.live:
             raise SohuError(f"{self} has been freed")
+        self._storage.block.fresh = False  # who has a view may write
         if self._view is None:
             raw = np.asarray(_Owner(self._storage, self.nbytes))
             self._view = raw.view(self.dtype.np).reshape(self.shape)

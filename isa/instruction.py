@@ -151,6 +151,8 @@ class Row:
     package: str  # that defines it
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
+    moves: tuple[str, ...] = ()  # tile operands whose elements go to the output as they are, only converted
+    casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -268,6 +270,8 @@ def instruction(
     collective: bool = False,
     clock: bool = False,
     nesting: int = 0,
+    moves: tuple[str, ...] = (),
+    casts: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
@@ -275,7 +279,9 @@ def instruction(
     """Define an instruction (see the module's documentation).
 
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
-    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `since` is the ISA version that brought it.
+    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `moves` and `casts` are for checkers: tile
+    operands whose elements are only moved (the semantics must then work on any dtype), and that the last step is a
+    conversion to the output's dtype, of which float32 would be none. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -324,9 +330,12 @@ def instruction(
                 raise bad(f"operand {o.name}: the {engine.value} engine does not reach {names}")
         if (loose := unbound([k.pattern for _, _, k in data])) is not None:
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
+        if strange := set(moves) - {o.name for _, o, _ in data}:
+            raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
             collective, clock, doc, where, reserved, since, package, data, nesting,
+            moves, casts,
         )  # fmt: skip
         table.add(row)
         return row
