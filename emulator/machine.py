@@ -5,8 +5,8 @@ wait parks in its queue, and every signal tries the parked again. Random order: 
 sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
 that a program which runs here runs on any; the timer alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens and no checker is on; otherwise each instruction goes through
-`step`, which shares its binding and semantics. Neither listeners nor the timer change results.
+`run` takes the fast path (translate.Code.run) when nothing listens and no checker is on; otherwise each instruction
+goes through `step`, which shares its binding and semantics. Listeners, checkers and the timer change no results.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ class Race(Check):
                 known[:] = map(max, known, clock)
 
     def _needed(self, sem: _Semaphore, value: int) -> list[Clock]:
-        """Of several who signal: the last of each without which, and all that follow from it, `value` is not reached."""
+        """Of several who signal: the last of each without which, and what follows from it, `value` is not reached."""
         total = sem.values[-1]
         out = []
         for p in set(sem.producers) - {_REMOTE}:

@@ -111,7 +111,8 @@ class Hooks:
     """The hooks of the checkers that are on, each kind as a list of bound methods; empty lists when none are."""
 
     __slots__ = (
-        "after", "before", "checks", "cleared", "drained", "halted", "launch", "parked", "signalled", "touched", "waited",
+        "after", "before", "checks", "cleared", "drained", "halted", "launch", "parked", "signalled", "touched",
+        "waited",
     )  # fmt: skip
 
     def __init__(self, checks: Collection[Check] = ()) -> None:
