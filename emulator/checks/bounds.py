@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sohu.asm import Program
 from sohu.emulator.checks.places import KEPT, declared
 from sohu.emulator.checks.registry import Check, check
 from sohu.isa import Fault, Space, Tile
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sohu.emulator.machine import Machine
     from sohu.emulator.translate import Op
 
+_KERNELS = 1024
 Extent = tuple[int, int, str]
 
 
@@ -29,13 +31,20 @@ class Bounds(Check):
         super().__init__(machine)
         self.good: set[Bound] = set()
         self.rooms: dict[Space, list[Extent]] = {}
-        self.of: tuple[object, int] = (None, -1)
+        self.kernels: dict[tuple[int, int], set[Bound]] = {}  # what is good in each
+        self.programs: list[Program] = []  # kept, so that their ids stay theirs
 
     def launch(self) -> None:
-        kernel = (self.machine.program, self.machine.entry)
-        if kernel != self.of or len(self.good) > KEPT:
-            self.of = kernel
-            self.good.clear()
+        program, entry = self.machine.program, self.machine.entry
+        known = self.kernels.get((id(program), entry))
+        if known is None or known is not self.good or len(known) > KEPT:
+            if len(self.kernels) > _KERNELS:
+                self.kernels.clear()
+                self.programs.clear()
+            if known is None or len(known) > KEPT:
+                known = self.kernels[id(program), entry] = set()
+                self.programs.append(program)
+            self.good = known
             self.rooms = {}
             for s in declared(self.machine):
                 if s.tile.dimregs is None or all(s.tile.dims):  # else nothing says how much room it has

@@ -32,14 +32,9 @@ Bad = Callable[[], bool]
 _INF = math.inf
 
 
-def _no_numbers(flat: NDArray[np.float32]) -> bool:
-    """A sum of squares is finite unless an element is not, or they are huge."""
-    return not np.dot(flat, flat) < _INF
-
-
 def _above(codes: NDArray[Any], limit: int) -> bool:
     """Codes without their sign, doubled."""
-    return bool((codes << 1).max() >= limit)
+    return bool(np.maximum.reduce(codes << 1, axis=None) >= limit)
 
 
 def _largest(codes: NDArray[Any]) -> bool:
@@ -50,13 +45,27 @@ def _not_finite(values: NDArray[Any]) -> bool:
     return not np.isfinite(values).all()
 
 
+def _huge(flat: NDArray[np.float32]) -> bool:
+    return not flat.dot(flat) < _INF
+
+
+def sum_of_squares(array: NDArray[Any]) -> Callable[[], float] | None:
+    """A sum that is finite unless an element is not, or they are huge; None for what is no dense float32.
+
+    Without a Python frame of its own: it is asked of every result.
+    """
+    if array.dtype != np.float32 or not array.size or not array.flags.c_contiguous:
+        return None
+    flat = array.reshape(-1)
+    return partial(flat.dot, flat)
+
+
 def quick_test(array: NDArray[Any], dtype: DType) -> Bad | None:
     """A test that is true when elements may be NaN or infinite, and seldom otherwise; None for no floats."""
     if not dtype.is_float or dtype.numbers > 1 or not array.size:
         return None
     if dtype.np == np.float32:
-        dense = array.flags.c_contiguous
-        return partial(_no_numbers, array.reshape(-1)) if dense else partial(_not_finite, array)
+        return partial(_huge, array.reshape(-1)) if array.flags.c_contiguous else partial(_not_finite, array)
     with np.errstate(all="ignore"):
         infinity = np.array(np.inf, np.float32).astype(dtype.np)
     codes = array.view(f"u{dtype.itemsize}")
@@ -74,9 +83,11 @@ class _Input(NamedTuple):
 
 
 class _Plan:
-    __slots__ = ("elementwise", "inputs", "lost", "outputs")
+    __slots__ = ("elementwise", "inputs", "lost", "outputs", "sums", "tests")
 
     def __init__(self) -> None:
+        self.sums: list[Callable[[], float]] = []  # of outputs: finite if all is well
+        self.tests: list[Bad] = []  # of the other outputs
         self.outputs: list[tuple[str, Bad, NDArray[Any], Tile]] = []
         self.inputs: list[_Input] = []
         self.lost: list[tuple[_Input, Bad]] = []
@@ -113,11 +124,21 @@ class NonFinite(Check):
 
     def after(self, op: Op, bound: Bound, value: int) -> None:
         plan = self.plans[bound]
+        for squares in plan.sums:
+            if not squares() < _INF:
+                self._look_at_all(op, plan)
+                break
+        for bad in plan.tests:
+            if bad():
+                self._look_at_all(op, plan)
+                break
+        if self.before_it:
+            self.before_it.clear()
+
+    def _look_at_all(self, op: Op, plan: _Plan) -> None:
         for name, bad, array, tile in plan.outputs:
             if bad():
                 self._look(op, plan, name, array, tile)
-        if self.before_it:
-            self.before_it.clear()
 
     def _plan(self, op: Op, bound: Bound) -> _Plan:
         plan = _Plan()
@@ -135,6 +156,10 @@ class NonFinite(Check):
                 quick = quick_test(v.array, tile.dtype)
                 if kind.writes_data and quick is not None:
                     plan.outputs.append((o.name, quick, v.array, tile))
+                    if (squares := sum_of_squares(v.array)) is not None:
+                        plan.sums.append(squares)
+                    else:
+                        plan.tests.append(quick)
                 if kind.reads_data:
                     lost = any(v.low < w.high and w.low < v.high and v.kind >> 8 == w.kind >> 8 for w in outputs)
                     plan.inputs.append(_Input(o.name, v.array, tile.dtype, quick, lost))

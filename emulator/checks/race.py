@@ -76,13 +76,13 @@ class _Home:
 class _Semaphore:
     """What has been signalled: the values reached, by whom, and what was known there."""
 
-    __slots__ = ("clocks", "incs", "joined", "producer", "producers", "values")
+    __slots__ = ("base", "clocks", "joined", "producer", "producers", "values")
 
     def __init__(self, queues: int) -> None:
         self.values: list[int] = []
         self.clocks: list[Clock] = []
         self.producers: list[int] = []
-        self.incs: list[int] = []
+        self.base = 0  # value before those remembered
         self.producer = _NOBODY
         self.joined = [0] * queues  # the highest value that each queue has waited for
 
@@ -154,7 +154,7 @@ class Race(Check):
             clock = self.clock
         if clock is not self.inherited[q]:
             self.inherited[q] = clock
-            known[:] = map(max, known, clock)
+            known[:] = [a if a > b else b for a, b in zip(known, clock, strict=True)]
         known[self.seq] = at
         known[q] = n = known[q] + 1
         if plan.wait >= 0:
@@ -176,12 +176,12 @@ class Race(Check):
             clock = tuple(self.known[q]) if q >= 0 else (0,) * self.size
         if s.producer != q:
             s.producer = q if s.producer == _NOBODY and q >= 0 else _SEVERAL
-        s.incs.append(value - (s.values[-1] if s.values else 0))
         s.values.append(value)
         s.clocks.append(clock)
         s.producers.append(q)
         if len(s.values) > _HISTORY:
-            for each in (s.values, s.clocks, s.producers, s.incs):
+            s.base = s.values[_HISTORY // 2 - 1]
+            for each in (s.values, s.clocks, s.producers):
                 del each[: _HISTORY // 2]
 
     def waited(self, op: Op, value: int) -> None:
@@ -203,18 +203,19 @@ class Race(Check):
         sem.joined[q] = value
         if sem.producer == _SEVERAL:
             for clock in self._needed(sem, value):
-                known[:] = map(max, known, clock)
+                known[:] = [a if a > b else b for a, b in zip(known, clock, strict=True)]
             return
         i = bisect_left(sem.values, value)
         if i < len(sem.values):
             clock = sem.clocks[i]
             p = sem.producer
             if clock[p] > known[p]:  # else all of it is known
-                known[:] = map(max, known, clock)
+                known[:] = [a if a > b else b for a, b in zip(known, clock, strict=True)]
 
     def _needed(self, sem: _Semaphore, value: int) -> list[Clock]:
         """Of several who signal: the last of each without which, and what follows from it, `value` is not reached."""
         total = sem.values[-1]
+        incs = [b - a for a, b in zip([sem.base, *sem.values], sem.values, strict=False)]
         out = []
         for p in set(sem.producers) - {_REMOTE}:
             mine = [i for i, who in enumerate(sem.producers) if who == p]
@@ -222,9 +223,7 @@ class Race(Check):
             while low < high:
                 middle = (low + high) // 2
                 n = sem.clocks[mine[middle]][p]
-                after = sum(
-                    inc for inc, clock, who in zip(sem.incs, sem.clocks, sem.producers, strict=True) if clock[p] >= n
-                )
+                after = sum(inc for inc, clock in zip(incs, sem.clocks, strict=True) if clock[p] >= n)
                 if total - after < value:
                     low = middle + 1
                 else:
