@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm import Names, Program, format_inst
+from sohu.asm import Program, format_inst
 from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
+from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError, Place
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
@@ -162,6 +163,10 @@ class Machine:
         """The instruction at a pc; None when there is none, or it is no legal one."""
         index, rest = divmod(pc, INSTRUCTION_BYTES)
         return None if rest or not 0 <= index < self._code.size else self._code.op(index).inst
+
+    def op_at(self, index: int) -> Op:
+        """An instruction of the running program by its index in .text."""
+        return self._code.op(index)
 
     def view(self, tile: Tile) -> NDArray[Any]:
         """The elements of a descriptor as stored, in place, its sizes read from the registers of now.
@@ -375,7 +380,7 @@ class Machine:
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
         if isinstance(e, Deadlock):
-            e = self._deadlock(op)
+            e = explain(self, op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -534,35 +539,6 @@ class Machine:
     def halt(self) -> None:
         """The sequencer stops."""
         self.halted = True
-
-    def _deadlock(self, op: Op) -> Fault:
-        """The fault of a machine in which nothing can move, the sequencer at `op`: who waits for what."""
-        lines = ["nothing can run, and these wait:"]
-        names = Names(self.program)
-
-        def unmet(op: Op, wait: Wait, value: int) -> str:
-            return f"for {names.semaphore(op.pc, wait.sem)} >= {value}, which is {self.sems[wait.sem]}"
-
-        if op.queue is not None:
-            lines.append(f"    sequencer at {self._place(op)}: for room in the queue of {op.queue.name}")
-        elif op.wait is not None:
-            lines.append(f"    sequencer at {self._place(op)}: {unmet(op, op.wait, self._value(op.wait))}")
-        else:
-            lines.append(f"    sequencer at {self._place(op)}: for all queues to empty")
-        for q in self.queues:
-            if q.entries:
-                head = q.entries[0]
-                assert head.op.wait is not None
-                more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
-                lines.append(
-                    f"    {q.name} at {self._place(head.op)}: {unmet(head.op, head.op.wait, head.value)}{more}"
-                )
-        return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
-
-    def _place(self, op: Op) -> str:
-        line = self.program.line_at(op.pc)
-        where = f" ({line.file}:{line.line})" if line else ""
-        return f"pc {op.pc:#06x}{where} `{self.text(op)}`"
 
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
 
