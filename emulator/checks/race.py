@@ -107,6 +107,7 @@ class Race(Check):
         super().__init__(machine)
         self.places = Places(_Region, machine.memories)
         self.plans: dict[Bound, _Plan] = {}
+        self.bound: Bound | None = None  # of the instruction at hand
         self.size = len(machine.queues) + 1
         self.seq = self.size - 1
         self.number = {id(q): i for i, q in enumerate(machine.queues)}
@@ -141,6 +142,7 @@ class Race(Check):
 
     def before(self, op: Op, bound: Bound, value: int) -> None:
         plan = self.plans.get(bound) or self._plan(op, bound)
+        self.bound = bound
         q = plan.q
         if q == self.seq:
             self.issues += 1
@@ -378,6 +380,10 @@ class Race(Check):
         sem = first.signal.sem
         name = names.semaphore(first.pc, sem)
         value = self._value_of(sem, other) if in_order else None
+        sent = self.sems.get(sem)
+        if sent is not None and sent.producer == _SEVERAL and any(sent.joined):
+            what = f"the {it} signals `{name}`, but others do too: a wait for it can be met without this signal"
+            return what, "give each queue that signals a semaphore of its own"
         wait = second.wait
         if wait is not None and wait.sem == sem:
             reached = f", which makes it {value}" if value is not None else ""
@@ -385,10 +391,6 @@ class Race(Check):
                 f"the {it} signals `{name}`{reached}; `{_called(second)}` waits for it, but for less",
                 f"wait for {name} >= {value}" if value is not None else f"wait for a larger value of {name}",
             )
-        sent = self.sems.get(sem)
-        if sent is not None and sent.producer == _SEVERAL and any(sent.joined):
-            what = f"the {it} signals `{name}`, but others do too: a wait for it can be met without this signal"
-            return what, "give each queue that signals a semaphore of its own"
         value_text = f"{name}>={value}" if value is not None else name
         return (
             f"the {it} signals `{name}`, but nothing on {queue} waits for it",
@@ -405,13 +407,11 @@ class Race(Check):
         return None
 
     def _operand(self, op: Op, r: _Region, write: bool) -> str:
-        if op.inst is None or op.bind is None:
+        if op.inst is None or op.bind is None or self.bound is None:
             return ""
-        for bound, plan in self.plans.items():
-            if r in (plan.writes if write else plan.reads):
-                for (_, o, kind), tile in zip(op.inst.row.data, bound.tiles, strict=False):
-                    if self.places.of(tile) is r and (kind.writes_data if write else kind.reads_data):
-                        return o.name
+        for (_, o, kind), tile in zip(op.inst.row.data, self.bound.tiles, strict=True):
+            if (kind.writes_data if write else kind.reads_data) and self.places.of(tile) is r:
+                return o.name
         return ""
 
 
