@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Check", "Declaration", "Hooks", "check", "chosen", "hooks"]
 
-# Importing a checker registers it; a hook of all of them is called in this order.
-_MODULES = (bounds, uninitialized, race, overlap, overflow, nonfinite)
+# Importing a checker registers it. Hooks are called in this order, those of other modules last.
+_ORDER = [m.__name__ for m in (bounds, uninitialized, race, overlap, overflow, nonfinite)]
+
+
+def _place(name: str) -> int:
+    module = CHECKS[name].make.__module__
+    return _ORDER.index(module) if module in _ORDER else len(_ORDER)
 
 
 def hooks(machine: Machine, spec: str | Collection[str] | None) -> Hooks:
     """The hooks of fresh checkers for a machine; raises SohuError for an unknown name."""
-    return Hooks([CHECKS[name].make(machine) for name in chosen(spec)])
+    return Hooks([CHECKS[name].make(machine) for name in sorted(chosen(spec), key=_place)])

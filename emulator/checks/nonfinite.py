@@ -149,8 +149,9 @@ class NonFinite(Check):
         moving = {
             t.dtype for (_, o, k), t in zip(row.data, bound.tiles, strict=True) if k.writes_data or o.name in row.moves
         }
-        plan.elementwise = all(str(pattern) in ("...", "...?") for _, pattern in row.patterns)
-        if op.queue is not None and not (row.moves and len(moving) == 1):
+        plan.elementwise = all(not pattern.dims for _, pattern in row.patterns)
+        # of a collective, other chips hold operands too
+        if op.queue is not None and not row.collective and not (row.moves and len(moving) == 1):
             for (_, o, kind), tile in zip(row.data, bound.tiles, strict=True):
                 v = view(tile)
                 quick = quick_test(v.array, tile.dtype)
@@ -229,7 +230,7 @@ class NonFinite(Check):
             "and no operand was" + (" NaN" if what == "NaN" else " infinite") + (" there" if plan.elementwise else ""),
             operand=name,
             notes=notes,
-            help="mask before the instruction, or take the larger with a small number"
+            help="keep 0 / 0, inf - inf and 0 * inf out: mask first, or add a small number to the divisor"
             if what == "NaN"
             else "subtract the largest before an exponential; keep divisors away from 0",
         )

@@ -222,7 +222,9 @@ class Uninitialized(Check):
             area = self._area(tile)
             if area is None:
                 continue
-            if kind.reads_data:
+            if row.collective and (kind.writes_data or o.name in row.moves):
+                pass  # which elements are read, other chips decide
+            elif kind.reads_data:
                 if o.name in row.moves:
                     plan.moved.append(area)
                 else:
