@@ -51,7 +51,7 @@ PLANTED: list[tuple[str, str, str, str, str]] = [
     ("operand", "mm c, a, a  #!", A + ".tile c, acc, f32, [4, 8]", "b", "does not fit K=8 in a"),
     ("operand", "vsum.row a, a  #!", A, "dst", "does not fit size 1"),
     ("operand", "sld x5, a  #!", A, "src", "the tile has 32"),
-    ("operand", "li x20, -3\n vexp a, a  #!", ".tile a, sram, f32, [x20<=4]", "", "x20 holds -3"),
+    ("operand", "li x20, -3\n vexp a, a  #!", ".tile a, sram, f32, [x20<=4]", "dst", "x20 holds -3"),
     ("operand", "tld t5, sp, -64  #!", "", "", "no tile descriptor"),
     ("operand", "vfill a, nan  #!", INTEGERS, "value", "nan is no whole number in the range of i32"),
     ("operand", "vadds a, a, 2.5  #!", INTEGERS, "value", "2.5 is no whole number"),
