@@ -153,6 +153,7 @@ class Row:
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
     moves: tuple[str, ...] = ()  # tile operands whose elements go to the output as they are, only converted
     casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
+    copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -272,6 +273,7 @@ def instruction(
     nesting: int = 0,
     moves: tuple[str, ...] = (),
     casts: bool = False,
+    copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
@@ -279,9 +281,10 @@ def instruction(
     """Define an instruction (see the module's documentation).
 
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
-    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `moves` and `casts` are for checkers: tile
-    operands whose elements are only moved (the semantics must then work on any dtype), and that the last step is a
-    conversion to the output's dtype, of which float32 would be none. `since` is the ISA version that brought it.
+    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `copies`: the first tile becomes what the
+    second holds, bit by bit where their dtypes are equal. `moves` and `casts` are for checkers: tile operands whose
+    elements are only moved (the semantics must then work on any dtype), and that the last step is a conversion to the
+    output's dtype, of which float32 would be none. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -334,8 +337,7 @@ def instruction(
             raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting,
-            moves, casts,
+            collective, clock, doc, where, reserved, since, package, data, nesting, moves, casts, copies,
         )  # fmt: skip
         table.add(row)
         return row

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sohu.isa import SohuError
+from sohu.emulator.errors import Place
+from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
@@ -128,6 +129,12 @@ class Hooks:
         self.cleared = list(self._of("cleared"))
         self.halted = list(self._of("halted"))
 
+    def touch(self, machine: Machine, address: int, size: int, write: bool) -> None:
+        """The sequencer is about to access HBM."""
+        op = machine.op_at(machine.pc // INSTRUCTION_BYTES)
+        for touched in self.touched:
+            touched(op, address, address + size, write)
+
     def __bool__(self) -> bool:
         return bool(self.checks)
 
@@ -135,3 +142,15 @@ class Hooks:
         for c in self.checks:
             if getattr(type(c), hook) is not getattr(Check, hook):
                 yield getattr(c, hook)
+
+
+def sides(machine: Machine, notes: Collection[Note]) -> list[Place]:
+    """The notes of a fault with the instructions they name, and where those come from."""
+    out = []
+    for n in notes:
+        if n.pc is None:
+            out.append(Place(n.text))
+        else:
+            op = machine.op_at(n.pc // INSTRUCTION_BYTES)
+            out.append(Place(n.text, n.pc, machine.text(op), machine.program.line_at(n.pc)))
+    return out

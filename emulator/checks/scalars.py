@@ -29,7 +29,9 @@ class Scalars:
     def park(self, issued: Issued) -> None:
         """An instruction waits in its queue."""
         if issued.op.scalars:
-            self.parked.setdefault(id(issued.op.queue), deque()).append(getattr(issued.run, "keywords", {}))
+            names = [name for name, _ in issued.op.scalars]
+            held = dict(zip(names, getattr(issued.run, "args", ()), strict=False))
+            self.parked.setdefault(id(issued.op.queue), deque()).append(held)
 
     def take(self, op: Op) -> Held | None:
         """What was kept of the instruction that executes next; None when it executes as it issues."""
