@@ -28,6 +28,7 @@ from sohu.emulator.blocks import LONGEST
 from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
+from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
@@ -80,22 +81,6 @@ class Queue:
 
     def __repr__(self) -> str:
         return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Listener:
-    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
-
-    def will_issue(self, machine: Machine, op: Op) -> None:
-        """The sequencer is about to execute `op`, or to hand it to its queue."""
-
-    def did_issue(self, machine: Machine, op: Op) -> None:
-        """It has done so; machine.pc is the next instruction."""
-
-    def will_execute(self, machine: Machine, issued: Issued) -> None:
-        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
-
-    def did_execute(self, machine: Machine, issued: Issued) -> None:
-        """It has done so; its signal has not been sent yet."""
 
 
 class Machine:
