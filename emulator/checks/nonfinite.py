@@ -57,7 +57,8 @@ def sum_of_squares(array: NDArray[Any]) -> Callable[[], float] | None:
     if array.dtype != np.float32 or not array.size or not array.flags.c_contiguous:
         return None
     flat = array.reshape(-1)
-    return partial(flat.dot, flat)
+    squares: Callable[[], Any] = partial(flat.dot, flat)
+    return squares
 
 
 def quick_test(array: NDArray[Any], dtype: DType) -> Bad | None:

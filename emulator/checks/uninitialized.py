@@ -271,7 +271,7 @@ class Uninitialized(Check):
         if written.all():
             a.sound = home.version
             return None
-        missing: Missing = (~written.all(axis=-1)).view(np.uint8)
+        missing: Missing = np.logical_not(written.all(axis=-1)).view(np.uint8)
         return missing
 
     def _carry(self, op: Op, bound: Bound, held: Held | None) -> None:
