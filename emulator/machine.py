@@ -5,8 +5,8 @@ wait parks in its queue, and every signal tries the parked again. Random order: 
 sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
 that a program which runs here runs on any; the timer alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens and no checker is on; otherwise each instruction
-goes through `step`, which shares its binding and semantics. Listeners, checkers and the timer change no results.
+`run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
+each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
 from __future__ import annotations
@@ -289,8 +289,7 @@ class Machine:
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
         with np.errstate(all="ignore"), at_work(self.workers):
-            plain = not self.listeners and not self.hooks and not callable(until)
-            if self.schedule is None and self.timer is None and plain:
+            if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 return self._run_fast(stops or frozenset())
             self.memories.settle()
             while True:
@@ -312,8 +311,9 @@ class Machine:
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
         code, count, quota = self._code, self.count, self.quota
-        run = code.run
-        single = code.blocks.around(stops)
+        run, single = code.run, code.blocks.around(stops)
+        if self.hooks:
+            run, single = self.hooks.watched(code, self), frozenset()
         i = self._index
         try:
             while True:
@@ -331,7 +331,7 @@ class Machine:
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = self._one(i)
+                    i = run[i]() if self.hooks else self._one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
@@ -398,6 +398,7 @@ class Machine:
         bound = value = None
         hooks = self.hooks
         if op.queue is None:
+            hooks.op = op
             if op.bind is not None and (self.timer is not None or hooks):
                 bound = op.bind()
             if op.wait is not None:
@@ -591,7 +592,7 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self._add(signal, self._code.op(self._index) if self.hooks.signalled else None)
+        self._add(signal, self.hooks.op)
         if self.parked and self.schedule is None:
             self.pump()
 
@@ -625,13 +626,13 @@ class Machine:
         """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
         value = self.memories.hbm.load64(address)
         if self.hooks.touched:
-            self.hooks.touch(self, address, 8, False)
+            self.hooks.touch(address, 8, False)
         return value
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
         if self.hooks.touched:
-            self.hooks.touch(self, address, 8, True)
+            self.hooks.touch(address, 8, True)
         self.memories.deferrals.hbm_write(address, address + 8)
         self.memories.hbm.store64(address, value)
 
@@ -642,7 +643,7 @@ class Machine:
         """
         raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
         if self.hooks.touched:
-            self.hooks.touch(self, address, TILE_BYTES, False)
+            self.hooks.touch(address, TILE_BYTES, False)
         tile = self._tiles.get(raw)
         if tile is None:
             if len(self._tiles) >= _KEPT_TILES:
@@ -653,7 +654,7 @@ class Machine:
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
         if self.hooks.touched:
-            self.hooks.touch(self, address, TILE_BYTES, True)
+            self.hooks.touch(address, TILE_BYTES, True)
         self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
         self.memories.hbm.store_bytes(address, tile.pack())
 

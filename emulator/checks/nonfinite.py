@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sohu.emulator.checks.places import KEPT, name_of_tile
 from sohu.emulator.checks.registry import Check, check
 from sohu.emulator.checks.scalars import Held, Scalars, operands
+from sohu.emulator.memory import View
 from sohu.isa import DType, Fault, Note, Tile
 from sohu.isa.numerics import widen
 
@@ -81,6 +82,7 @@ class _Input(NamedTuple):
     dtype: DType
     quick: Bad | None
     lost: bool  # an output overwrites it
+    view: View
 
 
 class _Plan:
@@ -120,6 +122,8 @@ class NonFinite(Check):
         if self.scalars.parked:
             self.held = self.scalars.take(op)
         for i, bad in plan.lost:
+            if i.view.cover.live is not None:
+                self.machine.memories.settle()  # what it overwrites has not even been copied there
             if bad():
                 self.before_it[i.name] = widen(i.array)
 
@@ -164,7 +168,7 @@ class NonFinite(Check):
                         plan.tests.append(quick)
                 if kind.reads_data:
                     lost = any(v.low < w.high and w.low < v.high and v.kind >> 8 == w.kind >> 8 for w in outputs)
-                    plan.inputs.append(_Input(o.name, v.array, tile.dtype, quick, lost))
+                    plan.inputs.append(_Input(o.name, v.array, tile.dtype, quick, lost, v))
         if plan.outputs:
             plan.lost = [(i, i.quick) for i in plan.inputs if i.lost and i.quick is not None]
         self.plans[bound] = plan
@@ -176,6 +180,7 @@ class NonFinite(Check):
         nan, inf = np.isnan(values), np.isinf(values)
         if not nan.any() and not inf.any():
             return
+        self.machine.memories.settle()
         held = operands(op, self.held)
         numbers = [v for v in held.values() if isinstance(v, float)]
         nan_before, inf_before = (np.zeros(values.shape, bool) for _ in range(2))

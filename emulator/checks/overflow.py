@@ -129,6 +129,7 @@ class Overflow(Check):
         """What was converted, in float32."""
         assert op.inst is not None and plan.output is not None and plan.tile is not None
         row = op.inst.row
+        self.machine.memories.settle()
         values = operands(op, self.held)
         wide = np.zeros(plan.output.shape, np.float32)
         for s, tile in zip(specs_of(row), bound.tiles, strict=True):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from sohu.emulator.checks.path import Watched
 from sohu.emulator.errors import Place
 from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
     from sohu.emulator.machine import Machine
-    from sohu.emulator.translate import Issued, Op
+    from sohu.emulator.translate import Code, Issued, Op
 
 
 class Check:
@@ -112,12 +113,14 @@ class Hooks:
     """The hooks of the checkers that are on, each kind as a list of bound methods; empty lists when none are."""
 
     __slots__ = (
-        "after", "before", "checks", "cleared", "drained", "halted", "launch", "parked", "signalled", "touched",
-        "waited",
+        "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
+        "signalled", "touched", "waited",
     )  # fmt: skip
 
     def __init__(self, checks: Collection[Check] = ()) -> None:
         self.checks = tuple(checks)
+        self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
+        self._watched: tuple[Code, Watched] | None = None
         self.launch = list(self._of("launch"))
         self.parked = list(self._of("parked"))
         self.before = list(self._of("before"))
@@ -129,11 +132,17 @@ class Hooks:
         self.cleared = list(self._of("cleared"))
         self.halted = list(self._of("halted"))
 
-    def touch(self, machine: Machine, address: int, size: int, write: bool) -> None:
+    def touch(self, address: int, size: int, write: bool) -> None:
         """The sequencer is about to access HBM."""
-        op = machine.op_at(machine.pc // INSTRUCTION_BYTES)
+        assert self.op is not None
         for touched in self.touched:
-            touched(op, address, address + size, write)
+            touched(self.op, address, address + size, write)
+
+    def watched(self, code: Code, machine: Machine) -> list[Callable[[], int]]:
+        """The instructions of a program, to be run in program order with the hooks called."""
+        if self._watched is None or self._watched[0] is not code:
+            self._watched = code, Watched(code, machine, self)
+        return self._watched[1].run
 
     def __bool__(self) -> bool:
         return bool(self.checks)

@@ -278,6 +278,7 @@ class Uninitialized(Check):
         """The semantics, on what is missing in place of the elements it moves."""
         assert op.inst is not None
         row = op.inst.row
+        self.machine.memories.settle()
         values = operands(op, held)
         written: list[tuple[_Area, Missing]] = []
         memories = self.machine.memories
