@@ -31,7 +31,7 @@ from sohu.isa.philox import random_words
 VPU = Engine.VPU
 
 
-@instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1))
+@instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1), moves=("src",), casts=True)
 def vcast(dst: Out[Number, "..."], src: In[Number, "...?"], rtz: Flag = 0, sat: Flag = 1) -> None:
     """Convert between any two dtypes of one number per element; rtz: toward zero in place of nearest.
 
@@ -45,7 +45,7 @@ def vcast(dst: Out[Number, "..."], src: In[Number, "...?"], rtz: Flag = 0, sat: 
     store(dst, src, Rounding.ZERO if rtz else Rounding.NEAREST, bool(sat))
 
 
-@instruction("vcast.sr", 0x331, VPU, cost=per_element(11), since=(1, 1))
+@instruction("vcast.sr", 0x331, VPU, cost=per_element(11), since=(1, 1), casts=True)
 def vcast_sr(dst: Out[Number, "..."], src: In[Number, "...?"], key: X, block: X, stream: X, sat: Flag = 1) -> None:
     """Convert with stochastic rounding: away from zero with the probability of what is cut off, else toward it.
 
@@ -86,7 +86,7 @@ def vunpack_fp4(dst: Out[Float, "... C"], src: In[Fp4, "... C/2"]) -> None:
     dst[...] = unpack_fp4(src)
 
 
-@instruction("vquant", 0x334, VPU, cost=per_element(4), since=(1, 1))
+@instruction("vquant", 0x334, VPU, cost=per_element(4), since=(1, 1), casts=True)
 def vquant(dst: Out[Scalable, "... R C"], src: In[Float, "... R C"], scale: In[F32, "...? R? C?"]) -> None:
     """Quantize with given scales: dst = src / scale, to nearest even, saturating; i8 within -127 to 127.
 
