@@ -259,12 +259,9 @@ def _cumulative(v: Operands) -> dict[str, Any]:
     for line in v["src"].rows():
         so_far: Number | None = None
         for x in line:
-            before_it = (0 if integers else 0.0) if so_far is None else so_far
-            if so_far is None:
-                so_far = x
-            else:
-                so_far = wrapped(so_far + x) if integers else f32(so_far + x)
-            out.append(before_it if v["exclusive"] else so_far)
+            earlier = (0 if integers else 0.0) if so_far is None else so_far
+            so_far = x if so_far is None else wrapped(so_far + x) if integers else f32(so_far + x)
+            out.append(earlier if v["exclusive"] else so_far)
     return {"dst": out}
 
 

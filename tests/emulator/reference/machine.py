@@ -249,7 +249,9 @@ class Machine:
             self._check(row, {o.name: values[o.name] for _, o, _ in row.data})
         result = SEQUENCER[row.mnemonic](self, **values)
         goes = pc + 16
-        target = pc + next((v for o, v in zip(row.operands, inst.values, strict=True) if o.name in ("target", "end")), 0)
+        target = pc + next(
+            (v for o, v in zip(row.operands, inst.values, strict=True) if o.name in ("target", "end")), 0
+        )
         if row.flow is Flow.BRANCH and result:
             goes = target
         elif row.flow in (Flow.JUMP, Flow.CALL):
@@ -325,7 +327,7 @@ class Machine:
         """The memory that holds the bytes low to high - 1."""
         if space != HBM:
             b = self.spaces[space]
-            if 0 <= low and high <= b.end:
+            if low >= 0 and high <= b.end:
                 return b
             raise Stopped("out-of-bounds")
         for b in self.blocks:
@@ -485,4 +487,3 @@ class Machine:
     def place(self, issued: Issued) -> str:
         """Which instruction it is."""
         return f"pc {issued.pc:#x} {issued.row.mnemonic}"
-

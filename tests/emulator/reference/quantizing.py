@@ -58,8 +58,7 @@ def _given(v: Operands) -> dict[str, Any]:
     shape = v["src"].shape
     return {
         "dst": Codes(
-            _quantized(x, s, v["dst"].dtype)
-            for x, s in zip(v["src"].numbers, v["scale"].spread(shape), strict=True)
+            _quantized(x, s, v["dst"].dtype) for x, s in zip(v["src"].numbers, v["scale"].spread(shape), strict=True)
         )
     }
 
@@ -77,9 +76,9 @@ def _dynamic(axes: int) -> Row:
         numbers = src.numbers
         scales: list[float] = []
         codes: list[int] = []
-        for i in range(0, len(numbers), group):
-            mine = numbers[i : i + group]
-            amax = largest(*map(abs, mine))
+        for i in range(v["scale"].size):
+            mine = numbers[i * group : (i + 1) * group]
+            amax = largest(0.0, *map(abs, mine))
             scale = 1.0 if amax == 0 else f32(amax / _largest_of(dtype))
             if scale < _SMALLEST_NORMAL:
                 scale = _SMALLEST_NORMAL

@@ -52,8 +52,8 @@ def _float(f: Callable[[Fraction, Fraction], Fraction], special: Callable[[float
 
 
 def _divide(a: float, b: float) -> float:
-    if b == 0 and a == a:
-        if a == 0:
+    if b == 0:
+        if a == 0 or a != a:
             return math.nan
         return math.copysign(math.inf, a) * math.copysign(1.0, b)
     return a / b

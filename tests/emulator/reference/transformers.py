@@ -40,8 +40,8 @@ def _step(v: Operands, visible: Callable[[int, int], bool]) -> dict[str, Any]:
     """A step of the online softmax; `visible` says whether row r sees column c."""
     *_, rows, _ = v["p"].shape
     p: tuple[list[float], list[float]] = ([], [])
-    l: tuple[list[float], list[float]] = ([], [])
-    o: tuple[list[float], list[float]] = ([], [])
+    weight_of: tuple[list[float], list[float]] = ([], [])
+    state_of: tuple[list[float], list[float]] = ([], [])
     m: list[float] = []
     lines = zip(v["s"].rows(), v["m"].numbers, v["l"].numbers, v["o"].rows(), strict=True)
     for i, (scores, old, weight, state) in enumerate(lines):
@@ -52,10 +52,10 @@ def _step(v: Operands, visible: Callable[[int, int], bool]) -> dict[str, Any]:
         if new == -INF:
             p[0].extend([0.0] * len(z))
             p[1].extend([0.0] * len(z))
-            l[0].append(weight)
-            l[1].append(0.0)
-            o[0].extend(state)
-            o[1].extend([0.0] * len(state))
+            weight_of[0].append(weight)
+            weight_of[1].append(0.0)
+            state_of[0].extend(state)
+            state_of[1].extend([0.0] * len(state))
             continue
         weights = [exp(x - new) for x in z]
         errors = [_exp_error(x - new, w) for x, w in zip(z, weights, strict=True)]
@@ -65,13 +65,13 @@ def _step(v: Operands, visible: Callable[[int, int], bool]) -> dict[str, Any]:
         p[1].extend(errors)
         kept = weight * alpha
         added, open_order = total(weights)
-        l[0].append(kept + added)
+        weight_of[0].append(kept + added)
         slack = abs(weight) * factor + U * abs(kept) + open_order + math.fsum(errors) + U * abs(kept + added)
-        l[1].append(slack if math.isfinite(kept + added) else 0.0)
+        weight_of[1].append(slack if math.isfinite(kept + added) else 0.0)
         for x in state:
-            o[0].append(x * alpha)
-            o[1].append(abs(x) * factor + 2.0**-149 if math.isfinite(x * alpha) else 0.0)
-    return {"p": Near(*p), "m": Near(m, [0.0] * len(m)), "l": Near(*l), "o": Near(*o)}
+            state_of[0].append(x * alpha)
+            state_of[1].append(abs(x) * factor + 2.0**-149 if math.isfinite(x * alpha) else 0.0)
+    return {"p": Near(*p), "m": Near(m, [0.0] * len(m)), "l": Near(*weight_of), "o": Near(*state_of)}
 
 
 def _exp_error(x: float, made: float) -> float:
@@ -118,10 +118,7 @@ def _tree(v: Operands) -> dict[str, Any]:
         query, key = v["qslot"] + r, v["kslot"] + c
         if key >= start + len(parents):
             return False
-        if query < start:
-            seen = key <= query
-        else:
-            seen = key < start or key in path(query)
+        seen = key <= query if query < start else key < start or key in path(query)
         return seen and (v["window"] <= 0 or position(query) - position(key) < v["window"])
 
     return _step(v, visible)
@@ -168,7 +165,7 @@ def _rms_add(v: Operands) -> dict[str, Any]:
     width = v["src"].shape[-1]
     numbers: list[float] = []
     errors: list[float] = []
-    for i in range(0, len(sums), width):
+    for i in range(0, len(sums), width or 1):
         n, e = _normal(sums[i : i + width], v["eps"], _along(v, "weight"))
         numbers += n
         errors += e
@@ -182,6 +179,8 @@ def _layer(v: Operands) -> dict[str, Any]:
         if not all(map(math.isfinite, row)):
             numbers += [math.nan] * len(row)
             errors += [0.0] * len(row)
+            continue
+        if not row:
             continue
         count = len(row)
         mean = math.fsum(row) / count
