@@ -12,6 +12,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from sohu.asm import AsmError, Program, assemble
 from sohu.emulator import Device, Listener, MachineError
 from sohu.emulator.translate import Issued, Op
-from sohu.isa import ROWS, Row
+from sohu.isa import ROWS, Row, load_chip
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
 
 from tests.emulator.reference.machine import Block, Machine, Mismatch, Observed
@@ -34,6 +35,7 @@ _SCHEDULE = re.compile(r"^# program, schedule (\d+)$", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)")
 _USES = 60  # programs that a device holds before there is a new one
 _GARBAGE = 0x5A
+_HBM_BYTES = 1 << 26  # a worker's address space is limited
 _STEPS = 100_000
 
 
@@ -122,7 +124,8 @@ class _Host:
 
     def __init__(self) -> None:
         self.printed: list[str] = []
-        self.device = Device("small", output=self.printed.append, max_instructions=_STEPS)
+        chip = replace(load_chip("small"), hbm_bytes=_HBM_BYTES)
+        self.device = Device(chip, output=self.printed.append, max_instructions=_STEPS)
         self.left = _USES
 
     def prepare(self, program: Program, text: str) -> None:
