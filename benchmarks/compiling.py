@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sohu.dsl import Kernel
 from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
-from sohu.isa import bf16
 from sohu.models import kernels as llama
 
 from benchmarks.measure import Table, interleaved
@@ -30,10 +29,8 @@ KERNELS: list[tuple[Kernel, tuple[Any, ...], dict[str, int]]] = [
     (mlp.gated_mlp, (_like(64, 576), *[_like(1536, 576)] * 3), {}),
     (lookup.embedding, (np.zeros(64, np.int32), _like(1000, 576)), {}),
     (lookup.argmax, (_like(4, 49152),), {}),
-    (llama.attention_block, (bf16,), {"C": 576, "H": 3, "G": 3, "D": 64, "E": 32}),
-    (llama.mlp_block, (bf16,), {"C": 576}),
-    (llama.logits, (bf16,), {"C": 576}),
-    (llama.next_token, (bf16,), {"C": 576}),
+    (llama.next_token, (np.zeros(1, np.int32), *_llama()), {"N": 1}),
+    (llama.logits, (np.zeros(256, np.int32), *_llama()), {}),
 ]
 
 

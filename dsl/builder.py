@@ -17,11 +17,14 @@ from sohu.dsl.ir import (
     TileType,
     Type,
     Value,
+    no_reshape,
+    root,
     slots,
     written,
 )
 from sohu.dsl.ranges import Index, Ranges, constant
 from sohu.isa import ROWS, Data, DType, Row, Space, f32, i32
+from sohu.isa.dtypes import Num
 from sohu.isa.operands import XF, XFI
 
 FOLD: dict[str, Callable[[int, int], int]] = {
@@ -277,6 +280,19 @@ class Builder:
         """Without a dimension of size 1."""
         assert isinstance(v.type, (MemType, TileType))
         return self._view("tdrop", v, (*v.type.dims[:axis], *v.type.dims[axis + 1 :]), [], axis=axis)
+
+    def reshape(self, v: Value, shape: Sequence[Index]) -> Value:
+        """A tile in another shape, in place; a view of a tile is copied first. Raises K014."""
+        t = v.tile
+        known = {d.size: d.cap for d in t.dims if isinstance(d.size, Value)}
+        dims = [self.dim(s, known.get(s) if isinstance(s, Value) else None) for s in shape]
+        if not 1 <= len(dims) <= 4:
+            raise self.error("K016", "tiles have at most 4 dimensions")
+        if (why := no_reshape(t.dims, dims)) is not None:
+            raise self.error("K014", f"reshape: {why}")
+        if root(v) is not v and v.op is not None and v.op.name != "reshape":
+            v = self.one("vmov" if t.dtype in Num else "vcast", v, shape=t.dims, dtype=t.dtype)
+        return self.pure("reshape", [v], TileType(t.dtype, tuple(dims)))
 
     # -- instructions ---------------------------------------------------------------------------
 

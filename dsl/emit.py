@@ -21,6 +21,7 @@ class _Emitter:
         self.kernel = kernel
         self.registers = registers
         self.tile_names = {registers[b.reg]: b.name for b in kernel.buffers}
+        self.tile_names |= {registers[a.reg]: a.name for b in kernel.buffers for a in b.aliases}
         self.tile_names |= {registers[r]: n for n, r in kernel.params.items() if r.bank == "t"}
         self.files: dict[str, int] = {}
         self.lines: list[str] = []
@@ -44,6 +45,10 @@ class _Emitter:
             head.append(
                 f"        .tile   {buf.name}, {buf.space}, {buf.dtype}, [{dims}], at={buf.address:#x}, reg={at}"
             )
+            for a in buf.aliases:
+                dims = ", ".join(str(c) for c in a.caps)
+                at = f"t{self.registers[a.reg]}"
+                head.append(f"        .tile   {a.name}, {buf.space}, {buf.dtype}, [{dims}], over={buf.name}, reg={at}")
         self.nodes(self.kernel.nodes)
         files = [f'        .file   {n} "{name}"' for name, n in self.files.items()]
         return "\n".join([*files, *head, *self.lines, "        .endkernel", ""])

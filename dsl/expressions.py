@@ -597,6 +597,11 @@ def _method_transpose(self: Expressions, base: Any, e: ast.expr, frame: Frame, *
     return self.b.permute(base, order)
 
 
+def _method_reshape(self: Expressions, base: Any, e: ast.expr, frame: Frame, *shape: Any) -> Value:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+    return self.b.reshape(self.tile(base, e, frame), sizes)
+
+
 def _method_item(self: Expressions, base: Any, e: ast.expr, frame: Frame) -> Value:
     tile = self.tile(base, e, frame)
     if any(isinstance(d.size, int) and d.size != 1 for d in tile.tile.dims):
@@ -613,6 +618,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "argmax": _method_reduce("argmax"),
     "transpose": _method_transpose,
     "item": _method_item,
+    "reshape": _method_reshape,
 }
 
 _CONTAINERS = (dict, enumerate, len, list, reversed, tuple, zip)  # never look at what is in them

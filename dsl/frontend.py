@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sohu.dsl.builder import Builder, describe
@@ -32,11 +32,12 @@ def trace(
     dtypes: dict[str, DType],
     constants: dict[str, Any],
     bound: Callable[[str], int | None],
+    known: Mapping[str, int],
 ) -> Function:
     """Interpret a kernel into IR.
 
     dtypes: of DTypeVars, by name; constants: compile-time parameters; bound: the largest size of a named
-    dimension, if it is known. Raises CompileError.
+    dimension, if it is known; known: the sizes of named dimensions that are fixed. Raises CompileError.
     """
     source = source_of(fn)
     ranges = Ranges(bound)
@@ -51,16 +52,17 @@ def trace(
             frame.names[pname] = value
             continue
         sizes = []
-        for d in spec.dims:
+        shape = tuple(known.get(d, d) if isinstance(d, str) else d for d in spec.dims)
+        for d in shape:
             if isinstance(d, str) and d not in dims:
                 dims[d] = Value(INDEX, hint=d)
                 ranges.dims[dims[d]] = d
             sizes.append(Dim(dims[d], None) if isinstance(d, str) else Dim(d, d))
         dtype = dtypes[spec.dtype.name] if isinstance(spec.dtype, DTypeVar) else spec.dtype
         value = Value(MemType(dtype, tuple(sizes)), hint=pname)
-        params.append(Param(pname, spec.direction, value, spec.dims))
+        params.append(Param(pname, spec.direction, value, shape))
         frame.names[pname] = value
-        frame.dims[value] = {d: dims[d] for d in spec.dims if isinstance(d, str)}
+        frame.dims[value] = {d: known[d] if d in known else dims[d] for d in spec.dims if isinstance(d, str)}
         if spec.direction == "in":
             frame.read_only[value] = pname
         else:

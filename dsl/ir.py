@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from sohu.dsl.errors import Loc
 from sohu.isa import ROWS, Data, DType, Row, Space
@@ -144,7 +145,8 @@ class Function:
         return print_function(self)
 
 
-VIEW_OPS = frozenset({"tslice", "tswap", "tinsert", "tdrop"})  # the same bytes seen otherwise
+# The same bytes seen otherwise. All but `reshape` are instructions; that is a second descriptor of a place.
+VIEW_OPS = frozenset({"tslice", "tswap", "tinsert", "tdrop", "reshape"})
 SCALAR_OPS = frozenset({"add", "sub", "mul", "div", "rem", "min", "max"})
 
 
@@ -244,6 +246,21 @@ def written(op: Op) -> list[Value]:
     places = (s for s in slots(op.row) if isinstance(s.kind, Data) and s.kind.writes_data)
     touched = (op.operands[s.operand] for s in places if s.operand is not None)
     return [root(v) for v in touched if isinstance(v.type, MemType)]
+
+
+def no_reshape(source: Sequence[Dim], out: Sequence[Dim]) -> str | None:
+    """Why a dense tile of the dimensions `source` cannot be seen as `out` where it lies; None when it can.
+
+    Leading dimensions may have any sizes if they stay; behind them, those of both are known, and as many elements.
+    """
+    n = 0
+    while n < min(len(source), len(out)) and source[n].same(out[n]) and source[n].cap == out[n].cap:
+        n += 1
+    rest = [d.size for d in (*source[n:], *out[n:])]
+    if not all(isinstance(s, int) for s in rest):
+        return "only leading dimensions that stay as they are may have sizes known at run time"
+    have, want = (prod(int(d.size) for d in dims[n:]) for dims in (source, out))  # type: ignore[arg-type]
+    return None if have == want else f"{have} elements do not become {want}"
 
 
 def caps(dims: Sequence[Dim]) -> tuple[int, ...] | None:

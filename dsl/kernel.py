@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -114,25 +115,35 @@ class Kernel:
     # -- compiling ------------------------------------------------------------------------------
 
     def compile(
-        self, *args: Any, chip: Chip | str = "sohu", bounds: Mapping[str, int] | None = None, **kw: Any
+        self,
+        *args: Any,
+        chip: Chip | str = "sohu",
+        bounds: Mapping[str, int] | None = None,
+        sizes: Mapping[str, int] | None = None,
+        **kw: Any,
     ) -> CompiledKernel:
         """Compile for arguments like these (arrays, tensors, scalars, or dtypes in place of arrays).
 
         bounds: largest sizes of named dimensions; without it, those of the arguments, rounded up a little.
+        sizes: exact sizes of named dimensions, which the kernel then knows at compile time; the binary takes no others.
         kw: arguments by name, and compile-time parameters. Raises CompileError, ArgumentError.
         """
         given, constants = self._bind(args, kw)
         dtypes, dims = self._shapes(given)
         known = {d for s in self.specs.values() if isinstance(s, TensorSpec) for d in s.dims if isinstance(d, str)}
-        for name, size in (bounds or {}).items():
-            if name not in known:
-                raise self._no_such("dimension", name, known)
-            if not isinstance(size, (int, np.integer)) or size < 0:
-                raise self._error(f"bounds: {name} = {size!r}, wants a size")
-            dims[name] = int(size)
+        for what, given_sizes in (("bounds", bounds or {}), ("sizes", sizes or {})):
+            for name, size in given_sizes.items():
+                if name not in known:
+                    raise self._no_such("dimension", name, known)
+                if not isinstance(size, (int, np.integer)) or size < 0:
+                    raise self._error(f"{what}: {name} = {size!r}, wants a size")
+                if what == "sizes" and dims.get(name, size) != size:
+                    raise self._error(f"sizes: {name} = {size}, but it is {dims[name]} elsewhere")
+                dims[name] = int(size)
         limits = {n: round_up(d) for n, d in dims.items()} | {n: int(d) for n, d in (bounds or {}).items()}
+        exact = {n: int(d) for n, d in (sizes or {}).items()}
         return self._compile(
-            dtypes, dims, lambda: limits, constants, load_chip(chip) if isinstance(chip, str) else chip
+            dtypes, dims, lambda: limits, constants, load_chip(chip) if isinstance(chip, str) else chip, exact
         )
 
     def _compile(
@@ -142,8 +153,9 @@ class Kernel:
         limits: Callable[[], dict[str, int]],
         constants: dict[str, Any],
         chip: Chip,
+        sizes: Mapping[str, int] = MappingProxyType({}),
     ) -> CompiledKernel:
-        key = (*dtypes.items(), *self._key(constants))
+        key = (*dtypes.items(), *self._key(constants), *sorted(sizes.items()))
         for c in self.compiled.get(key, ()):
             if (c.chip is chip or c.chip == chip) and all(dims.get(n, 0) <= b for n, b in c.bounds.items()):
                 return c
@@ -159,7 +171,7 @@ class Kernel:
             return largest.get(name)
 
         start = time.perf_counter()
-        function = trace(self.name, self.__sohu_function__, self.specs, dtypes, constants, bound)
+        function = trace(self.name, self.__sohu_function__, self.specs, dtypes, constants, bound, sizes)
         function.bounds = consulted
         compiled = build(function, chip)
         compiled.seconds = time.perf_counter() - start

@@ -74,7 +74,7 @@ class _Tensor:
 
 # What x.NAME means otherwise
 RESERVED_DIMS = frozenset(
-    {"T", "mT", "shape", "dtype", "ndim", "to", "astype", "sum", "max", "min", "argmax", "transpose", "item"}
+    {"T", "mT", "shape", "dtype", "ndim", "to", "astype", "sum", "max", "min", "argmax", "transpose", "item", "reshape"}
 )
 
 

@@ -17,10 +17,11 @@ from sohu.dsl.ir import (
     TileType,
     Value,
     caps,
+    root,
     slots,
     tied,
 )
-from sohu.dsl.mir import Buffer, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
+from sohu.dsl.mir import Alias, Buffer, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
 from sohu.dsl.places import Places
 from sohu.isa import ROWS, Data
 from sohu.isa.operands import XF, XFI, XI, T, TOut, X, XOut
@@ -46,7 +47,7 @@ class _Lowering:
         self.open: list[list[MNode]] = [self.nodes]
         self.loops: list[Loc | None] = []  # where each loop being built stands in the source
         self.depth: dict[Value, int] = dict.fromkeys(f.dims.values(), 0)
-        self.sized: set[tuple[Buffer, int, int]] = set()
+        self.sized: set[tuple[VReg, int, int]] = set()
 
     def run(self) -> MKernel:
         params = {}
@@ -137,6 +138,8 @@ class _Lowering:
             self.loc = op.loc
             if op.name == "for":
                 self.loop(op)
+            elif op.name == "reshape":
+                self.reshape(op)
             elif op.name not in ("const", "yield"):
                 self.op(op)
 
@@ -187,17 +190,33 @@ class _Lowering:
 
     def set_sizes(self, v: Value) -> None:
         """Before a tile is made: its run-time sizes into its descriptor."""
-        buffer = self.buffer(v)
+        self.sizes_of(self.buffer(v).reg, v)
+
+    def sizes_of(self, reg: VReg, v: Value) -> None:
         for axis, d in enumerate(v.tile.dims):
             if not isinstance(d.size, Value):
                 continue
             depth = self.depth.get(d.size, 0)
-            key = (buffer, axis, id(self.open[depth]))
+            key = (reg, axis, id(self.open[depth]))
             if key not in self.sized:
                 self.sized.add(key)
                 loc = self.loops[depth] if depth < len(self.loops) else self.loc
-                inst = MInst(ROWS["tset"], [buffer.reg, buffer.reg, axis, self.reg(d.size)], loc)
+                inst = MInst(ROWS["tset"], [reg, reg, axis, self.reg(d.size)], loc)
                 self.open[depth].append(inst)
+
+    def reshape(self, op: Op) -> None:
+        """No instruction: a descriptor of its own for the tile's place, shared by equal shapes of it."""
+        v = op.result
+        buffer = self.buffer(root(v))
+        size, sizes = caps(v.tile.dims), tuple(d.size for d in v.tile.dims)
+        assert size is not None
+        alias = next((a for a in buffer.aliases if (a.caps, a.sizes) == (size, sizes)), None)
+        if alias is None:
+            name = self.name(v.hint or buffer.name)
+            alias = Alias(name, size, VReg("t", name, pinned=True), sizes)
+            buffer.aliases.append(alias)
+        self.regs[v] = alias.reg
+        self.sizes_of(alias.reg, v)
 
     def loop(self, op: Op) -> None:
         assert op.body is not None

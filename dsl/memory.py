@@ -65,7 +65,7 @@ def _aligned(b: Buffer) -> int:
 def _share(kernel: MKernel) -> None:
     """When tiles would take too many tile registers, those of one shape that are never alive together become one."""
     tensors = sum(r.bank == "t" for r in kernel.params.values())
-    if tensors + len(kernel.buffers) <= NUM_TILES - VIEW_REGISTERS:
+    if tensors + sum(1 + len(b.aliases) for b in kernel.buffers) <= NUM_TILES - VIEW_REGISTERS:
         return
     spans = _spans(kernel)
     heads: dict[Buffer, list[Span]] = {}
@@ -76,6 +76,7 @@ def _share(kernel: MKernel) -> None:
             alike = (head.space, head.dtype, head.caps, head.sizes) == kind
             if alike and not any(_meet(spans[b], s) for s in taken):
                 instead[b] = head
+                head.aliases += b.aliases
                 taken.append(spans[b])
                 break
         else:

@@ -20,6 +20,16 @@ class VReg:
 
 
 @dataclass(eq=False)
+class Alias:
+    """Another shape of what lies in a buffer, with a descriptor of its own."""
+
+    name: str
+    caps: tuple[int, ...]
+    reg: VReg
+    sizes: tuple[object, ...] = ()
+
+
+@dataclass(eq=False)
 class Buffer:
     """A place in SRAM or ACC that holds one tile at a time; its descriptor has a register of its own."""
 
@@ -31,6 +41,7 @@ class Buffer:
     sizes: tuple[object, ...] = ()  # of its tiles: numbers, or the values that only the run knows
     loc: Loc | None = None  # of the first tile it holds
     address: int = 0
+    aliases: list[Alias] = field(default_factory=list)
 
     @property
     def nbytes(self) -> int:

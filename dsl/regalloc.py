@@ -25,7 +25,7 @@ def allocate(kernel: MKernel) -> dict[VReg, int]:
             kernel.nodes[0].loc,
             help="give them in a tensor of i32, and read them with .item()",
         )
-    loaded = [*kernel.params.values(), *(b.reg for b in kernel.buffers)]  # by the prologue
+    loaded = [*kernel.params.values(), *_descriptors(kernel)]  # by the prologue
     spans = {v: s for v, s in Liveness(kernel.nodes, loaded).spans(VReg).items() if isinstance(v, VReg)}
     registers: dict[VReg, int] = {v: v.fixed for v in spans if v.fixed is not None}
     _tiles(kernel, spans, registers)
@@ -36,8 +36,12 @@ def allocate(kernel: MKernel) -> dict[VReg, int]:
     return registers
 
 
+def _descriptors(kernel: MKernel) -> list[VReg]:
+    return [r for b in kernel.buffers for r in (b.reg, *(a.reg for a in b.aliases))]
+
+
 def _tiles(kernel: MKernel, spans: dict[VReg, Span], registers: dict[VReg, int]) -> None:
-    pinned = [r for r in kernel.params.values() if r.bank == "t"] + [b.reg for b in kernel.buffers]
+    pinned = [r for r in kernel.params.values() if r.bank == "t"] + _descriptors(kernel)
     if len(pinned) > NUM_TILES:
         raise CompileError(
             "K061",

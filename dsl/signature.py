@@ -17,7 +17,7 @@ from sohu.isa import SohuError
 Spec = TensorSpec | ScalarSpec
 
 # Keywords of Kernel.compile and of calls
-TAKEN = frozenset({"bounds", "chip", "device"})
+TAKEN = frozenset({"bounds", "chip", "device", "sizes"})
 
 
 @dataclass(frozen=True)

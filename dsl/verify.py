@@ -18,6 +18,8 @@ from sohu.dsl.ir import (
     ScalarType,
     TileType,
     Value,
+    no_reshape,
+    root,
     slots,
     tied,
     type_values,
@@ -77,7 +79,7 @@ def _block(block: Block, visible: set[Value], defined: set[Value], stage: str, i
 @rule
 def known(op: Op) -> Iterator[str]:
     """Every op is one of ours or an instruction."""
-    if op.row is None and op.name not in ("const", "for", "yield"):
+    if op.row is None and op.name not in ("const", "for", "yield", "reshape"):
         yield "is no op and no instruction"
 
 
@@ -131,7 +133,7 @@ def loops(op: Op) -> Iterator[str]:
 @rule
 def views(op: Op) -> Iterator[str]:
     """A view keeps dtype and kind, and has the rank its op gives."""
-    if op.name not in VIEW_OPS:
+    if op.name not in VIEW_OPS or op.name == "reshape":
         return
     if len(op.operands) != (3 if op.name == "tslice" else 1) or len(op.results) != 1:
         yield "takes a tile or tensor (a slice its start and size, too), and gives one"
@@ -164,6 +166,24 @@ def views(op: Op) -> Iterator[str]:
         yield f"gives rank {len(out.dims)} {out.dtype} from rank {len(source.dims)} {source.dtype}"
     elif not all(x.same(y) for x, y in zip(out.dims, dims, strict=True)):
         yield "gives other sizes than it sees"
+
+
+@rule
+def reshapes(op: Op) -> Iterator[str]:
+    """A tile's place in another shape: the same leading dimensions, then as many elements in sizes that are known."""
+    if op.name != "reshape":
+        return
+    if len(op.operands) != 1 or len(op.results) != 1:
+        yield "takes a tile and gives one"
+        return
+    source, out = op.operands[0].type, op.result.type
+    if not isinstance(source, TileType) or not isinstance(out, TileType) or source.dtype != out.dtype:
+        yield "gives a tile of the same dtype"
+        return
+    if root(op.operands[0]) is not op.operands[0] and op.operands[0].op.name != "reshape":  # type: ignore[union-attr]
+        yield "takes a whole tile"
+    if (why := no_reshape(source.dims, out.dims)) is not None:
+        yield why
 
 
 @rule

@@ -6,15 +6,17 @@ overlap, conversions) is done once per combination of tiles and kept, since desc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.emulator.codegen import function
+from sohu.emulator.deferred import Deferrals, Deferred, is_dense
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
-from sohu.isa import BY_CODE, Fault, Inst, Row, Tile, f32, i32
+from sohu.isa import BY_CODE, Fault, Inst, Row, Space, Tile, f32, i32
 from sohu.isa.dtypes import Fp8
 from sohu.isa.numerics import convert, widen
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
@@ -24,6 +26,7 @@ from sohu.isa.shapes import Shape, match
 _KEPT_BINDINGS = 1024  # per instruction
 _KEPT_SIZES = 256  # per descriptor or binding with sizes from registers
 _KEPT_SHAPES = 8192  # in all
+_KEPT_REDIRECTIONS = 4096  # per binding
 
 _SHARE_WORK = 1 << 16  # candidates that NumPy may try when it decides whether two strided tiles overlap
 _F32 = np.dtype(np.float32)
@@ -31,22 +34,76 @@ _SATURATING = frozenset(d.code for d in Fp8)
 
 
 class Bound:
-    """An instruction with its tiles: `invoke(**scalars)` runs it."""
+    """An instruction with its tiles: `invoke(*scalars)` runs it, with the scalars that come from registers.
 
-    __slots__ = ("blocks", "cost", "dims", "invoke", "tiles")
+    views: of the tiles, in order; v0, v1, ... are the same, of as many as a row can have, for generated code.
+    blocks: of HBM, that must still be live; hbm_writes: byte ranges of HBM that are written. deferred: for a copy that
+    can wait, what to defer (emulator/deferred.py).
+    """
 
-    def __init__(
-        self,
-        invoke: Callable[..., Any],
-        tiles: tuple[Tile, ...],
-        blocks: tuple[Allocation, ...],
-        dims: dict[str, int],
-    ) -> None:
-        self.invoke = invoke
+    __slots__ = (
+        "_redirected", "blocks", "cost", "deferred", "dims", "hbm_writes", "invoke", "recipe", "tiles",
+        "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "views",
+    )  # fmt: skip
+
+    def __init__(self, recipe: _Recipe, tiles: tuple[Tile, ...], views: tuple[View, ...], dims: dict[str, int]) -> None:
+        self.recipe = recipe
+        self.invoke: Callable[..., Any] = recipe.invoke([(v.array, False) for v in views])
         self.tiles = tiles
-        self.blocks = blocks  # of HBM, that must still be live
+        self.views = views
+        for i, v in enumerate(views):
+            setattr(self, f"v{i}", v)
+        self.blocks = tuple(v.allocation for v in views if v.allocation is not None)
+        self.hbm_writes = [
+            (v.low, v.high) for s, v in zip(recipe.specs, views, strict=True) if s.writes and v.tile.space is Space.HBM
+        ]
         self.dims = dims
         self.cost: tuple[float, float] | None = None  # filled by the timer
+        self.deferred: Deferred | None = None
+        self._redirected: dict[tuple[Deferred | None, ...], Callable[..., Any]] = {}
+
+    def redirected(self, deferrals: Deferrals) -> Callable[..., Any]:
+        """`invoke` for a moment when some of its tiles hold copies that are deferred."""
+        key = tuple([v.cover.live for v in self.views])
+        known = self._redirected.get(key)
+        if known is None:
+            if len(self._redirected) >= _KEPT_REDIRECTIONS:
+                self._redirected.clear()
+            known = self._redirected[key] = self._redirect(key, deferrals)
+        return known
+
+    def _redirect(self, key: tuple[Deferred | None, ...], deferrals: Deferrals) -> Callable[..., Any]:
+        def settled(*scalars: Any) -> Any:
+            deferrals.settle()
+            return self.invoke(*scalars)
+
+        arrays: list[tuple[NDArray[Any], bool]] = []
+        overwritten: list[tuple[int, int]] = []
+        for s, v in zip(self.recipe.specs, self.views, strict=True):
+            found: NDArray[Any] | None = v.array
+            wide = False
+            if v.cover.live is not None:
+                if not s.writes:
+                    wide = v.kind & 255 not in s.direct and v.tile.dtype.is_float
+                    found = v.cover.live.array(v, wide, deferrals)
+                    if found is None and wide:
+                        wide = False
+                        found = v.cover.live.array(v, False, deferrals)
+                elif s.reads or not is_dense(v):
+                    found = None
+                else:
+                    overwritten.append((v.low, v.high))
+            if found is None:
+                return settled
+            arrays.append((found, wide))
+        invoke = self.recipe.invoke(arrays)
+        if not overwritten:
+            return invoke
+
+        def overwriting(*scalars: Any) -> Any:
+            return (invoke if deferrals.forget(overwritten) else self.invoke)(*scalars)
+
+        return overwriting
 
 
 _FOREVER = Allocation(0, 0, True, "")  # stands for the HBM of bindings that touch none
@@ -160,18 +217,16 @@ def _refused(row: Row, s: _Spec, tile: Tile) -> Fault:
     return Fault("operand", f"{tile} is in {tile.space}, {row.mnemonic} wants it in {wants}", operand=s.name)
 
 
-def _same_rank(specs: tuple[_Spec, ...], views: list[View]) -> list[View]:
-    """Without the leading dimensions of size 1 that broadcast operands have beyond the first operand's rank.
+def _extra_ranks(specs: tuple[_Spec, ...], views: Sequence[View]) -> tuple[int, ...]:
+    """How many leading dimensions of size 1 broadcast operands have beyond the first operand's rank.
 
     The pattern allows them, and NumPy does in assignments; where it has an `out`, it does not.
     """
     lead = next((v.array.ndim - s.data.pattern.min_rank for s, v in zip(specs, views, strict=True)), 0)
-    out = []
-    for s, v in zip(specs, views, strict=True):
-        pattern = s.data.pattern
-        extra = v.array.ndim - pattern.min_rank - lead if pattern.leading == "...?" else 0
-        out.append(v._replace(array=v.array[(0,) * extra]) if extra > 0 else v)
-    return out
+    return tuple(
+        max(0, v.array.ndim - s.data.pattern.min_rank - lead) if s.data.pattern.leading == "...?" else 0
+        for s, v in zip(specs, views, strict=True)
+    )
 
 
 def _check_nests(tile: Tile, name: str) -> None:
@@ -194,7 +249,7 @@ def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return True
 
 
-def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: list[View], row: Row) -> set[int]:
+def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: Sequence[View]) -> frozenset[int]:
     """Inputs that must be copied before the semantics runs, because an output overlaps them.
 
     The very same tile as input and output is left to the semantics: rows are written so that this works.
@@ -215,25 +270,72 @@ def _copied(specs: tuple[_Spec, ...], tiles: tuple[Tile, ...], views: list[View]
                     raise Fault("operand", f"{tiles[j]} overlaps {s.name}, which is written too", operand=o.name)
             elif tiles[j] is not tiles[i] and tiles[j] != tiles[i]:
                 copied.add(j)
-    return copied
+    return frozenset(copied)
 
 
-def _converting(
-    call: Callable[..., Any],
-    loads: list[tuple[str, Callable[[], Any]]],
-    stores: list[tuple[str, NDArray[Any], bool]],
-    collective: bool,
-) -> Callable[..., Any]:
-    def invoke(**held: Any) -> Any:
-        for name, load in loads:
-            held[name] = [load()] if collective else load()
-        result = call(**held)
-        for name, view, saturate in stores:
-            value = held[name][0] if collective else held[name]
-            view[...] = convert(value, view.dtype) if saturate else value  # rounds to nearest even
-        return result
+class _Recipe(NamedTuple):
+    """How the semantics of an instruction is called, whatever arrays its tiles are."""
 
-    return invoke
+    row: Row
+    specs: tuple[_Spec, ...]
+    codes: tuple[int, ...]  # dtypes of the tiles
+    extra: tuple[int, ...]  # leading dimensions of size 1 to leave out
+    copied: frozenset[int]  # inputs to copy first, because an output overlaps them
+    fixed: Mapping[str, Any]  # operands that are constants
+    scalars: tuple[str, ...]  # operands that come from registers, in order
+    machine: Any
+
+    def invoke(self, arrays: Sequence[tuple[NDArray[Any], bool]]) -> Callable[..., Any]:
+        """The call, for an array per tile and whether it is float32 already where the tile's dtype is not."""
+        row = self.row
+        values = dict(self.fixed)
+        before: list[str] = []  # statements of generated code
+        after: list[str] = []
+        constants: dict[str, Any] = {}
+        for i, (s, code, extra, (array, wide)) in enumerate(
+            zip(self.specs, self.codes, self.extra, arrays, strict=True)
+        ):
+            if extra:
+                array = array[(0,) * extra]
+            if wide or code in s.direct:
+                if i in self.copied:
+                    constants[f"v{i}"] = array.copy
+                    before.append(f"{s.name} = v{i}()")
+                else:
+                    values[s.name] = array
+                continue
+            if s.reads:
+                narrow = array.dtype.itemsize == 1
+                constants[f"v{i}"] = partial(widen, array) if narrow else partial(array.astype, _F32)
+                before.append(f"{s.name} = v{i}()")
+            else:
+                constants[f"v{i}"] = partial(np.empty, array.shape, _F32)
+                before.append(f"{s.name} = v{i}()")
+            if s.writes:
+                constants[f"w{i}"] = array
+                if code in _SATURATING:
+                    constants |= {"convert": convert, f"d{i}": array.dtype}
+                    after.append(f"w{i}[...] = convert({s.name}, d{i})")  # to nearest even
+                else:
+                    after.append(f"w{i}[...] = {s.name}")
+        names = [o.name for o in row.operands]
+        if row.collective:  # semantics get a list of arrays, one per chip
+            tiles = {s.name for s in self.specs}
+            values = {n: [v] if n in tiles else v for n, v in values.items()}
+        first = (self.machine,) if row.takes_machine else ()
+        if not before and not self.scalars:
+            return partial(row.semantics, *first, *(values[n] for n in names))
+        made = {s.name for s in self.specs if s.name not in values}
+        arguments = ", ".join(
+            [*(["m_"] if first else []), *(f"[{n}]" if row.collective and n in made else n for n in names)]
+        )
+        constants |= {n: values[n] for n in names if n in values} | {"f_": row.semantics}
+        if first:
+            constants["m_"] = self.machine
+        lines = (
+            [*before, f"r_ = f_({arguments})", *after, "return r_"] if after else [*before, f"return f_({arguments})"]
+        )
+        return function(self.scalars, lines, constants)
 
 
 def bind(
@@ -242,11 +344,11 @@ def bind(
     fixed: Mapping[str, Any],
     machine: Any,
     memories: Memories,
-    scalars: bool,
+    scalars: tuple[str, ...],
 ) -> Bound:
     """Check an instruction's resolved tiles and make the call of its semantics.
 
-    `fixed` holds the operands that are constants; with `scalars`, others are still to come by name.
+    `fixed` holds the operands that are constants; `scalars` names those that are still to come, in order.
     Raises Fault (operand, misaligned, out-of-bounds, read-only), with the operand's name.
     """
     specs = _specs(row)
@@ -265,7 +367,6 @@ def bind(
             raise fault
         views.append(v)
     dims = _bind_dims(row, tuple([t.dims for t in tiles]))
-    views = _same_rank(specs, views)
     numbers = {BY_CODE[v.kind & 255].is_float for s, v in zip(specs, views, strict=True) if s.num}
     if len(numbers) > 1:
         what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.num)
@@ -279,34 +380,20 @@ def bind(
             f"{row.mnemonic} does not convert packed elements: {what}",
             help="one element of fp4x2 is two numbers; vunpack.fp4 and vmxdequant.fp4 make floats of them",
         )
-    copied = _copied(specs, tiles, views, row)
-
-    values = dict(fixed)
-    loads: list[tuple[str, Callable[[], Any]]] = []
-    stores: list[tuple[str, NDArray[Any], bool]] = []
-    for i, (s, v) in enumerate(zip(specs, views, strict=True)):
-        if v.kind & 255 in s.direct:
-            if i in copied:
-                loads.append((s.name, v.array.copy))
-            else:
-                values[s.name] = [v.array] if row.collective else v.array
-            continue
-        fresh = partial(np.empty, v.array.shape, _F32)
-        narrow = v.array.dtype.itemsize == 1
-        load = partial(widen, v.array) if narrow else partial(v.array.astype, _F32)
-        loads.append((s.name, load if s.reads else fresh))
-        if s.writes:
-            stores.append((s.name, v.array, v.kind & 255 in _SATURATING))
-    first = (machine,) if row.takes_machine else ()
-    invoke: Callable[..., Any]
-    if loads:
-        invoke = _converting(partial(row.semantics, *first, **values), loads, stores, row.collective)
-    elif scalars:
-        invoke = partial(row.semantics, *first, **values)
-    else:
-        invoke = partial(row.semantics, *first, *(values[o.name] for o in row.operands))
-    blocks = tuple(v.allocation for v in views if v.allocation is not None)
-    return Bound(invoke, tiles, blocks, dims)
+    recipe = _Recipe(
+        row,
+        specs,
+        tuple([v.kind & 255 for v in views]),
+        _extra_ranks(specs, views),
+        _copied(specs, tiles, views),
+        fixed,
+        scalars,
+        machine,
+    )
+    bound = Bound(recipe, tiles, tuple(views), dims)
+    if row.copies and memories.deferrals.may_defer(views[0], views[1]):
+        bound.deferred = Deferred(views[0], views[1])
+    return bound
 
 
 class _Family:
@@ -323,7 +410,7 @@ class _Family:
 
 
 def binder(
-    inst: Inst, r: Registers, memories: Memories, machine: Any, fixed: Mapping[str, Any], scalars: bool
+    inst: Inst, r: Registers, memories: Memories, machine: Any, fixed: Mapping[str, Any], scalars: tuple[str, ...]
 ) -> Callable[[], Bound]:
     """A function that binds the instruction to the tiles its registers hold at that moment."""
     row = inst.row

@@ -13,18 +13,23 @@ from __future__ import annotations
 
 import enum
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Collection
+from types import TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Names, Program, format_inst
 from sohu.emulator.bind import Bound, resolve
+from sohu.emulator.blocks import LONGEST
 from sohu.emulator.errors import MachineError
+from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
     MIN_QUEUE_DEPTH,
@@ -43,7 +48,8 @@ from sohu.isa import (
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
 
-_CHUNK = 4096  # instructions between looks at `interrupt`
+QUEUES = sum(e.queues for e in Engine)
+_FOREVER = 1 << 62  # instructions
 _KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
@@ -106,30 +112,43 @@ class Machine:
         schedule: int | None = None,
         timing: bool = False,
         max_instructions: int | None = None,
+        max_seconds: float | None = None,
+        max_memory: int | None = None,
+        workers: int | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
         self.config = chip
+        self.workers = usable() if workers is None else workers
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
         self.schedule = schedule
         self.max_instructions = max_instructions
+        for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
+            if limit is not None and not limit > 0:
+                raise SohuError(f"{name} = {limit!r} is no limit", help="give a positive number, or None for no limit")
+        self.max_seconds = max_seconds
+        self.max_memory = max_memory
+        self._seconds = 0.0  # of runs since the launch, while there is a limit
+        self._base = 0 if max_memory is None else resident()
         self.output = output
         self.x: list[int] = [0] * NUM_SCALARS
         self.t: list[Tile | None] = [None] * NUM_TILES
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
         self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
-        self._timing = timing
+        self.timing = timing
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")
         self.halted = True
-        self.instructions = 0
+        self.count = [0]  # `instructions`, where generated code reaches it
+        self.quota = [0]  # blocks are begun while `count` is below
+        self.at = 0  # index of the instruction that raised, where no generated code did
         self.fault: MachineError | None = None
         self._code = Code(b"", self)
         self._index = 0
-        self._parked = 0  # entries in all queues
+        self.parked = 0  # entries in all queues
         self.drained = True  # no engine instruction has issued since the last drain
         self._interrupted = False
         self._tiles: dict[bytes, Tile] = {}
@@ -142,6 +161,15 @@ class Machine:
     def pc(self) -> int:
         """Byte offset in .text of the instruction that comes next (or is blocked)."""
         return self._index * INSTRUCTION_BYTES
+
+    @property
+    def instructions(self) -> int:
+        """How many the sequencer has executed or issued since the launch."""
+        return self.count[0]
+
+    @instructions.setter
+    def instructions(self, value: int) -> None:
+        self.count[0] = value
 
     @property
     def cycles(self) -> int | None:
@@ -161,32 +189,39 @@ class Machine:
 
         Raises Fault when they are not all in memory (HBM: in one allocation).
         """
+        self.memories.settle()
         return self.memories.view(resolve(tile, self.x)).array
 
     def queue(self, engine: Engine, number: int = 0) -> Queue:
         """A queue by engine and number."""
         return next(q for q in self.queues if q.engine is engine and q.number == number)
 
-    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
-        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+    def load(self, program: Program, code: Code) -> None:
+        """Have another program, and leave all else as it is: for state that comes from elsewhere."""
         self.program = program
         self._code = code
+
+    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
+        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+        self.load(program, code)
+        self.memories.deferrals.forget_all()
         self.x[:] = [0] * NUM_SCALARS
         self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
         self.t[:] = [None] * NUM_TILES
         self.sems[:] = [0] * NUM_SEMAPHORES
         self.loops.clear()
-        if self._parked:
+        if self.parked:
             for q in self.queues:
                 q.entries.clear()
-            self._parked = 0
+            self.parked = 0
         self._index = entry // INSTRUCTION_BYTES
         self.halted = False
         self.instructions = 0
         self.fault = None
         self.drained = True
         self._interrupted = False
-        if self._timing or code.clock:
+        self._seconds = 0.0
+        if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
             self.timer.reset()
         else:
@@ -209,24 +244,46 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
-        with np.errstate(all="ignore"):
+        self.memories.settle()
+        with np.errstate(all="ignore"), at_work(self.workers):
             self._step()
 
     def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
         Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
-        asked after each instruction. Raises MachineError for a fault of the program or a reached limit.
+        asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
+        Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
         """
         if self.halted:
             return Stop.HALTED
+        self._interrupted = False
+        with CtrlC(self.interrupt):
+            if self.max_seconds is None and self.max_memory is None:
+                return self._run(until)
+            return self._run_limited(until)
+
+    def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        began = time.monotonic()
+        left = None if self.max_seconds is None else self.max_seconds - self._seconds
+        watch = Watch(self.interrupt, seconds=left, limit=self.max_seconds, memory=self.max_memory, base=self._base)
+        try:
+            with watch:
+                why = self._run(until)
+        finally:
+            self._seconds += time.monotonic() - began
+        if watch.why and why is Stop.INTERRUPTED:
+            self._stop(Fault("limit", watch.why), self._code.op(self._index))
+        return why
+
+    def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        self._interrupted = False
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
-                return self._run_fast(stops)
+                return self._run_fast(stops or frozenset())
+            self.memories.settle()
             while True:
                 self._step()
                 if self.halted:
@@ -239,55 +296,80 @@ class Machine:
                     return Stop.INTERRUPTED
 
     def interrupt(self) -> None:
-        """Ask a running `run` to come back after the current instruction. Safe in a signal handler."""
+        """Ask a running `run` to come back after the current instruction. Safe in a signal handler, and in a thread."""
         self._interrupted = True
+        self.quota[0] = -1
 
-    def _run_fast(self, stops: frozenset[int] | None) -> Stop:
-        run = self._code.run
+    def _run_fast(self, stops: frozenset[int]) -> Stop:
+        """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
+        code, count, quota = self._code, self.count, self.quota
+        run = code.run
+        single = code.blocks.around(stops)
         i = self._index
-        done = 0
-        n = 0
         try:
-            while not self._interrupted:
-                budget = _CHUNK if self.max_instructions is None else self._budget(done)
-                n = 0
-                if stops is None:
-                    for n in range(budget):  # noqa: B007 (read where it stops)
+            while True:
+                quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
+                if self._interrupted:
+                    return Stop.INTERRUPTED
+                if not stops:
+                    while count[0] < quota[0]:
                         i = run[i]()
                 else:
-                    for n in range(budget):
-                        i = run[i]()
-                        if i in stops or self._interrupted:
-                            done += n + 1
-                            n = 0
-                            return Stop.BREAKPOINT if i in stops else Stop.INTERRUPTED
-                done += budget
-                n = 0
-            return Stop.INTERRUPTED
-        except Halted:
-            n += 1
+                    while count[0] < quota[0]:
+                        i = self._one(i) if i in single else run[i]()
+                        if i in stops:
+                            return Stop.BREAKPOINT
+                while not self._interrupted:
+                    self._index = i
+                    self._check_limit()
+                    i = self._one(i)
+                    if i in stops:
+                        return Stop.BREAKPOINT
+        except Halted as e:
+            i = self._raised(i, e.__traceback__)
+            count[0] += 1
             self._index = i
             self._finish()
+            self.memories.deferrals.settle_changing()
             return Stop.HALTED
         except (Fault, MemoryError, *_REFUSALS) as e:
+            i = self._raised(i, e.__traceback__)
             self._index = i
             self._stop(e, self._code.op(i))
+        except BaseException as e:
+            i = self._raised(i, e.__traceback__)
+            raise
         finally:
             self._index = i
-            self.instructions += done + n
+            if not self.halted:
+                self.memories.settle()
 
-    def _budget(self, done: int) -> int:
-        assert self.max_instructions is not None
-        left = self.max_instructions - self.instructions - done
-        if left <= 0:
-            raise Fault("limit", f"{self.max_instructions:,} instructions have run, the limit that was set")
-        return min(_CHUNK, left)
+    def _one(self, index: int) -> int:
+        """A single instruction on the fast path; where to go on."""
+        self.at = index
+        index = self._code.op(index).run()
+        self.count[0] += 1
+        return index
+
+    def _raised(self, index: int, trace: TracebackType | None) -> int:
+        """The instruction at which a block was left by an exception; counts those of the block before it."""
+        found = self._code.blocks.at(trace)
+        if found is None:
+            return self.at
+        start, at = found
+        self.count[0] += at - start
+        return at
+
+    def _check_limit(self) -> None:
+        limit = self.max_instructions
+        if limit is not None and self.count[0] >= limit:
+            self.at = self._index
+            raise Fault("limit", f"{limit:,} instructions have run, the limit that was set")
 
     def _step(self) -> None:
         op = self._code.op(self._index)
         try:
-            if self.max_instructions is not None and self.instructions >= self.max_instructions:
-                self._budget(0)
+            self._check_limit()
             while not self._may_issue(op):
                 if not self._execute_one():
                     raise Deadlock
@@ -295,7 +377,7 @@ class Machine:
                 self._engines_first()
             self._issue(op)
             if self.schedule is None:
-                self._pump()
+                self.pump()
         except Halted:
             self._finish()
         except (Fault, MemoryError, *_REFUSALS) as e:
@@ -326,7 +408,7 @@ class Machine:
             self.drained = False
             value = self._value(op.wait) if op.wait is not None else 0
             op.queue.entries.append(Issued(op, bound, run, value))
-            self._parked += 1
+            self.parked += 1
             self._index = self.arrive(op.index + 1)
             self.instructions += 1
             self._time(op, bound, value)
@@ -387,7 +469,9 @@ class Machine:
     def _execute(self, q: Queue) -> None:
         """Execute the head of a queue, which is ready."""
         issued = q.entries.popleft()
-        self._parked -= 1
+        self.parked -= 1
+        if self.memories.deferrals.live:
+            self.memories.deferrals.settle()
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
@@ -399,10 +483,10 @@ class Machine:
         except (Fault, MemoryError, *_REFUSALS) as e:
             self._stop(e, issued.op)
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Execute all that can execute, queue by queue."""
         moved = True
-        while moved and self._parked:
+        while moved and self.parked:
             moved = False
             for q in self.queues:
                 while self._ready(q):
@@ -423,7 +507,7 @@ class Machine:
 
     def _engines_first(self) -> None:
         """Random order: let engines move until the sequencer is drawn."""
-        while self._parked:
+        while self.parked:
             ready = [q for q in self.queues if self._ready(q)]
             if not ready:
                 return
@@ -441,15 +525,31 @@ class Machine:
 
     def _finish(self) -> None:
         """After halt: what is still queued runs; the program has ended when all queues are empty."""
-        if self._parked:
+        if self.parked:
             while self._execute_one():
                 pass
-        if self._parked:
+        if self.parked:
             self._stop(Deadlock(), self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
 
     # -- what translated code calls ----------------------------------------------------------------
+
+    def perform(self, bound: Bound, *scalars: Any) -> Any:
+        """Execute an instruction on the fast path, where copies may be deferred and are read from their sources."""
+        deferrals = self.memories.deferrals
+        if deferrals.sourced:
+            self.hbm_write(bound)
+        if bound.deferred is not None and deferrals.enabled:
+            return deferrals.defer(bound.deferred)
+        if deferrals.live and any(v.cover.live is not None for v in bound.views):
+            return bound.redirected(deferrals)(*scalars)
+        return bound.invoke(*scalars)
+
+    def hbm_write(self, bound: Bound) -> None:
+        """An instruction is about to execute: copies of what it overwrites in HBM are made before."""
+        for low, high in bound.hbm_writes:
+            self.memories.deferrals.hbm_write(low, high)
 
     def signal(self, signal: Signal) -> None:
         """Add to a semaphore; in program order, whatever parked can now run, runs.
@@ -457,8 +557,8 @@ class Machine:
         Raises Fault (semaphore) on overflow.
         """
         self._add(signal)
-        if self._parked and self.schedule is None:
-            self._pump()
+        if self.parked and self.schedule is None:
+            self.pump()
 
     def park(self, issued: Issued) -> None:
         """Put an instruction into its queue, in program order; raises Fault (deadlock) when that is full."""
@@ -467,7 +567,7 @@ class Machine:
         if len(q.entries) >= q.depth:
             raise Deadlock
         q.entries.append(issued)
-        self._parked += 1
+        self.parked += 1
 
     def arrive(self, index: int) -> int:
         """Where the sequencer goes on when it comes to `index`: to the start of a loop that ends there."""
@@ -521,6 +621,7 @@ class Machine:
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + 8)
         self.memories.hbm.store64(address, value)
 
     def load_tile(self, address: int) -> Tile:
@@ -538,6 +639,7 @@ class Machine:
 
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
         self.memories.hbm.store_bytes(address, tile.pack())
 
     def cycle(self) -> int:
@@ -549,7 +651,7 @@ class Machine:
         """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""
         while self._execute_one():
             pass
-        if self._parked:
+        if self.parked:
             raise Deadlock
         self.drained = True
         if self.timer is not None:

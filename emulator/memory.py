@@ -9,12 +9,13 @@ from __future__ import annotations
 import bisect
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.emulator.deferred import NOWHERE, Cover, Deferrals, Widened
 from sohu.isa import Chip, Fault, SohuError, Space, Tile
 
 ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
@@ -25,16 +26,21 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 
 
 class Allocation:
-    """A block of HBM that a program may touch: [start, end). `live` turns false when it is freed."""
+    """A block of HBM that a program may touch: [start, end), and nobody else has what follows up to `reserved`.
 
-    __slots__ = ("end", "live", "name", "start", "writable")
+    `live` turns false when it is freed.
+    """
 
-    def __init__(self, start: int, end: int, writable: bool, name: str) -> None:
+    __slots__ = ("end", "live", "name", "reserved", "start", "widened", "writable")
+
+    def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
         self.end = end
+        self.reserved = max(reserved, end)
         self.writable = writable
         self.name = name
         self.live = True
+        self.widened: dict[int, Widened] = {}  # float32 copies of its elements, by dtype code
 
     def __repr__(self) -> str:
         return f"Allocation({self})"
@@ -43,15 +49,33 @@ class Allocation:
         return f"{self.name or 'a tensor'} at {self.start:#x}..{self.end:#x}"
 
 
-class View(NamedTuple):
-    """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache."""
+class View:
+    """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache.
 
-    owner: Memories
-    array: NDArray[Any]
-    kind: int  # space and dtype code as one number
-    low: int  # byte range
-    high: int
-    allocation: Allocation | None  # of tiles in HBM
+    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. cover: of tiles in
+    SRAM, what is known of copies to there that have not been made yet (emulator/deferred.py).
+    """
+
+    __slots__ = ("allocation", "array", "cover", "high", "kind", "low", "owner", "tile")
+
+    def __init__(
+        self,
+        owner: Memories,
+        tile: Tile,
+        array: NDArray[Any],
+        kind: int,
+        low: int,
+        high: int,
+        allocation: Allocation | None,
+    ) -> None:
+        self.owner = owner
+        self.tile = tile
+        self.array = array
+        self.kind = kind
+        self.low = low
+        self.high = high
+        self.allocation = allocation
+        self.cover: Cover = NOWHERE
 
 
 def kind_of(space: Space, dtype_code: int) -> int:
@@ -98,6 +122,7 @@ class Hbm:
         self._starts: list[int] = []
         self._allocations: list[Allocation] = []
         self._free: list[tuple[int, int]] = [(PAGE, self.size)]  # sorted, never adjacent
+        self.before_free: Callable[[Allocation], None] = lambda _: None
         self._touched = 0  # nothing above was ever allocated, so it is zero
 
     @property
@@ -120,7 +145,7 @@ class Hbm:
         `zero` clears it; otherwise it holds what its last owner left. `guard` bytes on either side belong to
         no block from then on. Raises SohuError when nothing fits.
         """
-        need = max(-(-size // ALIGN) * ALIGN, ALIGN)
+        need = max(-(-size // align) * align, align)
         for i, (start, end) in enumerate(self._free):
             at = -(-(start + guard) // align) * align
             if at + need + guard <= end:
@@ -134,10 +159,8 @@ class Hbm:
                 f"HBM has no room for {size:,} bytes{': ' + name if name else ''}; {left:,} are free{host}",
                 help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",
             )
-        block = Allocation(at, at + size, writable, name)
-        i = bisect.bisect_right(self._starts, at)
-        self._starts.insert(i, at)
-        self._allocations.insert(i, block)
+        block = Allocation(at, at + size, writable, name, at + need)
+        self._insert(block)
         if zero and at < self._touched:
             self.bytes[at : min(at + size, self._touched)] = 0
         self._touched = max(self._touched, at + need)
@@ -147,11 +170,12 @@ class Hbm:
         """Give a block back; whoever still holds its address gets an out-of-bounds error."""
         if not block.live:
             return
+        self.before_free(block)
         block.live = False
+        block.widened.clear()
         i = bisect.bisect_left(self._starts, block.start)
         del self._starts[i], self._allocations[i]
-        start = block.start
-        end = max(-(-block.end // ALIGN) * ALIGN, start + ALIGN)
+        start, end = block.start, block.reserved
         if end - start >= _RETURN_PAGES and hasattr(mmap, "MADV_DONTNEED"):
             low, high = -(-start // PAGE) * PAGE, end // PAGE * PAGE
             self.map.madvise(mmap.MADV_DONTNEED, low, high - low)
@@ -163,10 +187,47 @@ class Hbm:
             i -= 1
         self._free.insert(i, (start, end))
 
+    def revive(self, block: Allocation) -> None:
+        """Take back a block that has been freed, where it was; raises SohuError when others have its memory now."""
+        if block.live:
+            return
+        end = max(-(-block.end // ALIGN) * ALIGN, block.start + ALIGN)
+        i = bisect.bisect_right(self._free, (block.start, self.size)) - 1
+        if i < 0 or self._free[i][1] < end:
+            raise SohuError(f"the memory of {block} has been given away since")
+        low, high = self._free[i]
+        self._free[i : i + 1] = [(a, b) for a, b in ((low, block.start), (end, high)) if a < b]
+        block.live = True
+        self._insert(block)
+
+    def adopt(self, blocks: Sequence[Allocation], free: Sequence[tuple[int, int]]) -> None:
+        """Have exactly these blocks and free ranges, sorted and apart, in place of those there are."""
+        for old in self._allocations:
+            old.live = False
+        self._allocations = list(blocks)
+        self._starts = [b.start for b in blocks]
+        self._free = list(free)
+        self._touched = max([self._touched, *(b.end for b in blocks)])
+
+    @property
+    def free_ranges(self) -> tuple[tuple[int, int], ...]:
+        """What `allocate` may give, by address."""
+        return tuple(self._free)
+
+    def _insert(self, block: Allocation) -> None:
+        i = bisect.bisect_right(self._starts, block.start)
+        self._starts.insert(i, block.start)
+        self._allocations.insert(i, block)
+
     def find(self, address: int) -> Allocation | None:
         """The block that holds an address."""
         i = bisect.bisect_right(self._starts, address) - 1
         return self._allocations[i] if i >= 0 and address < self._allocations[i].end else None
+
+    def starting_at(self, address: int) -> Allocation | None:
+        """The block that begins at an address."""
+        i = bisect.bisect_left(self._starts, address)
+        return self._allocations[i] if i < len(self._starts) and self._starts[i] == address else None
 
     def check(self, low: int, high: int) -> Allocation:
         """The one block that holds the bytes [low, high), low < high; raises Fault (out-of-bounds)."""
@@ -214,7 +275,7 @@ class Hbm:
         return self.check(address, address + size)
 
 
-def _strides(tile: Tile, itemsize: int) -> Sequence[int]:
+def strides(tile: Tile, itemsize: int) -> Sequence[int]:
     """Strides in bytes. A dimension of size 1 gets the stride of a dense tile, whatever its descriptor says:
     NumPy hands a matrix to BLAS only when even those strides look like a matrix's.
     """
@@ -232,9 +293,14 @@ def _strides(tile: Tile, itemsize: int) -> Sequence[int]:
 class Memories:
     """The three memories of a chip, and the views of tiles in them."""
 
-    def __init__(self, chip: Chip) -> None:
+    strides = staticmethod(strides)
+
+    def __init__(self, chip: Chip, *, keep: int | None = None) -> None:
+        """keep: bytes of host memory for float32 copies of narrow constants; None: half of what is free."""
         self.chip = chip
+        self.deferrals = Deferrals(self, keep)
         self.hbm = Hbm(chip.hbm_bytes)
+        self.hbm.before_free = self.deferrals.freed
         self._maps: dict[Space, mmap.mmap] = {
             Space.HBM: self.hbm.map,
             Space.SRAM: _on_chip(Space.SRAM, chip.sram_bytes),
@@ -245,8 +311,22 @@ class Memories:
             Space.SRAM: chip.sram_bytes,
             Space.ACC: chip.acc_bytes,
         }
-        self.sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
+        self._sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
         self.acc: NDArray[np.uint8] = np.frombuffer(self._maps[Space.ACC], np.uint8)
+
+    @property
+    def sram(self) -> NDArray[np.uint8]:
+        """The bytes of SRAM."""
+        self.deferrals.settle()
+        return self._sram
+
+    def settle(self) -> None:
+        """Have in every byte what a program would find there: before the memories are copied or overwritten."""
+        self.deferrals.settle()
+
+    def map(self, space: Space) -> mmap.mmap:
+        """The bytes of a memory."""
+        return self._maps[space]
 
     def view(self, tile: Tile) -> View:
         """The elements of a resolved tile as stored, live.
@@ -280,7 +360,9 @@ class Memories:
                     allocation = self.hbm.check(low, high)
                 except Fault as e:
                     raise Fault(e.category, f"{tile}: {e.message}", help=e.help) from None
-            array = np.ndarray(tile.dims, dtype.np, self._maps[space], base, _strides(tile, itemsize))
-        made = View(self, array, kind_of(space, dtype.code), low, high, allocation)
+            array = np.ndarray(tile.dims, dtype.np, self._maps[space], base, strides(tile, itemsize))
+        made = View(self, tile, array, kind_of(space, dtype.code), low, high, allocation)
         tile.cache = made
+        if space is Space.SRAM and low < high:
+            self.deferrals.register(made)
         return made

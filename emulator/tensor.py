@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.emulator.mapping import GRANULE, place, withdraw
 from sohu.emulator.memory import Allocation, Hbm
 from sohu.isa import DType, SohuError, Space, Tile
 
@@ -28,6 +29,31 @@ class _Storage:
 
     def __del__(self) -> None:
         self.free()
+
+
+class _Borrowed(_Storage):
+    """A block that belongs to someone else: it is not freed with the last tensor."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        pass
+
+
+class _Mapped(_Storage):
+    """A block whose pages are those of a file."""
+
+    __slots__ = ()
+
+    def free(self) -> None:
+        if self.block.live:
+            self.hbm.before_free(self.block)
+            withdraw(self.hbm, self.block)
+        super().free()
+
+
+def _dense(tile: Tile) -> Tile:
+    return Tile(Space.HBM, tile.dtype, tile.base, tile.dims)
 
 
 class _Owner:
@@ -65,17 +91,33 @@ class Tensor:
         self.descriptor = self.tile.pack()
 
     @classmethod
+    def mapped(
+        cls, device: Device, hbm: Hbm, file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: DType, name: str
+    ) -> Tensor:
+        """A read-only tensor whose bytes are a file's from `offset` on; raises SohuError as `allocate`, `place` do."""
+        _check(shape)
+        block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, writable=False, align=GRANULE)
+        try:
+            storage = _Mapped(hbm, block) if place(hbm, block, file, offset) else _Storage(hbm, block)
+        except SohuError:
+            hbm.free(block)
+            raise
+        return cls(device, storage, shape, dtype, name)
+
+    @classmethod
     def allocate(cls, device: Device, hbm: Hbm, shape: tuple[int, ...], dtype: DType, name: str, zero: bool) -> Tensor:
         """A new tensor; raises SohuError for shapes that no tile has and when HBM is full."""
-        if not 1 <= len(shape) <= 4:
-            raise SohuError(
-                f"a tensor has 1 to 4 dimensions, not {len(shape)}",
-                help="reshape it" if shape else "x.reshape(1)",
-            )
-        if any(d < 0 or d >= 1 << 32 for d in shape):
-            raise SohuError(f"{list(shape)} is no shape of a tensor")
+        _check(shape)
         block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, zero=zero)
         return cls(device, _Storage(hbm, block), shape, dtype, name)
+
+    @classmethod
+    def at(cls, device: Device, hbm: Hbm, tile: Tile, name: str) -> Tensor:
+        """The tensor that a descriptor shows, in a block that is there; raises SohuError when it is in none."""
+        block = hbm.starting_at(tile.base)
+        if block is None or tile.base + tile.size * tile.dtype.itemsize > block.end or tile != _dense(tile):
+            raise SohuError(f"{tile} is no tensor in HBM")
+        return cls(device, _Borrowed(hbm, block), tile.dims, tile.dtype, name)
 
     @property
     def address(self) -> int:
@@ -88,12 +130,26 @@ class Tensor:
         return prod(self.shape) * self.dtype.itemsize
 
     @property
+    def writable(self) -> bool:
+        """False once it is frozen."""
+        return self._storage.block.writable
+
+    def freeze(self) -> None:
+        """From now on host and programs may only read its memory: a store into it is a fault, views are read-only.
+
+        Constant operands run faster. A view that was cut out of `view()` before stays as it was.
+        """
+        self._storage.block.writable = False
+        if self._view is not None:
+            self._view.flags.writeable = False
+
+    @property
     def live(self) -> bool:
         """False once it has been freed."""
         return self._storage.block.live
 
     def view(self) -> NDArray[Any]:
-        """The elements in place: what a kernel writes appears here, and the other way round.
+        """The elements in place: what a kernel writes appears here, and the other way round. Read-only once frozen.
 
         Raises SohuError when the tensor has been freed.
         """
@@ -102,6 +158,7 @@ class Tensor:
         if self._view is None:
             raw = np.asarray(_Owner(self._storage, self.nbytes))
             self._view = raw.view(self.dtype.np).reshape(self.shape)
+            self._view.flags.writeable = self.writable
         return self._view
 
     def numpy(self) -> NDArray[Any]:
@@ -125,3 +182,13 @@ class Tensor:
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
         return f"<tensor{name} {self.dtype}{list(self.shape)} at hbm {self.address:#x}>"
+
+
+def _check(shape: tuple[int, ...]) -> None:
+    if not 1 <= len(shape) <= 4:
+        raise SohuError(
+            f"a tensor has 1 to 4 dimensions, not {len(shape)}",
+            help="reshape it" if shape else "x.reshape(1)",
+        )
+    if any(d < 0 or d >= 1 << 32 for d in shape):
+        raise SohuError(f"{list(shape)} is no shape of a tensor")

@@ -1,19 +1,21 @@
 """Translation: each instruction of a program, decoded once, becomes a closure that runs it.
 
-`Code.run[i]()` executes instruction i on the fast path and returns the index of the next one. It is made
-when the instruction is first reached, so that a large program starts at once. `Code.op(i)` is the same
-instruction in parts (bind, wait, signal), for schedules, listeners and the timer.
+`Code.op(i).run()` executes instruction i on the fast path and returns the index of the next one; it is made when the
+instruction is first reached, so that a large program starts at once. `Code.op(i)` has the same instruction in parts
+(bind, wait, signal), for schedules, listeners and the timer. `Code.run[i]()` executes the whole block that begins
+there (emulator/blocks.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sohu.emulator.bind import Bound, Registers, binder, constant, read_tile, scalar_reader
+from sohu.emulator.blocks import Blocks
 from sohu.isa import (
     INSTRUCTION_BYTES,
     LOOP_DEPTH,
@@ -85,10 +87,23 @@ class Issued:
         self.value = value  # what the semaphore must reach; meaningless without a wait
 
 
+class TileOp(NamedTuple):
+    """An instruction that makes a descriptor (register `dest`) from one (`source`, operand `name`) and scalars."""
+
+    source: int
+    name: str
+    scalars: tuple[int, ...]  # registers
+    dest: int
+    known: dict[
+        Any, tuple[Tile, Tile]
+    ]  # by id of the source, or (id, *scalars); keeps the source, so its id is its own
+    fresh: Callable[[Tile], tuple[Tile, Tile]]  # makes the tile, and adds to `known`
+
+
 class Op:
     """One instruction of a loaded program."""
 
-    __slots__ = ("bind", "cost", "index", "inst", "queue", "run", "scalars", "signal", "wait")
+    __slots__ = ("bind", "cost", "index", "inst", "queue", "run", "scalars", "signal", "tile", "wait")
 
     def __init__(self, index: int, inst: Inst | None) -> None:
         self.index = index
@@ -98,7 +113,8 @@ class Op:
         self.wait: Wait | None = None if inst is None else inst.wait
         self.signal: Signal | None = None if inst is None else inst.signal
         self.bind: Callable[[], Bound] | None = None  # None: no tile operands, nothing to bind
-        self.scalars: tuple[tuple[str, Callable[[], Any]], ...] = ()
+        self.scalars: tuple[tuple[str, Callable[[], Any]], ...] = ()  # operands from registers, and what reads them
+        self.tile: TileOp | None = None
         self.cost: tuple[float, float] | None = None  # filled by the timer when it is always the same
 
     @property
@@ -111,12 +127,8 @@ class Op:
         assert self.bind is not None
         bound = self.bind()
         if self.scalars:
-            return bound, partial(bound.invoke, **{name: read() for name, read in self.scalars})
+            return bound, partial(bound.invoke, *[read() for _, read in self.scalars])
         return bound, bound.invoke
-
-
-def _nothing(_: object) -> None:
-    return None
 
 
 def _unset() -> int:
@@ -126,16 +138,20 @@ def _unset() -> int:
 class Code:
     """A program's text, translated for one machine."""
 
+    semaphore_limit = SEMAPHORE_LIMIT
+    wrap64 = staticmethod(wrap64)
+    issued = Issued
+
     def __init__(self, text: bytes, machine: Machine) -> None:
         self.machine = machine
+        self.blocks = Blocks(self)
         self.size = len(text) // INSTRUCTION_BYTES
         self._text = text
         self._ops: dict[int, Op] = {}
         self._ends = _loop_ends(text)
         self.resets = bool(_indices(text, _RESETS))
         self.clock = bool(_indices(text, [row for row in ROWS if row.clock]))  # reads the cycle counter
-        self.run: list[Run] = [partial(self._first, i) for i in range(self.size)]
-        self.run.append(self._fell_off)
+        self.run: list[Run] = [partial(self._first, i) for i in range(self.size + 1)]
 
     def op(self, index: int) -> Op:
         """Instruction `index`, translated when first asked for. `index` may be the size: one past the end."""
@@ -145,8 +161,27 @@ class Code:
         return op
 
     def _first(self, index: int) -> int:
-        run = self.run[index] = self.op(index).run
+        run = self.run[index] = self.blocks.cold(index)
         return run()
+
+    def ends(self, index: int) -> bool:
+        """Whether a hardware loop's body may end at an index."""
+        return index in self._ends
+
+    def jumps(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
+        """Where the instructions stand that do not simply go on to the next, row by row, and where they lead to."""
+        words = np.frombuffer(self._text, "<u8").reshape(-1, 2)
+        for row in ROWS:
+            if row.flow is Flow.NEXT:
+                continue
+            at = np.array(_indices(self._text, [row]), np.int64)
+            label = row.label_operand
+            if label is None:
+                yield at, None
+                continue
+            o = row.operands[label]
+            half = words[at, o.low // 64] >> np.uint64(o.low % 64)
+            yield at, at + (half & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32) // INSTRUCTION_BYTES
 
     def _fell_off(self) -> int:
         raise Fault("out-of-bounds", "the pc ran past the end of .text", help="a kernel ends with halt")
@@ -272,7 +307,7 @@ class Translator:
                 self.machine.memories,
                 self.machine,
                 self.constants,
-                bool(self.readers),
+                tuple(self.readers),
             )
             op.scalars = tuple(self.readers.items())
         if row.engine.is_async:
@@ -288,20 +323,18 @@ class Translator:
         machine, op, nxt = self.machine, self.op, self.next
         sems, x = machine.sems, machine.x
         assert op.queue is not None and op.bind is not None
-        entries, bind, call = op.queue.entries, op.bind, op.call
-        scalars, wait, signal = bool(op.scalars), op.wait, op.signal
+        entries, bind = op.queue.entries, op.bind
+        scalars, wait, signal = op.scalars, op.wait, op.signal
         wait_sem, wait_reg, wait_imm = (wait.sem, wait.reg, wait.imm) if wait else (0, 0, 0)
 
         def run() -> int:
-            if scalars:
-                bound, invoke = call()
-            else:
-                bound = bind()
-                invoke = bound.invoke
+            bound = bind()
+            values = [read() for _, read in scalars] if scalars else ()
             if entries or (wait and sems[wait_sem] < x[wait_reg] + wait_imm):
+                invoke = partial(bound.invoke, *values) if scalars else bound.invoke
                 machine.park(Issued(op, bound, invoke, x[wait_reg] + wait_imm))
                 return nxt
-            invoke()
+            machine.perform(bound, *values)
             if signal:
                 machine.signal(signal)
             return nxt
@@ -426,8 +459,9 @@ class Translator:
         """The semantics with its operands read now; writes no register."""
         row = self.row
         if row.data:
-            call = self.op.call
-            return lambda: call()[1]()
+            bind, scalars, perform = self.op.bind, self.op.scalars, self.machine.perform
+            assert bind is not None
+            return lambda: perform(bind(), *[read() for _, read in scalars])
         semantics = partial(row.semantics, self.machine) if row.takes_machine else row.semantics
         readers = [self.readers.get(o.name) for o in row.operands]
         values = [self.constants.get(o.name) for o in row.operands]
@@ -506,10 +540,10 @@ class Translator:
             return None
         nxt, x, t, d = self.next, self.machine.x, self.machine.t, self.dest[1]
         semantics = self.row.semantics
-        sizes: Callable[[Any], Any] = itemgetter(*(r for _, r in scalars)) if scalars else _nothing
-        known: dict[tuple[int, Any], tuple[Tile, Tile]] = {}  # keeps the source too, so that its id stays its own
+        registers = tuple(r for _, r in scalars)
+        known: dict[Any, tuple[Tile, Tile]] = {}
 
-        def fresh(tile: Tile, key: tuple[int, Any]) -> tuple[Tile, Tile]:
+        def fresh(tile: Tile) -> tuple[Tile, Tile]:
             values = list(args)
             values[source] = tile
             for i, r in scalars:
@@ -517,15 +551,18 @@ class Translator:
             made = semantics(*values)
             if len(known) >= _KEPT_TILES:
                 known.clear()
-            known[key] = (tile, made)
-            return tile, made
+            key = (id(tile), *[x[r] for r in registers]) if registers else id(tile)
+            entry = known[key] = (tile, made)
+            return entry
+
+        self.op.tile = TileOp(source_reg, source_name, registers, d, known, fresh)
 
         def run() -> int:
             tile = t[source_reg]
             if tile is None or tile.dimregs is not None:
                 tile = read_tile(t, source_reg, x, source_name)
-            key = (id(tile), sizes(x))
-            t[d] = (known.get(key) or fresh(tile, key))[1]
+            entry = known.get((id(tile), *[x[r] for r in registers]) if registers else id(tile))
+            t[d] = (entry or fresh(tile))[1]
             return nxt
 
         return run

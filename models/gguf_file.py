@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError, file_size, optional
-from sohu.models.weights import F32, Checkpoint, assemble, check_tensors, interleaved_to_half_split
+from sohu.models.weights import F32, Checkpoint, Source, check_tensors, interleaved_to_half_split
 
 MAGIC = b"GGUF"
 
@@ -320,7 +320,12 @@ def gguf_config(file: GgufFile) -> LlamaConfig:
 
 
 def load_gguf(file: GgufFile) -> Checkpoint:
-    """Dequantize a whole GGUF Llama to a Checkpoint, Q and K rows put in half-split RoPE order.
+    """Dequantize a whole GGUF Llama to a Checkpoint; raises ModelError as `open_gguf` does."""
+    return open_gguf(file).checkpoint()
+
+
+def open_gguf(file: GgufFile) -> Source:
+    """The weights of a GGUF Llama, dequantized when they are read, Q and K rows put in half-split RoPE order.
 
     Names and shapes are checked before anything is allocated, and what is allocated is at most about 20
     times the file (the smallest blocks take 1.5 bits an element). Raises ModelError.
@@ -341,4 +346,4 @@ def load_gguf(file: GgufFile) -> Checkpoint:
         kind = name.rpartition(".")[2]
         return interleaved_to_half_split(array, heads[kind]) if kind in heads else array
 
-    return assemble(config, read, where=file.where)
+    return Source(config, read, file.where, (Path(file.where),))

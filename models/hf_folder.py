@@ -12,7 +12,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy, which safetensor
 import numpy as np
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError, file_size, optional, read_text
-from sohu.models.weights import F32, Checkpoint, assemble, check_tensors
+from sohu.models.weights import F32, Checkpoint, Source, check_tensors
 
 JSON_LIMIT = 64 << 20  # the largest published tokenizer.json is about 30 MB
 _READABLE = {"F32", "F16", "BF16"}
@@ -144,7 +144,12 @@ def _shards(folder: Path) -> list[Path]:
 
 
 def load_hf(folder: Path) -> Checkpoint:
-    """Load a Hugging Face folder (float32, float16 or bfloat16 safetensors) to a Checkpoint.
+    """Load a Hugging Face folder to a Checkpoint; raises ModelError as `open_hf` does."""
+    return open_hf(folder).checkpoint()
+
+
+def open_hf(folder: Path) -> Source:
+    """Open a Hugging Face folder (float32, float16 or bfloat16 safetensors).
 
     Names, shapes and dtypes are checked before anything is allocated, and the safetensors package checks
     that the data covers the file exactly, so at most twice the files' size is allocated. Raises ModelError.
@@ -153,7 +158,8 @@ def load_hf(folder: Path) -> Checkpoint:
     config = hf_config(folder)
     opened: dict[str, tuple[Any, str]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in _shards(folder):
+    shards = _shards(folder)
+    for path in shards:
         file_size(path)
         try:
             file = safetensors.safe_open(path, framework="numpy")
@@ -177,4 +183,4 @@ def load_hf(folder: Path) -> Checkpoint:
         file, name = opened[canonical]
         return np.asarray(file.get_tensor(name), dtype=np.float32)
 
-    return assemble(config, read, where=str(folder))
+    return Source(config, read, str(folder), (folder / "config.json", *shards))

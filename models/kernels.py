@@ -1,12 +1,14 @@
-"""The kernels a Llama is made of: two per layer, one before and one after all layers.
+"""The kernels a Llama is made of: one launch reads a prompt or decodes a token, all layers in it.
 
-Weights come as the porter laid them out in HBM (`models/llama.py`): projections by head, so that a product
-lands head by head and nothing is reshaped; `wo` and `down` with their inner dimension first, so that every
-block of every weight is contiguous. What is written to HBM between kernels is rounded to the model's dtype;
-what stays on the chip in between is float32. ROUNDED names these points for the reference.
+The residual stream stays on the chip, in float32, from the embedding to the head. The weights of all layers are
+stacked, and lie in HBM as `models/layout.py` puts them, for a loop over layers to slice. Factors of products are
+rounded to the model's dtype, and so are keys and values in their cache; sums are float32. ROUNDED names these points
+for the reference.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from sohu.dsl import (
@@ -16,9 +18,11 @@ from sohu.dsl import (
     InOut,
     Out,
     Scalar,
+    add_rms_norm,
     arange,
     argmax,
     bf16,
+    exp,
     f16,
     f32,
     full,
@@ -36,134 +40,186 @@ from sohu.dsl import range as range_
 
 F = DTypeVar("F", f32, bf16, f16)
 
-ROUNDED = frozenset({"embed", "norm", "q_rope", "k_rope", "v", "weights", "attn", "residual", "swiglu"})
+ROUNDED = frozenset({"embed", "norm", "q_rope", "k_rope", "v", "weights", "attn", "swiglu"})
 
 
-@kernel
-def attention_block(
-    x: In[F, "N C"],
-    norm: In[F, "C"],
-    wq: In[F, "H G D C"],
-    wk: In[F, "H D C"],
-    wv: In[F, "H D C"],
-    cos: In[f32, "P E"],
-    sin: In[f32, "P E"],
-    keys: InOut[F, "H S D"],
-    values: InOut[F, "H S D"],
-    mixed: Out[F, "N H G D"],
-    pos: Index,
-    scale: Scalar,
-    *,
-    eps: float = 1e-5,
-    rows: int = 64,
-    bh: int = 4,
-    bk: int = 256,
-) -> None:
-    """From the residual stream to the heads' weighted values: norm, projections, RoPE, cache, causal attention.
+def product(x: Any, w: Any, block: int) -> Any:
+    """x @ w, with `block` rows of w on the chip at a time."""
+    if block >= w.shape[0]:
+        return x @ w
+    out = zeros((x.shape[0], w.shape[1]))
+    for k in range_(0, w.shape[0], block):
+        out += x[:, k : k + block] @ w[k : k + block]
+    return out
 
-    N tokens at positions pos .. pos+N-1; H key/value heads, bh of them at a time, with G query heads each.
-    Keys (after RoPE) and values are appended to their caches, and read from there.
+
+def mix(
+    t: Any, wqkv: Any, keys: Any, values: Any, cos: Any, sin: Any, at: Any, scale: Any, bk: int, bc: int, one: bool
+) -> Any:
+    """Causal attention of tokens t [N, C] at positions at .. at+N-1 of one layer: the heads' weighted values [N, O].
+
+    H heads of keys and values, of D elements, serve G heads of queries each. Keys (after RoPE) and values are appended
+    to their caches [H, S, D], and read from there, bk positions at a time.
     """
-    weight = norm[:]
-    for n in range_(0, x.N, rows):
-        t = rms_norm(x[n : n + rows], weight, eps)
-        count = t.shape[0]
-        at = pos + n
-        end = at + count
-        c, s = cos[at:end], sin[at:end]
-        for h in range_(0, wk.H, bh):
-            keys[h : h + bh, at:end, :] = rope(t @ wk[h : h + bh].T, c, s)
-            values[h : h + bh, at:end, :] = t @ wv[h : h + bh].T
-            q = rope(t @ wq[h : h + bh].T, c, s).to(x.dtype)
-            state = (q.shape[0], q.shape[1], count, 1)
-            m, l = full(state, -np.inf), zeros(state)  # noqa: E741
-            o = zeros(q.shape)
-            for j in range_(0, end, bk):
-                stop = minimum(j + bk, end)
-                z = q @ keys[h : h + bh, None, j:stop, :].T
-                p, m, l, o = online_softmax(z, m, l, o, scale=scale, causal=True, qpos=at, kpos=j, dtype=x.dtype)  # noqa: E741
-                o += p @ values[h : h + bh, None, j:stop, :]
-            mixed[n : n + rows, h : h + bh].transpose(1, 2, 0, 3)[...] = o / l
+    count, (heads, positions, width) = t.shape[0], keys.shape
+    group = wqkv.shape[1] // (heads * width) - 2
+    qkv = product(t, wqkv, bc).reshape(count, group + 2, heads, width).transpose(1, 2, 0, 3)
+    turned = rope(qkv[: group + 1], cos, sin).to(t.dtype)
+    end = at + count
+    if one:
+        keys[:, at] = turned[group, :, 0]
+        values[:, at] = qkv[group + 1, :, 0]
+    else:
+        keys[:, at:end] = turned[group]
+        values[:, at:end] = qkv[group + 1]
+    if one and positions <= bk:  # all keys at once, and all of them are seen
+        z = turned[:group, :, 0].transpose(1, 0, 2) @ keys[:, :end].T * scale
+        e = exp(z - z.max(axis=-1, keepdims=True))
+        mixed = e.to(t.dtype) @ values[:, :end] / e.sum(axis=-1, keepdims=True)
+        return mixed.to(t.dtype).reshape(1, heads * group * width)
+    q = turned[:group]
+    state = (group, heads, count, 1)
+    m, l, o = full(state, -np.inf), zeros(state), zeros((group, heads, count, width))  # noqa: E741
+    for j in range_(0, end, bk):
+        stop = minimum(j + bk, end)
+        z = q @ keys[None, :, j:stop].T
+        p, m, l, o = online_softmax(z, m, l, o, scale=scale, causal=True, qpos=at, kpos=j, dtype=t.dtype)  # noqa: E741
+        o += p @ values[None, :, j:stop]
+    mixed = o.transpose(2, 1, 0, 3) / l.transpose(2, 1, 0, 3)
+    return mixed.to(t.dtype).reshape(count, heads * group * width)
 
 
-@kernel
-def mlp_block(
-    x: In[F, "N C"],
-    mixed: In[F, "N Q"],
-    wo: In[F, "Q C"],
-    norm: In[F, "C"],
-    gate: In[F, "M C"],
-    up: In[F, "M C"],
-    down: In[F, "M C"],
-    y: Out[F, "N C"],
-    *,
-    eps: float = 1e-5,
-    rows: int = 64,
-    bq: int = 256,
-    bm: int = 256,
-) -> None:
-    """The rest of a layer: output projection and residual, norm, SiLU-gated MLP and residual.
+def gated(t: Any, gate_up: Any, down: Any, bm: int) -> Any:
+    """The SiLU-gated MLP of t [N, C], with bm of its hidden activations on the chip at a time."""
+    hidden = down.shape[1]
+    if bm >= hidden:
+        gu = t @ gate_up[:]
+        return swiglu(gu[:, :hidden], gu[:, hidden:], dtype=t.dtype) @ down[:].T
+    out = zeros((t.shape[0], down.shape[0]))
+    for m in range_(0, hidden, bm):
+        n = minimum(m + bm, hidden)
+        g = t @ gate_up[:, m:n]
+        u = t @ gate_up[:, hidden + m : hidden + n]
+        out += swiglu(g, u, dtype=t.dtype) @ down[:, m:n].T
+    return out
 
-    The hidden activations (M of them) are made and used up in blocks of bm; they never leave the chip.
+
+def layers(
+    x: Any, weights: Any, caches: Any, tables: Any, at: Any, scale: Any, eps: float, blocks: Any, one: bool
+) -> Any:
+    """All layers: the residual stream x [N, C] of tokens at positions at .. at+N-1, before them and after.
+
+    blocks: (bk, bc, bm); one: N is 1.
     """
-    weight = norm[:]
-    for n in range_(0, x.N, rows):
-        xb = x[n : n + rows]
-        acc = zeros(xb.shape)
-        for q in range_(0, wo.Q, bq):
-            acc += mixed[n : n + rows, q : q + bq] @ wo[q : q + bq]
-        h = (xb + acc).to(x.dtype)
-        t = rms_norm(h, weight, eps)
-        out = zeros(xb.shape)
-        for m in range_(0, gate.M, bm):
-            g = t @ gate[m : m + bm].T
-            u = t @ up[m : m + bm].T
-            out += swiglu(g, u, dtype=x.dtype) @ down[m : m + bm]
-        y[n : n + rows] = h + out
+    attn_norm, wqkv, wo, mlp_norm, gate_up, down = weights
+    (keys, values), (cos, sin), (bk, bc, bm) = caches, tables, blocks
+    dtype, end = wqkv.dtype, at + x.shape[0]
+    c, s = (cos[at], sin[at]) if one else (cos[at:end], sin[at:end])
+    before, between = attn_norm[:], mlp_norm[:]
+    for n in range_(0, wqkv.L):
+        t = rms_norm(x, before[n], eps, dtype=dtype)
+        mixed = mix(t, wqkv[n], keys[n], values[n], c, s, at, scale, bk, bc, one)
+        t, x = add_rms_norm(x, product(mixed, wo[n], bc), between[n], eps, dtype=dtype)
+        x = x + gated(t, gate_up[n], down[n], bm)
+    return x
 
 
-@kernel
-def logits(
-    x: In[F, "N C"],
-    norm: In[F, "C"],
-    head: In[F, "V C"],
-    y: Out[f32, "N V"],
-    *,
-    eps: float = 1e-5,
-    rows: int = 128,
-    bv: int = 512,
-) -> None:
-    """y = norm(x) head^T in float32: the scores of every token of the vocabulary, at every position."""
-    weight = norm[:]
-    for n in range_(0, x.N, rows):
-        t = rms_norm(x[n : n + rows], weight, eps)
-        for v in range_(0, head.V, bv):
-            y[n : n + rows, v : v + bv] = t @ head[v : v + bv].T
+def likeliest(t: Any, head: Any, bv: int) -> Any:
+    """The column of t @ head [C, V] with the largest score, for t [1, C]; on a tie, the lowest.
 
-
-@kernel
-def next_token(
-    x: In[F, "N C"],
-    norm: In[F, "C"],
-    head: In[F, "V C"],
-    token: Out[i32, "1"],
-    at: Index,
-    *,
-    eps: float = 1e-5,
-    bv: int = 512,
-) -> None:
-    """The most likely token after row `at` of x (on a tie, the lowest): norm, head and arg-max fused.
-
-    The scores are made and compared in blocks of bv; they never leave the chip.
+    The scores are made and compared bv at a time; they never leave the chip.
     """
-    t = rms_norm(x[at : at + 1], norm[:], eps)
     best = full((1, 1), -np.inf)
     which = zeros((1, 1), i32)
     for v in range_(0, head.V, bv):
-        s = t @ head[v : v + bv].T
+        s = t @ head[:, v : v + bv]
         top = s.max(axis=1, keepdims=True)
         here = argmax(s, axis=1, keepdims=True) + arange((1, 1), v)
         better = top > best
         which = where(better.to(i32), here, which)
         best = where(better, top, best)
-    token[...] = which[:, 0]
+    return which[:, 0]
+
+
+@kernel
+def next_token(
+    ids: In[i32, "N"],
+    embed: In[F, "C V"],
+    attn_norm: In[F, "L C"],
+    wqkv: In[F, "L C Q"],
+    wo: In[F, "L O C"],
+    mlp_norm: In[F, "L C"],
+    gate_up: In[F, "L C U"],
+    down: In[F, "L C M"],
+    final_norm: In[F, "C"],
+    head: In[F, "C V"],
+    cos: In[f32, "P E"],
+    sin: In[f32, "P E"],
+    keys: InOut[F, "L H S D"],
+    values: InOut[F, "L H S D"],
+    token: Out[i32, "1"],
+    pos: Index,
+    scale: Scalar,
+    *,
+    eps: float = 1e-5,
+    rows: int = 256,
+    bk: int = 512,
+    bc: int = 1 << 16,
+    bm: int = 1 << 16,
+    bv: int = 16384,
+) -> None:
+    """The most likely token (on a tie, the lowest) after N tokens at positions pos .. pos+N-1.
+
+    The tokens go through all layers `rows` at a time. With rows=1 it decodes: N is 1.
+    """
+    weights = (attn_norm, wqkv, wo, mlp_norm, gate_up, down)
+    caches, tables, blocks = (keys, values), (cos, sin), (bk, bc, bm)
+    if rows == 1:
+        x = embed.T[ids[0:1]].to(f32)
+        x = layers(x, weights, caches, tables, pos, scale, eps, blocks, True)
+    else:
+        x = zeros((1, embed.C))
+        for n in range_(0, ids.N, rows):
+            y = embed.T[ids[n : n + rows]].to(f32)
+            y = layers(y, weights, caches, tables, pos + n, scale, eps, blocks, False)
+            last = y.shape[0] - 1
+            x = y[last : last + 1] * 1.0
+    token[...] = likeliest(rms_norm(x, final_norm[:], eps, dtype=head.dtype), head, bv)
+
+
+@kernel
+def logits(
+    ids: In[i32, "N"],
+    embed: In[F, "C V"],
+    attn_norm: In[F, "L C"],
+    wqkv: In[F, "L C Q"],
+    wo: In[F, "L O C"],
+    mlp_norm: In[F, "L C"],
+    gate_up: In[F, "L C U"],
+    down: In[F, "L C M"],
+    final_norm: In[F, "C"],
+    head: In[F, "C V"],
+    cos: In[f32, "P E"],
+    sin: In[f32, "P E"],
+    keys: InOut[F, "L H S D"],
+    values: InOut[F, "L H S D"],
+    y: Out[f32, "N V"],
+    pos: Index,
+    scale: Scalar,
+    *,
+    eps: float = 1e-5,
+    rows: int = 256,
+    bk: int = 512,
+    bc: int = 1 << 16,
+    bm: int = 1 << 16,
+    bv: int = 4096,
+) -> None:
+    """The scores of every token of the vocabulary after each of N tokens at positions pos .. pos+N-1, in float32."""
+    weights = (attn_norm, wqkv, wo, mlp_norm, gate_up, down)
+    caches, tables, blocks = (keys, values), (cos, sin), (bk, bc, bm)
+    for n in range_(0, ids.N, rows):
+        x = embed.T[ids[n : n + rows]].to(f32)
+        x = layers(x, weights, caches, tables, pos + n, scale, eps, blocks, False)
+        t = rms_norm(x, final_norm[:], eps, dtype=head.dtype)
+        for v in range_(0, head.V, bv):
+            y[n : n + rows, v : v + bv] = t @ head[:, v : v + bv]

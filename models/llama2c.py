@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError, file_size, read_bytes
-from sohu.models.weights import F32, Checkpoint, assemble, interleaved_to_half_split
+from sohu.models.weights import F32, Checkpoint, Source, interleaved_to_half_split
 
 _HEADER = struct.Struct("<7i")
 _MAX_PIECE = 1 << 10
@@ -56,7 +56,12 @@ def llama2c_config(path: Path) -> LlamaConfig:
 
 
 def load_llama2c(path: Path) -> Checkpoint:
-    """Load a llama2.c model to a Checkpoint, Q and K rows put in half-split RoPE order.
+    """Load a llama2.c model to a Checkpoint; raises ModelError as `open_llama2c` does."""
+    return open_llama2c(path).checkpoint()
+
+
+def open_llama2c(path: Path) -> Source:
+    """The weights of a llama2.c model, Q and K rows put in half-split RoPE order.
 
     The header must account for the file's size to the byte. Raises ModelError.
     """
@@ -89,7 +94,7 @@ def load_llama2c(path: Path) -> Checkpoint:
         suffix = name.rpartition(".")[2]
         return interleaved_to_half_split(array, heads[suffix]) if suffix in heads else array
 
-    return assemble(config, read, where=str(path))
+    return Source(config, read, str(path), (path,))
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError, PathLike, file_size
 from sohu.models.fetch import resolve
-from sohu.models.gguf_file import MAGIC, GgufFile, load_gguf
-from sohu.models.hf_folder import load_hf
-from sohu.models.llama2c import load_llama2c, load_llama2c_vocabulary
+from sohu.models.gguf_file import MAGIC, GgufFile, open_gguf
+from sohu.models.hf_folder import open_hf
+from sohu.models.llama2c import load_llama2c_vocabulary, open_llama2c
 from sohu.models.tokenizer import Tokenizer, gguf_tokenizer, hf_tokenizer, llama2c_tokenizer
-from sohu.models.weights import Checkpoint
+from sohu.models.weights import Checkpoint, Source
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A model as its files have it: weights (with their configuration) and tokenizer."""
+    """A model as its files have it: weights (with their configuration), not read yet, and tokenizer."""
 
     path: Path
-    checkpoint: Checkpoint
+    source: Source
     tokenizer: Tokenizer
+
+    @property
+    def config(self) -> LlamaConfig:
+        """Its hyperparameters."""
+        return self.source.config
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The weights in memory, as float32; read when this is first asked for. Raises ModelError."""
+        return self.source.checkpoint()
 
 
 def load(model: PathLike) -> Pretrained:
@@ -31,27 +43,27 @@ def load(model: PathLike) -> Pretrained:
     """
     path = resolve(model)
     if path.is_dir():
-        checkpoint = load_hf(path)
-        tokenizer = hf_tokenizer(path, checkpoint.config)
+        source = open_hf(path)
+        tokenizer = hf_tokenizer(path, source.config)
     elif _starts_with(path, MAGIC):
         file = GgufFile(path)
         tokenizer = gguf_tokenizer(file)  # first: cheap, and it may refuse
-        checkpoint = load_gguf(file)
+        source = open_gguf(file)
     elif path.suffix == ".bin":
-        checkpoint = load_llama2c(path)
-        tokenizer = _llama2c_tokenizer(path, checkpoint)
+        source = open_llama2c(path)
+        tokenizer = _llama2c_tokenizer(path, source.config)
     else:
         raise ModelError(
             "not a model file",
             where=str(path),
             help="a .gguf file, a Hugging Face folder or a llama2.c .bin is read",
         )
-    if tokenizer.vocab_size > checkpoint.config.vocab_size:
+    if tokenizer.vocab_size > source.config.vocab_size:
         raise ModelError(
-            f"the tokenizer has {tokenizer.vocab_size} tokens, the model {checkpoint.config.vocab_size}",
+            f"the tokenizer has {tokenizer.vocab_size} tokens, the model {source.config.vocab_size}",
             where=str(path),
         )
-    return Pretrained(path, checkpoint, tokenizer)
+    return Pretrained(path, source, tokenizer)
 
 
 def _starts_with(path: Path, magic: bytes) -> bool:
@@ -63,8 +75,7 @@ def _starts_with(path: Path, magic: bytes) -> bool:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _llama2c_tokenizer(path: Path, checkpoint: Checkpoint) -> Tokenizer:
-    config = checkpoint.config
+def _llama2c_tokenizer(path: Path, config: LlamaConfig) -> Tokenizer:
     names = (f"tok{config.vocab_size}.bin", "tokenizer.bin")
     for name in names:
         beside = path.with_name(name)

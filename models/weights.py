@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -95,26 +96,48 @@ def check_tensors(config: LlamaConfig, found: Mapping[str, tuple[int, ...]], *, 
         raise ModelError(f"tensor {min(extra)} has no place in the configuration", where=where)
 
 
-def assemble(config: LlamaConfig, read: Callable[[str], F32], *, where: str) -> Checkpoint:
-    """Build a Checkpoint from `read(canonical name)`, which gives a float32 array of the configured shape.
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model's weights where they are kept, each read when it is asked for.
 
-    `read` runs on a few threads (dequantizing is NumPy work that releases the interpreter's lock). Raises
-    ModelError for a tensor that holds NaN or infinity.
+    files: what they are kept in. `raw(canonical name)` gives a float32 array of the configured shape.
     """
 
-    def one(entry: tuple[str, tuple[int, ...]]) -> tuple[str, F32]:
-        name, shape = entry
-        array = np.ascontiguousarray(read(name), dtype=np.float32)
+    config: LlamaConfig
+    raw: Callable[[str], F32] = field(repr=False)
+    where: str
+    files: tuple[Path, ...] = ()
+
+    @cached_property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of each tensor, by canonical name."""
+        return dict(self.config.shapes())
+
+    def read(self, name: str) -> F32:
+        """One tensor, checked, C-contiguous and read-only; ModelError when it holds NaN or infinity."""
+        shape, array = self.shapes[name], np.ascontiguousarray(self.raw(name), dtype=np.float32)
         if array.shape != shape:
-            raise ModelError(f"tensor {name} was read as {list(array.shape)}, not {list(shape)}", where=where)
+            raise ModelError(f"tensor {name} was read as {list(array.shape)}, not {list(shape)}", where=self.where)
         # One pass, no temporary: NaN and infinity survive a sum, and sums of real weights do not overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             finite = np.isfinite(array.sum())
         if not finite:
-            raise ModelError(f"tensor {name} holds NaN, infinity or absurdly large values", where=where)
+            raise ModelError(f"tensor {name} holds NaN, infinity or absurdly large values", where=self.where)
         array = array.view()  # a caller's own array stays writable
         array.flags.writeable = False
-        return name, array
+        return array
 
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        return Checkpoint(config, MappingProxyType(dict(pool.map(one, config.shapes()))))
+    def checkpoint(self) -> Checkpoint:
+        """All of it in memory; raises ModelError as `read` does."""
+
+        def one(name: str) -> tuple[str, F32]:
+            return name, self.read(name)
+
+        # Dequantizing is NumPy work that releases the interpreter's lock.
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            return Checkpoint(self.config, MappingProxyType(dict(pool.map(one, self.shapes))))
+
+
+def assemble(config: LlamaConfig, read: Callable[[str], F32], *, where: str) -> Checkpoint:
+    """Build a Checkpoint from `read(canonical name)`, as Source has it; raises ModelError."""
+    return Source(config, read, where).checkpoint()

@@ -20,7 +20,7 @@ from sohu.isa.numerics import Rounding, convert, widen
 DMA = Engine.DMA
 
 
-@instruction("dma.load", 0x100, DMA, cost=moved(1))
+@instruction("dma.load", 0x100, DMA, cost=moved(1), copies=True)
 def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 0) -> None:
     """Copy a tile from HBM to SRAM, converting the dtype where they differ.
 
@@ -32,7 +32,7 @@ def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 
     dst[...] = converted(src, dst)
 
 
-@instruction("dma.store", 0x101, DMA, cost=moved(0))
+@instruction("dma.store", 0x101, DMA, cost=moved(0), copies=True)
 def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue = 0) -> None:
     """Copy a tile from SRAM to HBM, converting the dtype where they differ.
 
@@ -44,7 +44,7 @@ def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue =
     dst[...] = converted(src, dst)
 
 
-@instruction("dma.copy", 0x102, DMA, cost=moved(0))
+@instruction("dma.copy", 0x102, DMA, cost=moved(0), copies=True)
 def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
     """Copy a tile within or between HBM and SRAM; source and destination must not overlap.
 

@@ -19,7 +19,7 @@ VPU = Engine.VPU
 CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
 
 
-@instruction("vmov", 0x300, VPU, cost=CHEAP)
+@instruction("vmov", 0x300, VPU, cost=CHEAP, copies=True)
 def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     """Copy, broadcast and convert between floats: dst = src in dst's dtype.
 

@@ -19,6 +19,7 @@ from sohu.isa import SohuError
 from sohu.isa.dtypes import DTYPES
 from sohu.models import Pretrained, load
 from sohu.models.chat import Answer, Conversation
+from sohu.models.image import image
 from sohu.models.llama import LlamaOnChip, Stats
 from sohu.terminal import harmless, working
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--max-tokens", type=positive, default=256, metavar="N", help="of an answer (256)")
     parser.add_argument("--dtype", choices=("f32", "bf16", "f16"), default="f32", help="of weights and cache (f32)")
     parser.add_argument("--positions", type=positive, metavar="N", help=f"that the cache holds (at most {_POSITIONS})")
+    parser.add_argument("--low-memory", action="store_true", help="no float32 copies of the weights: slower")
     parser.add_argument("--chip", type=chip, default="sohu", help="configuration, as `sohu chips` lists them (sohu)")
     parser.add_argument("--stats", action="store_true", help="say on stderr what it took")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the text")
@@ -68,11 +70,13 @@ class _Session:
         self.tokenizer = pretrained.tokenizer
         if self.tokenizer.template is None and not args.raw:
             raise SohuError(f"{args.model} has no chat template", help="with --raw it continues a text as it stands")
-        config = pretrained.checkpoint.config
-        positions = args.positions or min(config.max_positions, _POSITIONS)
-        with working("copying the weights to the chip, compiling the kernels"):
-            device = Device(args.chip)
-            self.model = LlamaOnChip(pretrained.checkpoint, device, DTYPES[args.dtype], positions)
+        dtype = DTYPES[args.dtype]
+        positions = args.positions or min(pretrained.config.max_positions, _POSITIONS)
+        with working(f"converting the weights to {dtype} (once)"):
+            weights = image(pretrained.source, dtype)
+        with working("compiling the kernels"):
+            device = Device(args.chip, low_memory=args.low_memory)
+            self.model = LlamaOnChip(weights, device, dtype, positions)
         self.chat = Conversation(self.model, self.tokenizer)
 
     def once(self, prompt: str) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from sohu.emulator import Device
 from sohu.isa import DType, bf16, f16, f32
 from sohu.models import Checkpoint, ModelError, Pretrained, reference
+from sohu.models.kernels import logits, next_token
 from sohu.models.llama import LlamaOnChip
 from sohu.models.weights import F32
 
@@ -70,7 +72,35 @@ def test_next_is_the_arg_max_of_the_logits(tiny: Checkpoint) -> None:
     for i, t in enumerate(tokens):
         assert model.next([t]) == want[i]
     assert model.position == len(tokens)
-    assert model.stats.launches == len(tokens) * (1 + 2 * tiny.config.n_layers + 1)
+    assert model.stats.launches == len(tokens)  # one program a step
+
+
+@pytest.mark.parametrize("chip", ["sohu", "small"])
+@pytest.mark.parametrize("dtype", [f32, bf16], ids=str)
+def test_a_prompt_of_several_blocks_of_rows(tiny: Checkpoint, chip: str, dtype: DType, monkeypatch: Any) -> None:
+    """Prompts are cut into blocks of rows, the cache into blocks of positions: it shows nowhere."""
+    for kernel in (next_token, logits):
+        monkeypatch.setitem(kernel.constants, "rows", 8)
+        monkeypatch.setitem(kernel.constants, "bk", 16)
+        monkeypatch.setattr(kernel, "_own_key", ())
+    tokens = np.random.default_rng(2).integers(0, tiny.config.vocab_size, 45).tolist()
+    model = LlamaOnChip(tiny, Device(chip), dtype, max_positions=48)
+    want = expected(model, tiny, tokens)
+    tolerance = 2e-4 if dtype == f32 else 16 * 2.0**-8 * np.abs(want).max()
+    np.testing.assert_allclose(model.forward(tokens), want, atol=tolerance)
+    model.reset()
+    top = [model.next(tokens[:29]), *(model.next([t]) for t in tokens[29:])]
+    for token, scores in zip(top, want[28:], strict=True):
+        assert scores[token] >= scores.max() - 2 * tolerance
+    assert model.position == 45
+
+
+def test_weights_are_read_only(tiny: Checkpoint) -> None:
+    model = LlamaOnChip(tiny, max_positions=8)
+    model.next([1, 2, 3])
+    frozen = {a.name for a in model.device.hbm.allocations if not a.writable}
+    assert {"embed", "head", "wqkv", "wo", "gate_up", "down", "attn_norm", "mlp_norm", "final_norm"} <= frozen
+    assert {"keys", "values", "token"}.isdisjoint(frozen)
 
 
 def test_wrong_input_is_refused_in_one_line(tiny: Checkpoint) -> None:

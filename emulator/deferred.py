@@ -1,0 +1,312 @@
+"""Loads that are not made: a copy from HBM to SRAM waits until somebody needs it, and mostly nobody does.
+
+A large copy (rows that say `copies`, equal dtypes) into SRAM becomes a Deferred. Instructions that read what it was
+to write get views of the source instead; before anything else happens to those bytes, or to the source, all that is
+deferred is copied, in order. Only the fast path defers. Whoever leaves it settles, so that nobody outside can see the
+difference; at the end of a kernel, whose SRAM hardly anyone looks at, what comes from sources that cannot change waits
+until somebody does, or until the next launch forgets it. Of low-precision sources that no program can write, float32 copies are kept (Widened).
+
+Each view of SRAM has a Cover, shared by all that lie alike to the byte ranges of such copies: `view.cover.live` is
+the newest Deferred whose bytes the view has, MIXED when they come from more than one place, or None.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sohu.isa import Space, Tile
+from sohu.isa.numerics import widen
+
+if TYPE_CHECKING:
+    from sohu.emulator.memory import Allocation, Memories, View
+
+SMALLEST = 2048  # bytes; a smaller copy costs no more than what deferring it does
+_KEPT_VIEWS = 1 << 15  # of SRAM; a program that makes more has its copies made
+_BLOCK = 8192  # elements that are widened at once
+
+
+class Deferred:
+    """One copy: from `src` in HBM to `dst` in SRAM, of the same dtype and shape."""
+
+    __slots__ = ("arrays", "dense", "dst", "range", "src")
+
+    def __init__(self, dst: View, src: View) -> None:
+        self.dst = dst
+        self.src = src
+        self.dense = is_dense(dst)  # it writes all the bytes of `range`
+        self.range = dst.low, dst.high
+        self.arrays: dict[tuple[View, bool], NDArray[Any] | None] = {}
+
+    def array(self, view: View, wide: bool, deferrals: Deferrals) -> NDArray[Any] | None:
+        """What `view`, which lies within `dst`, would hold, as a view of the source; None where that is no view.
+
+        wide: as float32, of a source that stays as it is, if memory allows it.
+        """
+        key = view, wide
+        if key not in self.arrays:
+            tile = translated(view.tile, self.dst.tile, self.src.tile)
+            array = None
+            if tile is not None:
+                array = deferrals.widened(tile, self.src) if wide else deferrals.memories.view(tile).array
+            self.arrays[key] = array
+        return self.arrays[key]
+
+
+class _Mixed(Deferred):
+    """Stands for several copies, or for one that covers a part only."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        pass
+
+    def array(self, view: View, wide: bool, deferrals: Deferrals) -> NDArray[Any] | None:
+        """Never a view of one source."""
+        return None
+
+
+MIXED = _Mixed()
+Range = tuple[int, int]  # bytes of SRAM that some copy writes
+
+
+class Cover:
+    """How views lie to the ranges of copies: those they overlap, and whether a range holds them entirely."""
+
+    __slots__ = ("live", "parts")
+
+    def __init__(self, parts: dict[Range, bool]) -> None:
+        self.parts = parts
+        self.live: Deferred | None = None
+
+    def refresh(self, live: list[Deferred]) -> None:
+        """Look for the newest copy that matters to these views."""
+        self.live = None
+        for d in reversed(live):
+            within = self.parts.get(d.range)
+            if within is not None:
+                self.live = d if within else MIXED
+                return
+
+
+NOWHERE = Cover({})  # of views that no copy touches
+
+
+def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
+    """The tile of the source that holds what `tile` does when `src` has been copied to `dst`; None if there is none."""
+    if tile.dtype != dst.dtype or (tile.base - dst.base) % dst.dtype.itemsize:
+        return None
+    left = (tile.base - dst.base) // dst.dtype.itemsize
+    axes = sorted((i for i, d in enumerate(dst.dims) if d > 1), key=lambda i: -dst.strides[i])
+    first: dict[int, int] = {}  # axis of dst -> where the tile starts along it
+    base = src.base
+    for i in axes:
+        if dst.strides[i] <= 0:
+            return None
+        first[i], left = divmod(left, dst.strides[i])
+        base += first[i] * src.strides[i] * src.dtype.itemsize
+    if left:
+        return None
+    strides = []
+    for d, s in zip(tile.dims, tile.strides, strict=True):
+        if d <= 1:
+            strides.append(0)
+            continue
+        i = next((i for i in axes if dst.strides[i] == s), None)
+        if i is None or first[i] + d > dst.dims[i]:
+            return None
+        axes.remove(i)
+        strides.append(src.strides[i])
+    if any(not 0 <= first[i] < dst.dims[i] for i in first):
+        return None
+    return Tile(Space.HBM, src.dtype, base, tile.dims, strides)
+
+
+def is_dense(view: View) -> bool:
+    """Whether a view's elements are all the bytes of its range."""
+    return view.array.nbytes == view.high - view.low
+
+
+class Widened:
+    """Float32 copies of the elements of one block of HBM, made as they are asked for."""
+
+    def __init__(self, allocation: Allocation, stored: NDArray[Any]) -> None:
+        self.start = allocation.start
+        self.stored = stored
+        self.floats = np.empty(stored.size, np.float32)
+        self.done = bytearray(-(-stored.size // _BLOCK))
+
+    def array(self, tile: Tile, low: int, high: int, strides: list[int]) -> NDArray[Any]:
+        """The elements of a tile in this block, which covers the bytes low..high."""
+        size = self.stored.itemsize
+        for i in range((low - self.start) // size // _BLOCK, ((high - self.start) // size - 1) // _BLOCK + 1):
+            if not self.done[i]:
+                at = slice(i * _BLOCK, (i + 1) * _BLOCK)
+                self.floats[at] = widen(self.stored[at])
+                self.done[i] = 1
+        offset = (tile.base - self.start) // size * 4
+        out: NDArray[Any] = np.ndarray(tile.dims, np.float32, self.floats, offset, strides)
+        return out
+
+
+class Deferrals:
+    """All that is deferred in one chip's memories."""
+
+    def __init__(self, memories: Memories, keep: int | None = None) -> None:
+        """keep: bytes of float32 copies at most; None: half of what the host has free at the first one."""
+        self.memories = memories
+        self.keep = keep
+        self.live: list[Deferred] = []  # oldest first
+        self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
+        self.enabled = True
+        self._views: list[View] = []
+        self._covers: dict[tuple[tuple[Range, bool], ...], Cover] = {}
+        self._ranges: dict[Range, list[Cover]] = {}
+
+    # -- what is deferred --------------------------------------------------------------------------
+
+    def defer(self, d: Deferred) -> None:
+        """Take the place of the copy; what it overwrites entirely need not be copied any more."""
+        low, high = d.range
+        live = self.live
+        for p in live:
+            if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high):
+                self._drop([p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)])
+                break
+        live.append(d)
+        assert d.src.allocation is not None
+        if d.src.allocation.writable:
+            self.sourced.append(d)
+        for cover in self._ranges.get(d.range) or self._new_range(d.range):
+            cover.live = d if cover.parts[d.range] else MIXED
+
+    def _drop(self, gone: list[Deferred]) -> None:
+        for p in gone:
+            self.live.remove(p)
+            if p in self.sourced:
+                self.sourced.remove(p)
+
+    def settle(self) -> None:
+        """Make every copy that is outstanding, in order."""
+        for d in self.live:
+            d.dst.array[...] = d.src.array
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Drop every copy: what SRAM holds does not matter any more."""
+        for d in self.live:
+            for cover in self._ranges[d.range]:
+                cover.live = None
+        self.live.clear()
+        self.sourced.clear()
+
+    def settle_changing(self) -> None:
+        """Make the copies whose source may change, and those that they would overwrite."""
+        made: list[Deferred] = []
+        for d in reversed(self.live):
+            if d in self.sourced or any(d.dst.low < m.dst.high and m.dst.low < d.dst.high for m in made):
+                made.append(d)
+        for d in reversed(made):
+            d.dst.array[...] = d.src.array
+        self._drop(made)
+        for d in made:
+            for cover in self._ranges[d.range]:
+                cover.refresh(self.live)
+
+    def freed(self, block: Allocation) -> None:
+        """A block of HBM is about to be given back: copies from there are made first."""
+        if any(d.src.allocation is block for d in self.live):
+            self.settle()
+
+    def forget(self, ranges: list[Range]) -> bool:
+        """Bytes of SRAM are about to be written, all of them: drop the copies to there.
+
+        False when one reaches beyond them: then all have been made instead.
+        """
+        touched = [p for p in self.live if any(p.dst.low < high and low < p.dst.high for low, high in ranges)]
+        if not all(any(low <= p.dst.low and p.dst.high <= high for low, high in ranges) for p in touched):
+            self.settle()
+            return False
+        self._drop(touched)
+        for p in touched:
+            for cover in self._ranges[p.range]:
+                cover.refresh(self.live)
+        return True
+
+    def hbm_write(self, low: int, high: int) -> None:
+        """Bytes of HBM are about to be written: copies of them are made first."""
+        if any(d.src.low < high and low < d.src.high for d in self.sourced):
+            self.settle()
+
+    # -- views of SRAM -----------------------------------------------------------------------------
+
+    def register(self, view: View) -> None:
+        """A view of SRAM has been made."""
+        if len(self._views) >= _KEPT_VIEWS:
+            self.settle()
+            self.enabled = False
+            return
+        self._views.append(view)
+        self._cover(view)
+
+    def _cover(self, view: View) -> None:
+        low, high = view.low, view.high
+        parts = tuple([(r, r[0] <= low and high <= r[1]) for r in self._ranges if low < r[1] and r[0] < high])
+        cover = self._covers.get(parts) if parts else NOWHERE
+        if cover is None:
+            cover = self._covers[parts] = Cover(dict(parts))
+            for r, _ in parts:
+                self._ranges[r].append(cover)
+            cover.refresh(self.live)
+        view.cover = cover
+
+    def _new_range(self, range: Range) -> list[Cover]:
+        covers = self._ranges[range] = []
+        for view in self._views:
+            if view.low < range[1] and range[0] < view.high:
+                self._cover(view)
+        return covers
+
+    def may_defer(self, dst: View, src: View) -> bool:
+        """Whether a copy between two views can wait: HBM to SRAM, the same dtype and shape, and large."""
+        return (
+            dst.tile.space is Space.SRAM
+            and src.tile.space is Space.HBM
+            and dst.tile.dtype == src.tile.dtype
+            and dst.tile.dims == src.tile.dims
+            and dst.array.nbytes >= SMALLEST
+        )
+
+    # -- float32 copies ----------------------------------------------------------------------------
+
+    def widened(self, tile: Tile, src: View) -> NDArray[Any] | None:
+        """The elements of a tile in a source that no program can write, as float32; None when memory is short."""
+        block = src.allocation
+        assert block is not None
+        if block.writable or block.start % tile.dtype.itemsize:
+            return None
+        known = block.widened.get(tile.dtype.code)
+        if known is None:
+            count = (block.end - block.start) // tile.dtype.itemsize
+            if self.keep is None:
+                self.keep = _free_memory() // 2
+            if count * 4 > self.keep:
+                return None
+            self.keep -= count * 4
+            stored = np.frombuffer(self.memories.hbm.map, tile.dtype.np, count, block.start)
+            known = block.widened[tile.dtype.code] = Widened(block, stored)
+        return known.array(tile, *tile.extent(), list(self.memories.strides(tile, 4)))
+
+
+def _free_memory() -> int:
+    """Bytes that the host can give without swapping."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) << 10
+    except (OSError, ValueError):
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
