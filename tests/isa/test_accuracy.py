@@ -95,3 +95,27 @@ def test_rotary_tables_at_any_position() -> None:
         for i, f in enumerate(frequency.tolist()):
             for got, exact in ((cos[t, i], cosine_of(p * Fraction(f))), (sin[t, i], sine_of(p * Fraction(f)))):
                 assert abs(float(got) - exact) <= np.spacing(np.float32(abs(exact)))
+
+
+def _ulps(got: Array, exact: Array) -> Array:
+    """Errors, where the result is not tiny."""
+    error = np.abs(got - exact) / np.spacing(np.abs(exact.astype(np.float32))).astype(np.float64)
+    return np.where(np.abs(exact) > 2 * TINY, error, 0)
+
+
+@pytest.mark.parametrize("spread", [1, 10, 40, 80])
+def test_routers_and_clamped_gates_of_any_spread(spread: int) -> None:
+    """An operand of an exponential that is rounded first costs as many ULP as it is large."""
+    rng = np.random.default_rng(spread)
+    logits = (rng.standard_normal((500, 8)) * spread).astype(np.float32)
+    weights, experts = np.empty((500, 4), np.float32), np.empty((500, 4), np.int32)
+    ROWS["vroute"].semantics(weights, experts, logits)
+    chosen = np.take_along_axis(logits, experts.astype(np.int64), -1).astype(np.float64)
+    powers = np.exp(chosen - chosen[:, :1])
+    assert _ulps(weights, powers / powers.sum(-1, keepdims=True)).max() <= 16
+    gate, up, out = logits, rng.standard_normal((500, 8)).astype(np.float32), np.empty((500, 8), np.float32)
+    with np.errstate(over="ignore"):
+        ROWS["vswiglu.clamp"].semantics(out, gate, up, 1.702, 7.0)
+        g, alpha = np.minimum(gate.astype(np.float64), 7), float(np.float32(1.702))
+        exact = g / (1 + np.exp(-alpha * g)) * (up + 1.0)
+    assert (_ulps(out, exact) <= 16 + np.abs(alpha * g)).all()
