@@ -4,7 +4,8 @@ A large copy (rows that say `copies`, equal dtypes) into SRAM becomes a Deferred
 to write get views of the source instead; before anything else happens to those bytes, or to the source, all that is
 deferred is copied, in order. Only the fast path defers. Whoever leaves it settles, so that nobody outside can see the
 difference; at the end of a kernel, whose SRAM hardly anyone looks at, what comes from sources that cannot change waits
-until somebody does, or until the next launch forgets it. Of low-precision sources that no program can write, float32 copies are kept (Widened).
+until somebody does, or until the next launch forgets it. Of low-precision sources that no program can write, float32
+copies are kept (Widened).
 
 Each view of SRAM has a Cover, shared by all that lie alike to the byte ranges of such copies: `view.cover.live` is
 the newest Deferred whose bytes the view has, MIXED when they come from more than one place, or None.
@@ -171,10 +172,9 @@ class Deferrals:
         """Take the place of the copy; what it overwrites entirely need not be copied any more."""
         low, high = d.range
         live = self.live
-        for p in live:
-            if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high):
-                self._drop([p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)])
-                break
+        gone = [p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)]
+        if gone:
+            self._drop(gone)
         live.append(d)
         assert d.src.allocation is not None
         if d.src.allocation.writable:

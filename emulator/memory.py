@@ -191,7 +191,7 @@ class Hbm:
         """Take back a block that has been freed, where it was; raises SohuError when others have its memory now."""
         if block.live:
             return
-        end = max(-(-block.end // ALIGN) * ALIGN, block.start + ALIGN)
+        end = block.reserved
         i = bisect.bisect_right(self._free, (block.start, self.size)) - 1
         if i < 0 or self._free[i][1] < end:
             raise SohuError(f"the memory of {block} has been given away since")
@@ -207,7 +207,7 @@ class Hbm:
         self._allocations = list(blocks)
         self._starts = [b.start for b in blocks]
         self._free = list(free)
-        self._touched = max([self._touched, *(b.end for b in blocks)])
+        self._touched = max([self._touched, *(b.reserved for b in blocks)])
 
     @property
     def free_ranges(self) -> tuple[tuple[int, int], ...]:
