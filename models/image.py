@@ -50,6 +50,10 @@ _CHUNK = 1 << 20
 Progress = Callable[[int, int], None]
 
 
+class NoImage(ModelError):
+    """There is no place to keep an image."""
+
+
 class _Unfit(Exception):
     """Why an image cannot be used: it is made anew."""
 
@@ -85,7 +89,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
     """The image of a model for a dtype: the one in the cache, or a new one when there is none that fits.
 
     progress: called with the bytes written so far and those to write. Processes that want the same image wait for one
-    another. Raises ModelError: a damaged source, a cache folder that cannot be written, no space.
+    another. Raises NoImage: the cache folder cannot be written, or has no space; ModelError: a damaged source.
     """
     folder = cache_folder() / "images"
     path = folder / f"{_name(source, dtype)}.hbm"
@@ -99,7 +103,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
             _build(path, source, dtype, progress)
             return _open(path, source, dtype)
     except OSError as error:
-        raise ModelError(
+        raise NoImage(
             f"no image can be kept there: {error.strerror}",
             where=str(error.filename or folder),
             help="set SOHU_CACHE to a folder you can write to",
@@ -237,7 +241,10 @@ def _note(stamp: Path, text: str) -> None:
 def _build(path: Path, source: Source, dtype: DType, progress: Progress | None) -> None:
     """Convert tensor by tensor to a temporary file, and rename it; raises ModelError, OSError."""
     places = _places(source.config, dtype)
-    check_space(path.parent, _end(places))
+    try:
+        check_space(path.parent, _end(places))
+    except ModelError as error:
+        raise NoImage(error.message, where=error.where, help=error.help) from error
     files = [
         {"name": f.name, "size": f.stat().st_size, "time": f.stat().st_mtime_ns, "sha256": _file_hash(f)}
         for f in source.files
