@@ -12,6 +12,7 @@ import pytest
 from sohu.isa import DType, bf16, f16, f32
 from sohu.models import Checkpoint, ModelError, Pretrained, load
 from sohu.models import image as module
+from sohu.models.fetch import note_checked
 from sohu.models.image import ALIGN, Image, NoImage, image
 from sohu.models.llama import LlamaOnChip
 
@@ -68,7 +69,7 @@ def test_it_is_made_once(model: Path, cache: Path) -> None:
     assert written(image(load(model).source, bf16)) != first
     assert written(image(load(model).source, f32)) == first
     names = sorted(p.suffix for p in (cache / "images").iterdir() if not p.name.startswith("."))
-    assert names == [".checked", ".checked", ".hbm", ".hbm"]
+    assert names == [".hbm", ".hbm"]
 
 
 def flip(at: int) -> Change:
@@ -120,9 +121,8 @@ def test_damage_that_leaves_the_times_alone_is_found_by_a_check(model: Path) -> 
     made = image(source, f32)
     assert made.check()
     flip(ALIGN + 5000)(made.path)
-    note = made.path.with_name(f"{made.path.name}.checked")
     with made.path.open("rb") as file:
-        note.write_text(module._stamp(file))
+        note_checked(file)
     found = image(source, f32)
     assert not found.check()
 
@@ -155,7 +155,7 @@ def test_a_damaged_source_leaves_nothing_behind(
     source = load(write_gguf(tmp_path / "nan.gguf", tensors={"output_norm.weight": norm})).source
     with pytest.raises(ModelError, match="final_norm holds NaN"):
         image(source, f32)
-    assert not [p for p in (cache / "images").iterdir() if not p.name.endswith(".lock")]
+    assert not [p for p in (cache / "images").iterdir() if p.suffix != ".lock"]
 
 
 def test_progress_is_told(model: Path) -> None:
