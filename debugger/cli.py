@@ -16,11 +16,13 @@ from sohu.debugger.shell import Quit, Shell
 from sohu.debugger.style import Style
 from sohu.emulator import Device
 from sohu.emulator.run_cli import read_arguments, read_program
+from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.isa import SohuError
 
 _EPILOG = """\
 examples:
   sohu-dbg softmax.elf --arg x=x.npy
+  sohu-dbg --core softmax.core
   sohu-dbg -batch softmax.elf --arg x=x.npy -ex 'break softmax.py:9' -ex run -ex 'print t[0:4, :]'
 
 Arguments are given as to `sohu run`. -x and -ex are done in the order in which they stand.
@@ -50,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("elf", type=Path, help="the program, as sohu-asm or the compiler writes it")
+    p.add_argument("elf", type=Path, nargs="?", help="the program, as sohu-asm or the compiler writes it")
+    p.add_argument("core", type=Path, nargs="?", help="a core file of it, or a snapshot")
     p.add_argument("--kernel", metavar="NAME", help="which kernel; needed when the program has several")
     p.add_argument(
         "--arg",
@@ -59,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a parameter: a .npy file for a tensor, a number for a scalar",
     )
+    p.add_argument("--core", dest="core_file", type=Path, metavar="FILE", help="a core file, which holds its program")
     p.add_argument("-x", dest="script", action=_InOrder, metavar="FILE", help="do the commands in a file")
     p.add_argument("-ex", dest="command", action=_InOrder, metavar="COMMAND", help="do a command")
     p.add_argument("-batch", action="store_true", help="leave when these are done, read no commands")
@@ -72,7 +76,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's by default); returns the exit code."""
-    options = parser().parse_args(argv)
+    p = parser()
+    options = p.parse_args(argv)
+    if options.core is not None and options.core_file is not None:
+        p.error("two core files")
+    options.core = options.core or options.core_file
+    if options.elf is None and options.core is None:
+        p.error("the program is missing, or --core FILE")
     try:
         return _run(options)
     except SohuError as e:
@@ -87,17 +97,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
 
 
-def _run(options: argparse.Namespace) -> int:
+def _session(options: argparse.Namespace) -> Session:
     program = read_program(options.elf)
     device = Device(options.chip, schedule=options.schedule, timing=options.timing)
     session = Session(program, options.kernel, device=device)
     session.args = read_arguments(session.kernel, options.arg)
+    return session
+
+
+def _of_core(options: argparse.Namespace) -> Session:
+    file = SnapshotFile(options.core)
+    if options.elf is not None and read_program(options.elf).text != file.program.text:
+        raise SohuError(f"{options.core} is of another program than {options.elf}")
+    return Session.of_file(file)
+
+
+def _run(options: argparse.Namespace) -> int:
+    session = _session(options) if options.core is None else _of_core(options)
     shell = Shell(session)
-    device.machine.output = shell.write
+    session.machine.output = shell.write
     ours = options.batch or not sys.stdin.isatty()  # nobody watches: failures must show in the exit code
     try:
         if not (options.quiet or ours):
-            shell.write(f"{shell.style.paint('name', session.kernel.name)} of {program.name}. Type help for help.")
+            name = shell.style.paint("name", session.kernel.name)
+            shell.write(f"{name} of {session.program.name}. Type help for help.")
+        if session.stop is not None:
+            shell.show(session.stop)
         for kind, what in options.todo:
             shell.execute(what if kind == "command" else f"source {what}")
         if not options.batch:

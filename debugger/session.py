@@ -23,6 +23,7 @@ from sohu.debugger.symbols import Symbols
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
 from sohu.emulator import Stop as Why
 from sohu.emulator.run_cli import pick_kernel
+from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.isa import INSTRUCTION_BYTES, Flow
 from sohu.isa.machine import RA
 
@@ -61,8 +62,26 @@ class Session:
         self.stop: Stop | None = None  # the last one; None before the first run
         self.names = Names(self)
         self._printer = Printer(program)
+        self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
         self._numbers = 0
+
+    @classmethod
+    def of_file(cls, file: SnapshotFile) -> Session:
+        """The machine of a core file, as it was stopped, or of a snapshot, which can go on.
+
+        Raises SohuError for a file whose contents contradict each other.
+        """
+        device = file.device()
+        args = device.arguments() if device.kernel is not None else {}
+        session = cls(file.program, file.kernel, args, device=device)
+        session.file = file
+        machine = device.machine
+        if (error := machine.fault) is not None:
+            session.stop = Faulted(error.pc, machine.instructions, error)
+        elif device.kernel is not None:
+            session.stop = Stepped(machine.pc, machine.instructions)
+        return session
 
     # -- where it stands ---------------------------------------------------------------------------
 
@@ -107,12 +126,13 @@ class Session:
     def need_run(self) -> None:
         """Raises CommandError unless there is a launch to look at."""
         if not self.running:
-            raise CommandError("the program is not being run", help="start or run it first")
+            raise CommandError("the program is not being run", help="" if self.file else "start or run it first")
 
     def _need_alive(self) -> None:
         self.need_run()
         if isinstance(self.stop, Faulted):
-            raise CommandError("the program was stopped by an error and cannot go on", help="run starts it again")
+            again = "a core file can only be looked at" if self.file is not None else "run starts it again"
+            raise CommandError("the program was stopped by an error and cannot go on", help=again)
 
     # -- breakpoints -------------------------------------------------------------------------------
 
@@ -140,6 +160,11 @@ class Session:
 
     def start(self) -> Stop:
         """Launch, and stop before the first instruction. Raises ArgumentError for arguments that do not fit."""
+        if self.file is not None:
+            raise CommandError(
+                f"{self.file.path} shows a machine as it was, nothing can be started in it",
+                help="debug the program itself: sohu-dbg PROGRAM",
+            )
         self.kill()
         self._given = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in self.args.items()}
         self.device.start(self.loaded, self.kernel.name, self._given)

@@ -13,8 +13,8 @@ from sohu.asm import Kernel, Param
 from sohu.asm.program import PARAM_BYTES
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.tensor import Tensor
-from sohu.isa import DType, SohuError
-from sohu.isa.operands import f32_bits
+from sohu.isa import DType, SohuError, Space, Tile
+from sohu.isa.operands import bits_f32, f32_bits
 
 if TYPE_CHECKING:
     from sohu.emulator.device import Device
@@ -272,3 +272,19 @@ def check_size(kernel: Kernel, limit: int) -> None:
     """Raise SohuError when a kernel has more parameters than the parameter block."""
     if len(kernel.params) * _SLOT > limit:
         raise SohuError(f"kernel {kernel.name} has {len(kernel.params)} parameters; {limit // _SLOT} are possible")
+
+
+def unpack(kernel: Kernel, block: bytes, device: Device) -> dict[str, Tensor | int | float]:
+    """A parameter block as arguments by name; raises SohuError when a tensor is not one of the device's."""
+    out: dict[str, Tensor | int | float] = {}
+    for i, p in enumerate(kernel.params):
+        raw = block[i * _SLOT : (i + 1) * _SLOT]
+        if not p.is_tensor:
+            value: int = _SCALAR.unpack_from(raw)[0]
+            out[p.name] = value if p.direction == "i64" else bits_f32(value)
+            continue
+        tile = Tile.unpack(raw)
+        if tile.space is not Space.HBM or tile.dtype != p.dtype or len(tile.dims) != len(p.dims):
+            raise SohuError(f"argument {p.name} of kernel {kernel.name} is no tensor of its kind")
+        out[p.name] = Tensor.at(device, device.hbm, tile, p.name)
+    return out

@@ -64,7 +64,7 @@ class Bound:
 
     def redirected(self, deferrals: Deferrals) -> Callable[..., Any]:
         """`invoke` for a moment when some of its tiles hold copies that are deferred."""
-        key = tuple([v.deferred for v in self.views])
+        key = tuple([v.cover.live for v in self.views])
         known = self._redirected.get(key)
         if known is None:
             if len(self._redirected) >= _KEPT_REDIRECTIONS:
@@ -82,13 +82,13 @@ class Bound:
         for s, v in zip(self.recipe.specs, self.views, strict=True):
             found: NDArray[Any] | None = v.array
             wide = False
-            if v.deferred is not None:
+            if v.cover.live is not None:
                 if not s.writes:
                     wide = v.kind & 255 not in s.direct and v.tile.dtype.is_float
-                    found = v.deferred.array(v, wide, deferrals)
+                    found = v.cover.live.array(v, wide, deferrals)
                     if found is None and wide:
                         wide = False
-                        found = v.deferred.array(v, False, deferrals)
+                        found = v.cover.live.array(v, False, deferrals)
                 elif s.reads or not is_dense(v):
                     found = None
                 else:

@@ -20,7 +20,7 @@ import numpy as np
 from sohu.emulator import inline
 from sohu.emulator.bind import read_tile
 from sohu.emulator.codegen import FILE, function
-from sohu.isa import INSTRUCTION_BYTES, Flow, Space
+from sohu.isa import INSTRUCTION_BYTES, Engine, Flow, Space
 from sohu.isa.operands import XF, XFI, XI, Reg, T, X, bits_f32
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Blocks:
     def cold(self, start: int) -> Run:
         """The block from `start`, one instruction after the other, until it has run often enough."""
         code, machine = self.code, self.code.machine
-        count = machine.count
+        count, quota = machine.count, machine.quota
         end = self.end(start)
         steps = list(zip(range(start, end), [code.op(i).run for i in range(start, end)], strict=True))
         hits = 0
@@ -90,7 +90,10 @@ class Blocks:
                 return compiled()
             at = nxt = start
             try:
-                for at, step in steps:  # noqa: B007 (read when one raises)
+                for at, step in steps:
+                    if quota[0] < 0:  # interrupted
+                        count[0] += at - start
+                        return at
                     nxt = step()
             except BaseException:
                 machine.at = at
@@ -305,6 +308,10 @@ class _Writer:
         inst, queue, out = op.inst, op.queue, self.body
         assert inst is not None and queue is not None and op.bind is not None
         row = inst.row
+        if (
+            row.engine is Engine.MXU and n
+        ):  # a product can take long: whoever interrupts must not wait for a row of them
+            out.append(f"if quota[0] < 0: count[0] += {n}; return {op.index}")
         if self.code.resets:
             out.append("m.drained = False")
         out.append(f"b = {self._use(f'bind{n}', op.bind)}()")
@@ -328,7 +335,7 @@ class _Writer:
         pad = "  " if row.copies else " "
         if any(k.writes_data and Space.HBM in row.spaces(k) for _, _, k in row.data):
             out.append(f"{pad}if D.sourced: m.hbm_write(b)")
-        on_chip = [f"b.v{i}.deferred" for i, (_, _, k) in enumerate(row.data) if Space.SRAM in row.spaces(k)]
+        on_chip = [f"b.v{i}.cover.live" for i, (_, _, k) in enumerate(row.data) if Space.SRAM in row.spaces(k)]
         if on_chip:
             out += [f"{pad}if {' or '.join(on_chip)}: b.redirected(D)({given})", f"{pad}else: b.invoke({given})"]
         else:

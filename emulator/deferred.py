@@ -5,8 +5,8 @@ to write get views of the source instead; before anything else happens to those 
 deferred is copied, in order. Only the fast path defers, and whoever leaves it settles, so that nobody outside can see
 the difference. Of low-precision sources that no program can write, float32 copies are kept (Widened).
 
-Each view of SRAM knows the newest Deferred that covers it (View.deferred), or MIXED when its bytes come from more
-than one place.
+Each view of SRAM has a Cover, shared by all that lie alike to the byte ranges of such copies: `view.cover.live` is
+the newest Deferred whose bytes the view has, MIXED when they come from more than one place, or None.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sohu.isa.numerics import widen
 if TYPE_CHECKING:
     from sohu.emulator.memory import Allocation, Memories, View
 
-SMALLEST = 1  # bytes; a smaller copy costs no more than what deferring it does
+SMALLEST = 2048  # bytes; a smaller copy costs no more than what deferring it does
 _KEPT_VIEWS = 1 << 15  # of SRAM; a program that makes more has its copies made
 _BLOCK = 8192  # elements that are widened at once
 
@@ -30,11 +30,12 @@ _BLOCK = 8192  # elements that are widened at once
 class Deferred:
     """One copy: from `src` in HBM to `dst` in SRAM, of the same dtype and shape."""
 
-    __slots__ = ("arrays", "dst", "src")
+    __slots__ = ("arrays", "dst", "range", "src")
 
     def __init__(self, dst: View, src: View) -> None:
         self.dst = dst
         self.src = src
+        self.range = dst.low, dst.high
         self.arrays: dict[tuple[View, bool], NDArray[Any] | None] = {}
 
     def array(self, view: View, wide: bool, deferrals: Deferrals) -> NDArray[Any] | None:
@@ -66,6 +67,29 @@ class _Mixed(Deferred):
 
 
 MIXED = _Mixed()
+Range = tuple[int, int]  # bytes of SRAM that some copy writes
+
+
+class Cover:
+    """How views lie to the ranges of copies: those they overlap, and whether a range holds them entirely."""
+
+    __slots__ = ("live", "parts")
+
+    def __init__(self, parts: dict[Range, bool]) -> None:
+        self.parts = parts
+        self.live: Deferred | None = None
+
+    def refresh(self, live: list[Deferred]) -> None:
+        """Look for the newest copy that matters to these views."""
+        self.live = None
+        for d in reversed(live):
+            within = self.parts.get(d.range)
+            if within is not None:
+                self.live = d if within else MIXED
+                return
+
+
+NOWHERE = Cover({})  # of views that no copy touches
 
 
 def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
@@ -136,38 +160,43 @@ class Deferrals:
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
         self.enabled = True
         self._views: list[View] = []
-        self._overlapping: dict[tuple[int, int], list[View]] = {}  # by byte range of a destination
+        self._covers: dict[tuple[tuple[Range, bool], ...], Cover] = {}
+        self._ranges: dict[Range, list[Cover]] = {}
 
     # -- what is deferred --------------------------------------------------------------------------
 
     def defer(self, d: Deferred) -> None:
         """Take the place of the copy; what it overwrites entirely need not be copied any more."""
-        low, high = d.dst.low, d.dst.high
+        low, high = d.range
         live = self.live
-        if live:
-            kept = [p for p in live if p.dst.low < low or p.dst.high > high]
-            if len(kept) != len(live):
-                live[:] = kept
-                if self.sourced:
-                    self.sourced[:] = [p for p in self.sourced if p in kept]
+        for p in live:
+            if p.dst.low >= low and p.dst.high <= high:
+                self._drop([p for p in live if p.dst.low >= low and p.dst.high <= high])
+                break
         live.append(d)
         assert d.src.allocation is not None
         if d.src.allocation.writable:
             self.sourced.append(d)
-        for view in self._overlapping.get((low, high)) or self._overlaps(low, high):
-            view.deferred = d if view.low >= low and view.high <= high else MIXED
+        for cover in self._ranges.get(d.range) or self._new_range(d.range):
+            cover.live = d if cover.parts[d.range] else MIXED
+
+    def _drop(self, gone: list[Deferred]) -> None:
+        for p in gone:
+            self.live.remove(p)
+            if p in self.sourced:
+                self.sourced.remove(p)
 
     def settle(self) -> None:
         """Make every copy that is outstanding, in order."""
         for d in self.live:
             d.dst.array[...] = d.src.array
         for d in self.live:
-            for view in self._overlapping[d.dst.low, d.dst.high]:
-                view.deferred = None
+            for cover in self._ranges[d.range]:
+                cover.live = None
         self.live.clear()
         self.sourced.clear()
 
-    def forget(self, ranges: list[tuple[int, int]]) -> bool:
+    def forget(self, ranges: list[Range]) -> bool:
         """Bytes of SRAM are about to be written, all of them: drop the copies to there.
 
         False when one reaches beyond them: then all have been made instead.
@@ -176,16 +205,10 @@ class Deferrals:
         if not all(any(low <= p.dst.low and p.dst.high <= high for low, high in ranges) for p in touched):
             self.settle()
             return False
+        self._drop(touched)
         for p in touched:
-            self.live.remove(p)
-            if p in self.sourced:
-                self.sourced.remove(p)
-            for view in self._overlapping[p.dst.low, p.dst.high]:
-                view.deferred = None
-        for p in reversed(self.live):  # a view that was mixed may still be; the newest comes first
-            for view in self._overlapping[p.dst.low, p.dst.high]:
-                if view.deferred is None:
-                    view.deferred = p if view.low >= p.dst.low and view.high <= p.dst.high else MIXED
+            for cover in self._ranges[p.range]:
+                cover.refresh(self.live)
         return True
 
     def hbm_write(self, low: int, high: int) -> None:
@@ -202,22 +225,30 @@ class Deferrals:
             self.enabled = False
             return
         self._views.append(view)
-        for (low, high), views in self._overlapping.items():
-            if view.low < high and low < view.high:
-                views.append(view)
-        for p in self.live:
-            if view.low < p.dst.high and p.dst.low < view.high:
-                view.deferred = p if view.low >= p.dst.low and view.high <= p.dst.high else MIXED
+        self._cover(view)
 
-    def _overlaps(self, low: int, high: int) -> list[View]:
-        found = self._overlapping[low, high] = [v for v in self._views if v.low < high and low < v.high]
-        return found
+    def _cover(self, view: View) -> None:
+        low, high = view.low, view.high
+        parts = tuple([(r, r[0] <= low and high <= r[1]) for r in self._ranges if low < r[1] and r[0] < high])
+        cover = self._covers.get(parts) if parts else NOWHERE
+        if cover is None:
+            cover = self._covers[parts] = Cover(dict(parts))
+            for r, _ in parts:
+                self._ranges[r].append(cover)
+            cover.refresh(self.live)
+        view.cover = cover
+
+    def _new_range(self, range: Range) -> list[Cover]:
+        covers = self._ranges[range] = []
+        for view in self._views:
+            if view.low < range[1] and range[0] < view.high:
+                self._cover(view)
+        return covers
 
     def may_defer(self, dst: View, src: View) -> bool:
         """Whether a copy between two views can wait: HBM to SRAM, the same dtype and shape, and large."""
         return (
-            self.enabled
-            and dst.tile.space is Space.SRAM
+            dst.tile.space is Space.SRAM
             and src.tile.space is Space.HBM
             and dst.tile.dtype == src.tile.dtype
             and dst.tile.dims == src.tile.dims

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Kernel, Program
-from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size
+from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size, unpack
+from sohu.emulator.core import run as run_for_core
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
-from sohu.emulator.memory import PAGE, Memories
+from sohu.emulator.memory import PAGE, Allocation, Memories
+from sohu.emulator.snapshot import Snapshot, put_back, take
+from sohu.emulator.snapshot_file import save
 from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
@@ -28,12 +32,13 @@ __all__ = ["Argument", "Arguments", "Device", "Loaded", "Result"]
 class Loaded:
     """A program in a device's HBM, translated for its machine."""
 
-    __slots__ = ("address", "code", "plans", "program", "text")
+    __slots__ = ("address", "code", "image", "plans", "program", "text")
 
-    def __init__(self, program: Program, address: int, code: Code) -> None:
+    def __init__(self, program: Program, image: Allocation, code: Code) -> None:
         self.program = program
         self.text = program.text
-        self.address = address  # of its image
+        self.image = image
+        self.address = image.start
         self.code = code
         self.plans = {name: Plan(k) for name, k in program.kernels.items()}
 
@@ -65,13 +70,24 @@ class Result:
     stats: dict[str, float] = field(default_factory=dict)
 
 
+def _check(program: Program) -> None:
+    if len(program.text) % INSTRUCTION_BYTES:
+        raise SohuError(f"the code of {program.name} ends within an instruction")
+    for kernel in program.kernels.values():
+        check_size(kernel, PARAMETER_BYTES)
+        if kernel.entry % INSTRUCTION_BYTES or not 0 <= kernel.entry < len(program.text):
+            raise SohuError(f"kernel {kernel.name} of {program.name} starts outside .text")
+
+
 class Device:
     """One emulated chip.
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
-    with that seed; timing: count cycles; max_instructions: stop a launch that executes more (category
-    limit); output: where the program's own prints go; low_memory: keep no copies of constant operands in
-    float32.
+    with that seed; timing: count cycles; max_instructions, max_seconds, max_memory: stop a launch (category limit)
+    that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
+    device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
+    products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
+    narrower formats, at the cost of speed; output: where the program's own prints go.
 
     Raises SohuError for an unknown chip and when the host refuses the address space.
     """
@@ -83,12 +99,17 @@ class Device:
         schedule: int | None = None,
         timing: bool = False,
         max_instructions: int | None = None,
-        output: Callable[[str], None] = print,
+        max_seconds: float | None = None,
+        max_memory: int | None = None,
+        core: Path | str | None = None,
+        workers: int | None = None,
         low_memory: bool = False,
+        output: Callable[[str], None] = print,
     ) -> None:
+        self.core = None if core is None else Path(core)
         self.low_memory = low_memory
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
-        self.memories = Memories(self.chip)
+        self.memories = Memories(self.chip, keep=0 if low_memory else None)
         self.hbm = self.memories.hbm
         self.machine = Machine(
             self.chip,
@@ -96,12 +117,16 @@ class Device:
             schedule=schedule,
             timing=timing,
             max_instructions=max_instructions,
+            max_seconds=max_seconds,
+            max_memory=max_memory,
+            workers=workers,
             output=output,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None
+        self.kernel: str | None = None  # that was launched and has not ended
 
     # -- tensors -----------------------------------------------------------------------------------
 
@@ -149,15 +174,10 @@ class Device:
 
     def load(self, program: Program) -> Loaded:
         """Place a program's image in HBM, read-only, and prepare its translation; once per Program."""
-        known = self._loaded.get(id(program))
-        if known is not None and known.text is program.text:
+        known = self.loaded(program)
+        if known is not None:
             return known
-        if len(program.text) % INSTRUCTION_BYTES:
-            raise SohuError(f"the code of {program.name} ends within an instruction")
-        for kernel in program.kernels.values():
-            check_size(kernel, PARAMETER_BYTES)
-            if kernel.entry % INSTRUCTION_BYTES or not 0 <= kernel.entry < len(program.text):
-                raise SohuError(f"kernel {kernel.name} of {program.name} starts outside .text")
+        _check(program)
         image = self.hbm.allocate(
             max(program.image_bytes, 1), name=f"the program {program.name}", writable=False, align=PAGE
         )
@@ -165,9 +185,23 @@ class Device:
         self.hbm.map[at : at + len(program.text)] = program.text
         rodata = at + program.rodata_address
         self.hbm.map[rodata : rodata + len(program.rodata)] = program.rodata
-        loaded = Loaded(program, at, Code(program.text, self.machine))
+        loaded = Loaded(program, image, Code(program.text, self.machine))
         self._loaded[id(program)] = loaded  # keeps the program alive, so its id stays its own
         return loaded
+
+    def loaded(self, program: Program) -> Loaded | None:
+        """What `load` gave for a program; None when it has not been loaded."""
+        known = self._loaded.get(id(program))
+        return known if known is not None and known.text is program.text else None
+
+    def unload(self, loaded: Loaded) -> None:
+        """Give a program's memory back; it can be loaded again.
+
+        A kernel of it that has not ended cannot go on: its instructions stay, its image is gone.
+        """
+        if self._loaded.get(id(loaded.program)) is loaded:
+            del self._loaded[id(loaded.program)]
+        self.hbm.free(loaded.image)
 
     # -- launches ----------------------------------------------------------------------------------
 
@@ -178,10 +212,15 @@ class Device:
         exact dtype) are copied in, and back for inout and out parameters; i64 and f32 parameters take
         numbers. `out` parameters that are left out are allocated, if the other arguments say how large.
 
-        Raises ArgumentError, or MachineError when the program is stopped by the machine.
+        Raises ArgumentError, or MachineError when the program is stopped by the machine. Ctrl-C raises
+        KeyboardInterrupt between two instructions: the machine can be looked at and stepped, `machine.run` goes on,
+        and another launch starts anew.
         """
         self.start(program, kernel, args)
-        self.machine.run()
+        if self.core is None:
+            self.machine.run()
+        else:
+            run_for_core(self, self.core)
         return self.finish()
 
     def start(self, program: Loaded | Program, kernel: str, args: Arguments = ()) -> None:
@@ -202,13 +241,76 @@ class Device:
             args=block,
         )
         self._running = packed, time.perf_counter()
+        self.kernel = kernel
+
+    def snapshot(self, previous: Snapshot | None = None) -> Snapshot:
+        """The whole chip between two instructions, in this process's memory; `restore` puts it back.
+
+        With an older snapshot, only what has changed since is copied. Tensors that programs may only read are not
+        copied at all: they must live as long as the snapshot is of use.
+        """
+        return take(self, previous)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of this device: what runs from there is the same, bit for bit.
+
+        Tensors freed since then hold again what they held; those made since then are left alone. Raises SohuError
+        for a snapshot of another device, and when memory that it needs has been given away.
+        """
+        put_back(self, snapshot)
+
+    def save(self, path: Path | str) -> None:
+        """Write the whole chip between two instructions, with its program, to a file: SnapshotFile opens it.
+
+        Raises SohuError when the file cannot be written.
+        """
+        save(self, Path(path))
+
+    def adopt(self, program: Program, image: int | None, kernel: str | None) -> None:
+        """Be the device of a snapshot whose blocks of HBM are there already: its program lies at `image`.
+
+        Raises SohuError when the blocks are not those that a device with that program has.
+        """
+        blocks = {b.start: b for b in self.hbm.allocations}
+
+        def find(start: int | None, size: int, what: str) -> Allocation:
+            block = None if start is None else blocks.get(start)
+            if block is None or block.end - block.start < size:
+                raise SohuError(f"{what} is not in HBM")
+            return block
+
+        self._parameters = find(self._parameters.start, PARAMETER_BYTES, "the parameter block")
+        self._stack = find(self._stack.start, STACK_BYTES, "the stack")
+        _check(program)
+        if image is not None or len(program):
+            loaded = Loaded(program, find(image, program.image_bytes, "the program"), Code(program.text, self.machine))
+            self._loaded[id(program)] = loaded
+            self.machine.load(program, loaded.code)
+        self.kernel = kernel
+
+    def resume(self) -> None:
+        """After `adopt`, and with all state and memory in place: have the launch that was under way, for `finish`."""
+        if self.kernel is not None:
+            packed = Packed()
+            kernel = self.machine.program.kernels[self.kernel]
+            given = self.arguments()
+            packed.outputs = {p.name: given[p.name] for p in kernel.params if p.direction in ("out", "inout")}  # type: ignore[misc]  # these are tensors
+            self._running = packed, time.perf_counter()
+
+    def arguments(self) -> dict[str, Tensor | int | float]:
+        """The arguments of the launch under way, read from its parameter block; raises SohuError when it holds none."""
+        if self.kernel is None:
+            raise SohuError("no kernel has been launched")
+        start = self._parameters.start
+        raw = self.hbm.map[start : start + PARAMETER_BYTES]
+        return unpack(self.machine.program.kernels[self.kernel], raw, self)
 
     def finish(self) -> Result:
         """The result of what `start` began; raises SohuError before its end."""
         if self._running is None or not self.machine.halted:
             raise SohuError("no kernel has run to its end")
         packed, began = self._running
-        self._running = None
+        self._running = self.kernel = None
         for tensor, array in packed.back:
             np.copyto(array, tensor.view())
         stats = {"seconds": time.perf_counter() - began}

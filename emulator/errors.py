@@ -21,7 +21,7 @@ class MachineError(SohuError):
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is).
+    of the operand at fault ("" when none is), `core` the core file that was written ("" when none was).
     """
 
     exit_code = 3
@@ -37,13 +37,18 @@ class MachineError(SohuError):
         operand: str = "",
         help: str = "",
     ) -> None:
-        where = f"{line.file}:{line.line}" if line else f"pc {pc:#06x}"
-        super().__init__(message, help=help, where=where)
+        super().__init__(message, help=help)
         self.category = category
         self.pc = pc
-        self.line = line
+        self.place(line)
+        self.core = ""
         self.instruction = instruction
         self.operand = operand
+
+    def place(self, line: Line | None) -> None:
+        """Say where the instruction comes from."""
+        self.line = line
+        self.where = f"{line.file}:{line.line}" if line else f"pc {self.pc:#06x}"
 
     def __str__(self) -> str:
         operand = f"operand {self.operand}: " if self.operand else ""
@@ -59,6 +64,8 @@ class MachineError(SohuError):
             out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
         if self.help:
             out.append(f"  help: {self.help}")
+        if self.core:
+            out.append(f"  core: {self.core} (sohu-dbg --core opens it)")
         return "\n".join(out)
 
 

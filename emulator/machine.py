@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from types import TracebackType
@@ -24,9 +25,11 @@ from sohu.asm import Names, Program, format_inst
 from sohu.emulator.bind import Bound, resolve
 from sohu.emulator.blocks import LONGEST
 from sohu.emulator.errors import MachineError
+from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.memory import Memories
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
     MIN_QUEUE_DEPTH,
@@ -45,6 +48,7 @@ from sohu.isa import (
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
 
+QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
 _KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
@@ -108,21 +112,32 @@ class Machine:
         schedule: int | None = None,
         timing: bool = False,
         max_instructions: int | None = None,
+        max_seconds: float | None = None,
+        max_memory: int | None = None,
+        workers: int | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
         self.config = chip
+        self.workers = usable() if workers is None else workers
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
         self.schedule = schedule
         self.max_instructions = max_instructions
+        for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
+            if limit is not None and not limit > 0:
+                raise SohuError(f"{name} = {limit!r} is no limit", help="give a positive number, or None for no limit")
+        self.max_seconds = max_seconds
+        self.max_memory = max_memory
+        self._seconds = 0.0  # of runs since the launch, while there is a limit
+        self._base = 0 if max_memory is None else resident()
         self.output = output
         self.x: list[int] = [0] * NUM_SCALARS
         self.t: list[Tile | None] = [None] * NUM_TILES
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
         self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
-        self._timing = timing
+        self.timing = timing
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")
@@ -180,10 +195,14 @@ class Machine:
         """A queue by engine and number."""
         return next(q for q in self.queues if q.engine is engine and q.number == number)
 
-    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
-        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+    def load(self, program: Program, code: Code) -> None:
+        """Have another program, and leave all else as it is: for state that comes from elsewhere."""
         self.program = program
         self._code = code
+
+    def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
+        """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
+        self.load(program, code)
         self.x[:] = [0] * NUM_SCALARS
         self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
         self.t[:] = [None] * NUM_TILES
@@ -199,7 +218,8 @@ class Machine:
         self.fault = None
         self.drained = True
         self._interrupted = False
-        if self._timing or code.clock:
+        self._seconds = 0.0
+        if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
             self.timer.reset()
         else:
@@ -222,22 +242,42 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             self._step()
 
     def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
         Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
-        asked after each instruction. Raises MachineError for a fault of the program or a reached limit.
+        asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
+        Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
         """
         if self.halted:
             return Stop.HALTED
+        self._interrupted = False
+        with CtrlC(self.interrupt):
+            if self.max_seconds is None and self.max_memory is None:
+                return self._run(until)
+            return self._run_limited(until)
+
+    def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        began = time.monotonic()
+        left = None if self.max_seconds is None else self.max_seconds - self._seconds
+        watch = Watch(self.interrupt, seconds=left, limit=self.max_seconds, memory=self.max_memory, base=self._base)
+        try:
+            with watch:
+                why = self._run(until)
+        finally:
+            self._seconds += time.monotonic() - began
+        if watch.why and why is Stop.INTERRUPTED:
+            self._stop(Fault("limit", watch.why), self._code.op(self._index))
+        return why
+
+    def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        self._interrupted = False
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), at_work(self.workers):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 return self._run_fast(stops or frozenset())
             while True:
@@ -252,7 +292,7 @@ class Machine:
                     return Stop.INTERRUPTED
 
     def interrupt(self) -> None:
-        """Ask a running `run` to come back after the current instruction. Safe in a signal handler."""
+        """Ask a running `run` to come back after the current instruction. Safe in a signal handler, and in a thread."""
         self._interrupted = True
         self.quota[0] = -1
 
@@ -496,7 +536,7 @@ class Machine:
             self.hbm_write(bound)
         if bound.deferred is not None and deferrals.enabled:
             return deferrals.defer(bound.deferred)
-        if deferrals.live and any(v.deferred is not None for v in bound.views):
+        if deferrals.live and any(v.cover.live is not None for v in bound.views):
             return bound.redirected(deferrals)(*scalars)
         return bound.invoke(*scalars)
 

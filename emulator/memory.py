@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.emulator.deferred import Deferrals, Deferred, Widened
+from sohu.emulator.deferred import NOWHERE, Cover, Deferrals, Widened
 from sohu.isa import Chip, Fault, SohuError, Space, Tile
 
 ALIGN = 64  # of every allocation: a cache line, and the bytes of a descriptor
@@ -52,11 +52,11 @@ class Allocation:
 class View:
     """A tile's elements as stored, and what binding wants to know of them. Kept in Tile.cache.
 
-    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. deferred: the copy
-    that was to write (some of) these bytes and has not been made yet (emulator/deferred.py); None in HBM.
+    kind: space and dtype code as one number. low, high: byte range. allocation: of tiles in HBM. cover: of tiles in
+    SRAM, what is known of copies to there that have not been made yet (emulator/deferred.py).
     """
 
-    __slots__ = ("allocation", "array", "deferred", "high", "kind", "low", "owner", "tile")
+    __slots__ = ("allocation", "array", "cover", "high", "kind", "low", "owner", "tile")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class View:
         self.low = low
         self.high = high
         self.allocation = allocation
-        self.deferred: Deferred | None = None
+        self.cover: Cover = NOWHERE
 
 
 def kind_of(space: Space, dtype_code: int) -> int:
@@ -159,9 +159,7 @@ class Hbm:
                 help="free tensors, or raise the host's limit (ulimit -v)" if host else "free tensors",
             )
         block = Allocation(at, at + size, writable, name, at + need)
-        i = bisect.bisect_right(self._starts, at)
-        self._starts.insert(i, at)
-        self._allocations.insert(i, block)
+        self._insert(block)
         if zero and at < self._touched:
             self.bytes[at : min(at + size, self._touched)] = 0
         self._touched = max(self._touched, at + need)
@@ -187,10 +185,47 @@ class Hbm:
             i -= 1
         self._free.insert(i, (start, end))
 
+    def revive(self, block: Allocation) -> None:
+        """Take back a block that has been freed, where it was; raises SohuError when others have its memory now."""
+        if block.live:
+            return
+        end = max(-(-block.end // ALIGN) * ALIGN, block.start + ALIGN)
+        i = bisect.bisect_right(self._free, (block.start, self.size)) - 1
+        if i < 0 or self._free[i][1] < end:
+            raise SohuError(f"the memory of {block} has been given away since")
+        low, high = self._free[i]
+        self._free[i : i + 1] = [(a, b) for a, b in ((low, block.start), (end, high)) if a < b]
+        block.live = True
+        self._insert(block)
+
+    def adopt(self, blocks: Sequence[Allocation], free: Sequence[tuple[int, int]]) -> None:
+        """Have exactly these blocks and free ranges, sorted and apart, in place of those there are."""
+        for old in self._allocations:
+            old.live = False
+        self._allocations = list(blocks)
+        self._starts = [b.start for b in blocks]
+        self._free = list(free)
+        self._touched = max([self._touched, *(b.end for b in blocks)])
+
+    @property
+    def free_ranges(self) -> tuple[tuple[int, int], ...]:
+        """What `allocate` may give, by address."""
+        return tuple(self._free)
+
+    def _insert(self, block: Allocation) -> None:
+        i = bisect.bisect_right(self._starts, block.start)
+        self._starts.insert(i, block.start)
+        self._allocations.insert(i, block)
+
     def find(self, address: int) -> Allocation | None:
         """The block that holds an address."""
         i = bisect.bisect_right(self._starts, address) - 1
         return self._allocations[i] if i >= 0 and address < self._allocations[i].end else None
+
+    def starting_at(self, address: int) -> Allocation | None:
+        """The block that begins at an address."""
+        i = bisect.bisect_left(self._starts, address)
+        return self._allocations[i] if i < len(self._starts) and self._starts[i] == address else None
 
     def check(self, low: int, high: int) -> Allocation:
         """The one block that holds the bytes [low, high), low < high; raises Fault (out-of-bounds)."""
@@ -275,6 +310,14 @@ class Memories:
         }
         self.sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
         self.acc: NDArray[np.uint8] = np.frombuffer(self._maps[Space.ACC], np.uint8)
+
+    def settle(self) -> None:
+        """Have in every byte what a program would find there: before the memories are copied or overwritten."""
+        self.deferrals.settle()
+
+    def map(self, space: Space) -> mmap.mmap:
+        """The bytes of a memory."""
+        return self._maps[space]
 
     def view(self, tile: Tile) -> View:
         """The elements of a resolved tile as stored, live.

@@ -1,7 +1,7 @@
 """`sohu run`: a kernel of an ELF file, on arrays in .npy files.
 
 Exit codes: 0 the kernel ran to its end; 1 a file or an argument is wrong; 2 the command line is wrong;
-3 the machine stopped the program.
+3 the machine stopped the program; 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,10 +26,12 @@ from sohu.emulator.errors import MachineError
 from sohu.isa import SohuError
 from sohu.isa.numerics import widen
 
+INTERRUPTED = 130
 _EPILOG = """\
 examples:
   sohu run softmax.elf --arg x=x.npy --out y.npy
   sohu run decode.elf --kernel attention --arg q=q.npy --arg kv=kv.npy --arg n=17 --out kv=kv2.npy --timing
+  sohu run softmax.elf --arg x=x.npy --core --max-seconds 60 --max-memory 2G
 
 Arrays are .npy files in C order with exactly the dtype of the parameter. A bf16 array is one saved from
 ml_dtypes.bfloat16 (NumPy writes its dtype as V2), fp8 and e8m0 ones from ml_dtypes too (V1), fp4x2 ones are
@@ -67,22 +69,55 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--timing", action="store_true", help="count cycles")
     p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
     p.add_argument("--max-instructions", type=int, metavar="N", help="stop when more than N have executed")
+    p.add_argument("--max-seconds", type=_seconds, metavar="S", help="stop when it has run longer than S seconds")
+    p.add_argument(
+        "--max-memory",
+        type=_bytes,
+        metavar="N",
+        help="stop when the chip has taken more than N bytes of the host's memory (K, M, G: 2G)",
+    )
+    p.add_argument(
+        "--core",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="when the machine stops it, leave its whole state in a file, KERNEL.core by default, for sohu-dbg --core",
+    )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
+
+
+def _seconds(text: str) -> float:
+    """Of the command line."""
+    value = float(text)
+    if not 0 < value < inf:
+        raise ValueError
+    return value
+
+
+def _bytes(text: str) -> int:
+    """Of the command line: 1000, 64K, 2G."""
+    scale = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:].upper(), 0)
+    value = float(text[:-1] if scale else text) * (1 << scale)
+    if not 1 <= value < inf:
+        raise ValueError
+    return int(value)
+
+
+_seconds.__name__, _bytes.__name__ = "number of seconds", "number of bytes"  # as argparse says what is wrong
 
 
 def run(argv: Sequence[str]) -> int:
     """The command; returns its exit code and prints every mistake as one message."""
     options = parser().parse_args(argv)
     try:
-        _run(options)
+        return _run(options)
     except SohuError as e:
         print(_harmless(str(e) if isinstance(e, MachineError) else f"error: {e}"), file=sys.stderr)
         return e.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
 
 
 def _harmless(text: str) -> str:
@@ -94,7 +129,7 @@ def _printer(stream: TextIO) -> Callable[[str], None]:
     return lambda text: print(_harmless(text) if stream.isatty() else text, file=stream)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     program = read_program(options.elf)
     kernel = pick_kernel(program, options.kernel)
     args = read_arguments(kernel, options.arg)
@@ -104,16 +139,34 @@ def _run(options: argparse.Namespace) -> None:
         schedule=options.schedule,
         timing=options.timing,
         max_instructions=options.max_instructions,
+        max_seconds=options.max_seconds,
+        max_memory=options.max_memory,
+        core=None if options.core is None else options.core or f"{kernel.name}.core",
         # the program's own prints must not mix with the JSON
         output=_printer(sys.stderr if options.json else sys.stdout),
     )
-    result = device.launch(program, kernel.name, args)
+    try:
+        result = device.launch(program, kernel.name, args)
+    except KeyboardInterrupt:
+        print(_harmless(_interrupted(program, device)), file=sys.stderr)
+        return INTERRUPTED
     arrays = {p.name: _array(p, args, result) for p in kernel.params if p.direction in ("out", "inout")}
     write_arrays({path: arrays[name] for name, path in files.items()})
     if options.json:
         print(json.dumps(_json(kernel, result, arrays, files)))
     else:
         _print(kernel, result, arrays, files)
+    return 0
+
+
+def _interrupted(program: Program, device: Device) -> str:
+    """Where a run was when Ctrl-C stopped it."""
+    machine = device.machine
+    if device.kernel is None:
+        return "interrupted"
+    line = program.line_at(machine.pc)
+    where = f"{line.file}:{line.line}, pc {machine.pc:#06x}" if line else f"pc {machine.pc:#06x}"
+    return f"interrupted at {where}, after {machine.instructions:,} instructions"
 
 
 # -- the program ---------------------------------------------------------------------------------------

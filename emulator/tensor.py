@@ -31,6 +31,15 @@ class _Storage:
         self.free()
 
 
+class _Borrowed(_Storage):
+    """A block that belongs to someone else: it is not freed with the last tensor."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        pass
+
+
 class _Mapped(_Storage):
     """A block whose pages are those of a file."""
 
@@ -40,6 +49,10 @@ class _Mapped(_Storage):
         if self.block.live:
             withdraw(self.hbm, self.block)
         super().free()
+
+
+def _dense(tile: Tile) -> Tile:
+    return Tile(Space.HBM, tile.dtype, tile.base, tile.dims)
 
 
 class _Owner:
@@ -96,6 +109,14 @@ class Tensor:
         _check(shape)
         block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, zero=zero)
         return cls(device, _Storage(hbm, block), shape, dtype, name)
+
+    @classmethod
+    def at(cls, device: Device, hbm: Hbm, tile: Tile, name: str) -> Tensor:
+        """The tensor that a descriptor shows, in a block that is there; raises SohuError when it is in none."""
+        block = hbm.starting_at(tile.base)
+        if block is None or tile.base + tile.size * tile.dtype.itemsize > block.end or tile != _dense(tile):
+            raise SohuError(f"{tile} is no tensor in HBM")
+        return cls(device, _Borrowed(hbm, block), tile.dims, tile.dtype, name)
 
     @property
     def address(self) -> int:

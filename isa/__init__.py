@@ -2,7 +2,7 @@
 
 from sohu.isa import extensions as _extensions
 from sohu.isa import rows as _rows  # fills ROWS
-from sohu.isa.chip import Chip, chips, load_chip
+from sohu.isa.chip import Chip, chip_of, chips, load_chip
 from sohu.isa.dtypes import (
     BY_CODE,
     DTYPES,
@@ -94,6 +94,7 @@ __all__ = [
     "Tile",
     "Wait",
     "bf16",
+    "chip_of",
     "chips",
     "decode",
     "dtype",

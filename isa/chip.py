@@ -69,12 +69,13 @@ def load_chip(name: str = "sohu") -> Chip:
             raise SohuError(f"unknown chip {name!r}", help=hint)
         text = resources.files("sohu.isa").joinpath(f"chips/{name}.toml").read_text()
     try:
-        return _chip(tomllib.loads(text), name)
+        return chip_of(tomllib.loads(text), name)
     except tomllib.TOMLDecodeError as e:
         raise SohuError(f"chip configuration {name}: {e}") from None
 
 
-def _chip(data: dict[str, Any], origin: str) -> Chip:
+def chip_of(data: dict[str, Any], origin: str) -> Chip:
+    """A configuration from the values of a file; raises SohuError for an unknown or missing key, a bad value."""
     names = {f.name: f for f in fields(Chip)}
     for key in data:
         if key not in names:

@@ -17,6 +17,7 @@ from sohu.isa.costs import drained, systolic
 from sohu.isa.errors import Fault
 from sohu.isa.instruction import instruction
 from sohu.isa.numerics import store
+from sohu.isa.products import accumulate, multiply
 from sohu.isa.special import gelu_erf, gelu_tanh, silu
 
 MXU = Engine.MXU
@@ -33,7 +34,7 @@ def mm(acc: Out[F32, "... M N", ACC], a: In[Factor, "...? M K", SRAM], b: In[Fac
         mm acc, a, b
         acc = f32 [[1.0, 2.0, 0.0], [3.0, 4.0, 2.0]]
     """
-    np.matmul(a, b, out=acc)
+    multiply(a, b, acc)
 
 
 @instruction("mma", 0x201, MXU, cost=systolic())
@@ -47,7 +48,7 @@ def mma(acc: InOut[F32, "... M N", ACC], a: In[Factor, "...? M K", SRAM], b: In[
         mma acc, a, b
         acc = f32 [[11.0, 2.0, 0.0], [3.0, 4.0, 2.5]]
     """
-    acc += np.matmul(a, b)
+    accumulate(a, b, acc)
 
 
 @instruction("mm.i8", 0x202, MXU, cost=systolic(), since=(1, 1))
@@ -185,7 +186,8 @@ def mout_scale_bias(
 def _add_products(acc: Any, a: Any, b: Any) -> None:
     """By float32, in which sums of EXACT products are exact: there is a fast product for it, and none for integers."""
     for k in range(0, a.shape[-1], EXACT):
-        part = np.matmul(a[..., k : k + EXACT].astype(np.float32), b[..., k : k + EXACT, :].astype(np.float32))
+        part = np.empty(acc.shape, np.float32)
+        multiply(a[..., k : k + EXACT].astype(np.float32), b[..., k : k + EXACT, :].astype(np.float32), part)
         acc += part.astype(np.int32)
 
 

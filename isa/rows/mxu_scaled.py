@@ -13,11 +13,11 @@ Elements times scales are float32, exactly unless they exceed it (infinite then)
 Products and sums are as in `mm`. Source: OCP Microscaling Formats (MX) Specification v1.0, sections 5.3 and 6.2.
 """
 
-import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import systolic
 from sohu.isa.instruction import instruction
 from sohu.isa.numerics import mx_dequantize, unpack_fp4
+from sohu.isa.products import accumulate, multiply
 
 MXU = Engine.MXU
 
@@ -40,7 +40,7 @@ def mm_mx8(
         mm.mx8 acc, a, a_scale, b, b_scale
         acc = f32 [[-48.0]]
     """
-    np.matmul(mx_dequantize(a, a_scale), mx_dequantize(b, b_scale, axis=-2), out=acc)
+    multiply(mx_dequantize(a, a_scale), mx_dequantize(b, b_scale, axis=-2), acc)
 
 
 @instruction("mma.mx8", 0x211, MXU, cost=systolic(1, 3), since=(1, 1))
@@ -62,7 +62,7 @@ def mma_mx8(
         mma.mx8 acc, a, a_scale, b, b_scale
         acc = f32 [[-47.0]]
     """
-    acc += np.matmul(mx_dequantize(a, a_scale), mx_dequantize(b, b_scale, axis=-2))
+    accumulate(mx_dequantize(a, a_scale), mx_dequantize(b, b_scale, axis=-2), acc)
 
 
 @instruction("mm.mx4", 0x212, MXU, cost=systolic(1, 3), since=(1, 1))
@@ -83,7 +83,7 @@ def mm_mx4(
         mm.mx4 acc, a, a_scale, b, b_scale
         acc = f32 [[-12.0]]
     """
-    np.matmul(mx_dequantize(unpack_fp4(a), a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), out=acc)
+    multiply(mx_dequantize(unpack_fp4(a), a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)
 
 
 @instruction("mma.mx4", 0x213, MXU, cost=systolic(1, 3), since=(1, 1))
@@ -105,7 +105,7 @@ def mma_mx4(
         mma.mx4 acc, a, a_scale, b, b_scale
         acc = f32 [[-11.0]]
     """
-    acc += np.matmul(mx_dequantize(unpack_fp4(a), a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2))
+    accumulate(mx_dequantize(unpack_fp4(a), a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)
 
 
 @instruction("mm.mx8.mx4", 0x214, MXU, cost=systolic(1, 3), since=(1, 1))
@@ -126,7 +126,7 @@ def mm_mx8_mx4(
         mm.mx8.mx4 acc, a, a_scale, b, b_scale
         acc = f32 [[-12.0]]
     """
-    np.matmul(mx_dequantize(a, a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), out=acc)
+    multiply(mx_dequantize(a, a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)
 
 
 @instruction("mma.mx8.mx4", 0x215, MXU, cost=systolic(1, 3), since=(1, 1))
@@ -148,7 +148,7 @@ def mma_mx8_mx4(
         mma.mx8.mx4 acc, a, a_scale, b, b_scale
         acc = f32 [[-11.0]]
     """
-    acc += np.matmul(mx_dequantize(a, a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2))
+    accumulate(mx_dequantize(a, a_scale), mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)
 
 
 @instruction("mm.wmx8", 0x216, MXU, cost=systolic(), since=(1, 1))
@@ -167,7 +167,7 @@ def mm_wmx8(
         mm.wmx8 acc, a, b, b_scale
         acc = f32 [[-48.0]]
     """
-    np.matmul(a, mx_dequantize(b, b_scale, axis=-2), out=acc)
+    multiply(a, mx_dequantize(b, b_scale, axis=-2), acc)
 
 
 @instruction("mma.wmx8", 0x217, MXU, cost=systolic(), since=(1, 1))
@@ -187,7 +187,7 @@ def mma_wmx8(
         mma.wmx8 acc, a, b, b_scale
         acc = f32 [[-47.0]]
     """
-    acc += np.matmul(a, mx_dequantize(b, b_scale, axis=-2))
+    accumulate(a, mx_dequantize(b, b_scale, axis=-2), acc)
 
 
 @instruction("mm.wmx4", 0x218, MXU, cost=systolic(), since=(1, 1))
@@ -206,7 +206,7 @@ def mm_wmx4(
         mm.wmx4 acc, a, b, b_scale
         acc = f32 [[-12.0]]
     """
-    np.matmul(a, mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), out=acc)
+    multiply(a, mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)
 
 
 @instruction("mma.wmx4", 0x219, MXU, cost=systolic(), since=(1, 1))
@@ -226,4 +226,4 @@ def mma_wmx4(
         mma.wmx4 acc, a, b, b_scale
         acc = f32 [[-11.0]]
     """
-    acc += np.matmul(a, mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2))
+    accumulate(a, mx_dequantize(unpack_fp4(b, axis=-2), b_scale, axis=-2), acc)

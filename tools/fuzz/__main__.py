@@ -1,4 +1,4 @@
-"""`python -m tools.fuzz`: random and damaged input for the assembler, the disassembler and the loaders."""
+"""`python -m tools.fuzz`: random and damaged input for assembler and loaders, random programs for the emulator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sohu.isa import SohuError
 
+from tools.fuzz.coverage import table
 from tools.fuzz.run import TARGETS, Counts, State, load_state, problem, run, run_batch
 from tools.fuzz.target import Target
 from tools.tree import ROOT
@@ -79,6 +80,7 @@ def _run_all(targets: list[Target], state: State, args: argparse.Namespace) -> i
                 target,
                 state,
                 goal=progress.goal,
+                cover=args.count is None,
                 seconds=args.seconds,
                 jobs=args.jobs,
                 failures=args.failures,
@@ -89,6 +91,7 @@ def _run_all(targets: list[Target], state: State, args: argparse.Namespace) -> i
     progress.end()
     for target in targets:
         print(_line(target, state.counts[target.name], args.count or target.goal))
+        print("\n".join(table(target, state.counts[target.name])), end="\n" if target.cells() else "")
     if failed := sum(state.counts[t.name].failures for t in targets):
         print(f"{failed} failures, in {args.failures}", file=sys.stderr)
     return status or int(failed > 0)

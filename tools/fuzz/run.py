@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,10 +23,10 @@ from types import FrameType
 
 from sohu.isa import SohuError
 
-from tools.fuzz import elfs, links, rows, sources, words
-from tools.fuzz.target import Target, Wrong
+from tools.fuzz import elfs, links, programs, rows, sources, words
+from tools.fuzz.target import HITS, Target, Wrong
 
-TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET)}
+TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET, programs.TARGET)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
 MAX_FILES = 100  # kinds of failures of a target that are saved
@@ -52,16 +52,22 @@ class Batch:
 
     units: int = 0
     failures: list[Failure] = field(default_factory=list)
+    cells: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Counts:
-    """How far a target has come. `batches` is the number of the next one."""
+    """How far a target has come. `batches` is the number of the next one; `cells`: how often each was hit."""
 
     batches: int = 0
     units: int = 0
     failures: int = 0
     seconds: float = 0.0
+    cells: dict[str, int] = field(default_factory=dict)
+
+    def missing(self, target: Target) -> list[str]:
+        """Cells of the target that have not been hit often enough."""
+        return [c for c in target.cells() if self.cells.get(c, 0) < HITS]
 
 
 @dataclass
@@ -103,16 +109,18 @@ def run_batch(name: str, seed: int, number: int) -> Batch:
     for i in range(target.cases):
         data = target.make(random.Random(f"{name} {seed} {number} {i}"))
         out.units += target.units(data)
-        if problem(target, data):
+        if problem(target, data, out.cells):
             out.failures.append(shrink(target, data))
     return out
 
 
-def problem(target: Target, data: bytes) -> str:
-    """What is wrong with a case: one line, or a traceback; "" when nothing is."""
+def problem(target: Target, data: bytes, cells: Counter[str] | None = None) -> str:
+    """What is wrong with a case: one line, or a traceback; "" when nothing is. `cells`: counts what it has hit."""
     try:
         with _time_limit():
-            target.check(data)
+            hit = target.check(data)
+        if cells is not None and hit:
+            cells.update(hit)
     except Wrong as e:
         return str(e)
     except TooLong:
@@ -161,12 +169,13 @@ def run(
     state: State,
     *,
     goal: int,
+    cover: bool,
     seconds: float | None,
     jobs: int,
     failures: Path,
     report: Callable[[Target, Counts], None],
 ) -> None:
-    """Go on with a target until it has counted `goal` units or so many seconds are over.
+    """Go on with a target until it has counted `goal` units, and covered its cells if `cover`, or `seconds` are over.
 
     Failures are written to the folder `failures`, one of each kind. `report` is called after each batch; `state` then
     has the counts of all batches up to that one.
@@ -178,7 +187,9 @@ def run(
     pending: deque[Future[Batch]] = deque()
     pool = _pool(jobs)
     try:
-        while counts.units < goal and (seconds is None or time.monotonic() - began < seconds):
+        while counts.units < goal or (cover and counts.missing(target)):
+            if seconds is not None and time.monotonic() - began >= seconds:
+                break
             while len(pending) < 2 * jobs:
                 pending.append(pool.submit(run_batch, target.name, state.seed, submitted))
                 submitted += 1
@@ -197,6 +208,8 @@ def run(
                     save_failure(failures, target, state.seed, counts, failure)
             counts.batches += 1
             counts.units += batch.units
+            for cell, n in batch.cells.items():
+                counts.cells[cell] = counts.cells.get(cell, 0) + n
             counts.seconds = before + time.monotonic() - began
             report(target, counts)
     finally:

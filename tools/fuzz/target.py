@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+HITS = 20  # of each cell
 
 
 class Wrong(Exception):
@@ -13,7 +15,10 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of cases. A case is some bytes; `check` returns, or raises Wrong or whatever went wrong in it."""
+    """A kind of cases. A case is some bytes; `check` returns, or raises Wrong or whatever went wrong in it.
+
+    Where there are `cells`, `check` gives how often it has hit each, and a full run goes on until all have had `HITS`.
+    """
 
     name: str
     about: str  # one line
@@ -22,8 +27,9 @@ class Target:
     cases: int  # in a batch
     suffix: str  # of a file that holds a case
     make: Callable[[random.Random], bytes]
-    check: Callable[[bytes], None]
+    check: Callable[[bytes], Mapping[str, int] | None]
     units: Callable[[bytes], int] = lambda data: 1
+    cells: Callable[[], Sequence[str]] = lambda: ()  # what there is to cover; the first word of each groups them
     parts: Callable[[bytes], list[bytes]] = lambda data: [data]  # what can be left out to make a case smaller
 
 

@@ -1,0 +1,180 @@
+"""Snapshots of a whole machine in memory: as many as one likes, each as cheap as what changed since the last one.
+
+A snapshot holds the machine's state (state.py) and the 4 KiB pages of SRAM, ACC and of the HBM that programs may
+write; pages that are all zero are left out, and pages that are as they were are shared with the snapshot before.
+Blocks that programs may only read are not copied: they must still be there when the snapshot is put back.
+Files: snapshot_file.py.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sohu.asm import Program
+from sohu.emulator.memory import PAGE, Allocation, Memories
+from sohu.emulator.state import State, capture, restore
+from sohu.emulator.translate import Code
+from sohu.isa import SohuError, Space
+
+if TYPE_CHECKING:
+    from sohu.emulator.device import Device
+
+ZERO = bytes(PAGE)
+_PRESENT, _SWAPPED = 1 << 63, 1 << 62  # Linux, Documentation/admin-guide/mm/pagemap.rst
+_AT_ONCE = 1 << 16  # pages looked up at once
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A machine between two instructions. Made by Device.snapshot, put back by Device.restore.
+
+    pages: contents by memory and page number; a page that is missing is zero.
+    """
+
+    program: Program
+    state: State
+    blocks: tuple[Allocation, ...]
+    pages: Mapping[Space, Mapping[int, bytes]]
+    code: Code
+    launch: Any  # what Device needs to finish it
+
+    @property
+    def instructions(self) -> int:
+        """How many had executed or issued since the launch."""
+        return self.state.instructions
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pages, those that it shares with other snapshots too."""
+        return PAGE * sum(map(len, self.pages.values()))
+
+    def differs(self, other: Snapshot) -> str:
+        """Where two snapshots are not the same: "x", "sems", "sram 0x1f000"; "" when nowhere.
+
+        A run that is repeated from a snapshot comes to equal snapshots.
+        """
+        if what := self.state.differs(other.state):
+            return what
+        for space, mine in self.pages.items():
+            theirs = other.pages[space]
+            if mine != theirs:
+                page = min(p for p in mine.keys() | theirs.keys() if mine.get(p) != theirs.get(p))
+                a, b = (np.frombuffer(pages.get(page, ZERO), np.uint8) for pages in (mine, theirs))
+                return f"{space} {page * PAGE + int(np.flatnonzero(a != b)[0]):#x}"
+        return ""
+
+
+def take(device: Device, previous: Snapshot | None = None) -> Snapshot:
+    """A snapshot; `previous` is an older one of the device, whose pages it shares where they are the same."""
+    machine, memories = device.machine, device.memories
+    blocks = device.hbm.allocations
+    memories.settle()
+    pages: dict[Space, dict[int, bytes]] = {}
+    for space in Space:
+        old = previous.pages[space] if previous is not None else {}
+        pages[space] = dict(_changed(memories, space, old, _spans(device, space, blocks)))
+    return Snapshot(machine.program, capture(machine), blocks, pages, machine._code, (device._running, device.kernel))
+
+
+def put_back(device: Device, snapshot: Snapshot) -> None:
+    """Make the device what it was; see Device.restore."""
+    machine, memories = device.machine, device.memories
+    if snapshot.code.machine is not machine:
+        raise SohuError("the snapshot is of another device", help="save it to a file to open it on a new one")
+    for block in snapshot.blocks:
+        device.hbm.revive(block)
+    memories.settle()
+    for space in Space:
+        _write(memories, space, snapshot.pages[space], _pieces(device, space, snapshot.blocks))
+    machine.load(snapshot.program, snapshot.code)
+    restore(machine, snapshot.state)
+    device._running, device.kernel = snapshot.launch
+
+
+# -- which bytes ---------------------------------------------------------------------------------------
+
+
+def _pieces(device: Device, space: Space, blocks: Iterable[Allocation]) -> list[tuple[int, int]]:
+    """The byte ranges of a memory that a snapshot holds: of HBM what programs may write, and the parameters."""
+    if space is not Space.HBM:
+        return [(0, len(device.memories.map(space)))]
+    return [(b.start, b.end) for b in blocks if (b.writable or b is device._parameters) and b.start < b.end]
+
+
+def _spans(device: Device, space: Space, blocks: Iterable[Allocation]) -> list[tuple[int, int]]:
+    """The pages [first, end) that hold these ranges, apart and in order."""
+    return page_spans(_pieces(device, space, blocks))
+
+
+def page_spans(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Byte ranges in order of address, as ranges of pages that lie apart."""
+    out: list[tuple[int, int]] = []
+    for low, high in ranges:
+        first, end = low // PAGE, -(-high // PAGE)
+        if out and first <= out[-1][1]:
+            out[-1] = out[-1][0], max(end, out[-1][1])
+        else:
+            out.append((first, end))
+    return out
+
+
+def touched(memories: Memories, space: Space, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Those pages of some ranges that the host has given memory to; all others read as zero.
+
+    Where the host does not tell, all of them.
+    """
+    array = {Space.HBM: memories.hbm.bytes, Space.SRAM: memories.sram, Space.ACC: memories.acc}[space]
+    base = int(array.__array_interface__["data"][0]) // PAGE
+    try:
+        file = os.open("/proc/self/pagemap", os.O_RDONLY)
+    except OSError:
+        for first, end in spans:
+            yield from range(first, end)
+        return
+    try:
+        for first, end in spans:
+            for start in range(first, end, _AT_ONCE):
+                count = min(_AT_ONCE, end - start)
+                entries = np.frombuffer(os.pread(file, 8 * count, 8 * (base + start)), np.uint64)
+                if len(entries) < count:
+                    yield from range(start, start + count)
+                else:
+                    there = entries & np.uint64(_PRESENT | _SWAPPED)
+                    yield from (np.flatnonzero(there) + start).tolist()
+    finally:
+        os.close(file)
+
+
+def _changed(
+    memories: Memories, space: Space, old: Mapping[int, bytes], spans: list[tuple[int, int]]
+) -> Iterator[tuple[int, bytes]]:
+    map = memories.map(space)
+    for page in touched(memories, space, spans):
+        data = map[page * PAGE : page * PAGE + PAGE]
+        was = old.get(page)
+        if data == was:
+            yield page, was  # type: ignore[misc]  # not None: it equals bytes
+        elif data != ZERO:
+            yield page, data + bytes(PAGE - len(data))
+
+
+def _write(memories: Memories, space: Space, pages: Mapping[int, bytes], pieces: list[tuple[int, int]]) -> None:
+    """Give byte ranges the contents that they had."""
+    map = memories.map(space)
+    now = sorted({*touched(memories, space, page_spans(pieces)), *pages})
+    at = 0
+    for low, high in pieces:
+        at = max(0, bisect_left(now, low // PAGE, at - 1 if at else 0))
+        while at < len(now) and (start := now[at] * PAGE) < high:
+            a, b = max(low, start), min(high, start + PAGE)
+            data = pages.get(now[at], ZERO)
+            if b - a < PAGE:
+                data = data[a - start : b - start]
+            if map[a:b] != data:
+                map[a:b] = data
+            at += 1
