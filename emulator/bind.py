@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sohu.emulator.codegen import function
 from sohu.emulator.deferred import Deferrals, Deferred, is_dense
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
-from sohu.isa import BY_CODE, Fault, Inst, Row, Space, Tile, f32, i32
-from sohu.isa.dtypes import Fp8
+from sohu.isa import BY_CODE, Fault, Inst, Row, Space, Tile, bf16, f32, i32, products
+from sohu.isa.dtypes import DTypes, Fp8
 from sohu.isa.numerics import convert, widen
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
 from sohu.isa.shapes import Shape, match
@@ -84,7 +84,9 @@ class Bound:
             wide = False
             if v.cover.live is not None:
                 if not s.writes:
-                    wide = v.kind & 255 not in s.direct and v.tile.dtype.is_float
+                    wide = v.tile.dtype.is_float and (
+                        v.kind & 255 not in s.direct or (s.either and v.tile.dtype != f32 and not native_takes(v.tile))
+                    )
                     found = v.cover.live.array(v, wide, deferrals)
                     if found is None and wide:
                         wide = False
@@ -178,6 +180,7 @@ class _Spec(NamedTuple):
     writes: bool
     num: bool
     mixed: bool  # takes packed elements and others
+    either: bool  # takes elements as stored, or as float32
 
 
 _specs_of: dict[tuple[Row, int], tuple[_Spec, ...]] = {}  # by row and number of dtypes, which may grow
@@ -191,10 +194,11 @@ def _specs(row: Row) -> tuple[_Spec, ...]:
         out = []
         for _, o, k in row.data:
             accepted = frozenset(kind_of(s, d.code) for s in row.spaces(k) for d in k.dtypes)
-            stored = {"f32": {f32}, "num": {f32, i32}, "raw": k.dtypes}[k.view]
+            either = isinstance(k.dtypes, DTypes) and k.dtypes.either
+            stored = {"f32": {f32}, "num": {f32, i32}, "raw": k.dtypes}["raw" if either else k.view]
             direct = frozenset(d.code for d in stored)
             mixed = len({d.numbers for d in k.dtypes}) > 1
-            out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num", mixed))
+            out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num", mixed, either))
         known = _specs_of[key] = tuple(out)
     return known
 
@@ -215,6 +219,11 @@ def _refused(row: Row, s: _Spec, tile: Tile) -> Fault:
         return Fault("operand", f"{tile} has dtype {tile.dtype}, {row.mnemonic} takes {wants}", operand=s.name)
     wants = " or ".join(str(x) for x in sorted(row.spaces(s.data)))
     return Fault("operand", f"{tile} is in {tile.space}, {row.mnemonic} wants it in {wants}", operand=s.name)
+
+
+def native_takes(tile: Tile) -> bool:
+    """Whether products read these elements faster as they are stored than as float32."""
+    return products.native is not None and tile.dtype == bf16
 
 
 def _extra_ranks(specs: tuple[_Spec, ...], views: Sequence[View]) -> tuple[int, ...]:

@@ -2,8 +2,10 @@
 
 A large copy (rows that say `copies`, equal dtypes) into SRAM becomes a Deferred. Instructions that read what it was
 to write get views of the source instead; before anything else happens to those bytes, or to the source, all that is
-deferred is copied, in order. Only the fast path defers, and whoever leaves it settles, so that nobody outside can see
-the difference. Of low-precision sources that no program can write, float32 copies are kept (Widened).
+deferred is copied, in order. Only the fast path defers. Whoever leaves it settles, so that nobody outside can see the
+difference; at the end of a kernel, whose SRAM hardly anyone looks at, what comes from sources that cannot change waits
+until somebody does, or until the next launch forgets it. Of low-precision sources that no program can write, float32
+copies are kept (Widened).
 
 Each view of SRAM has a Cover, shared by all that lie alike to the byte ranges of such copies: `view.cover.live` is
 the newest Deferred whose bytes the view has, MIXED when they come from more than one place, or None.
@@ -30,11 +32,12 @@ _BLOCK = 8192  # elements that are widened at once
 class Deferred:
     """One copy: from `src` in HBM to `dst` in SRAM, of the same dtype and shape."""
 
-    __slots__ = ("arrays", "dst", "range", "src")
+    __slots__ = ("arrays", "dense", "dst", "range", "src")
 
     def __init__(self, dst: View, src: View) -> None:
         self.dst = dst
         self.src = src
+        self.dense = is_dense(dst)  # it writes all the bytes of `range`
         self.range = dst.low, dst.high
         self.arrays: dict[tuple[View, bool], NDArray[Any] | None] = {}
 
@@ -170,8 +173,8 @@ class Deferrals:
         low, high = d.range
         live = self.live
         for p in live:
-            if p.dst.low >= low and p.dst.high <= high:
-                self._drop([p for p in live if p.dst.low >= low and p.dst.high <= high])
+            if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high):
+                self._drop([p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)])
                 break
         live.append(d)
         assert d.src.allocation is not None
@@ -190,11 +193,33 @@ class Deferrals:
         """Make every copy that is outstanding, in order."""
         for d in self.live:
             d.dst.array[...] = d.src.array
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Drop every copy: what SRAM holds does not matter any more."""
         for d in self.live:
             for cover in self._ranges[d.range]:
                 cover.live = None
         self.live.clear()
         self.sourced.clear()
+
+    def settle_changing(self) -> None:
+        """Make the copies whose source may change, and those that they would overwrite."""
+        made: list[Deferred] = []
+        for d in reversed(self.live):
+            if d in self.sourced or any(d.dst.low < m.dst.high and m.dst.low < d.dst.high for m in made):
+                made.append(d)
+        for d in reversed(made):
+            d.dst.array[...] = d.src.array
+        self._drop(made)
+        for d in made:
+            for cover in self._ranges[d.range]:
+                cover.refresh(self.live)
+
+    def freed(self, block: Allocation) -> None:
+        """A block of HBM is about to be given back: copies from there are made first."""
+        if any(d.src.allocation is block for d in self.live):
+            self.settle()
 
     def forget(self, ranges: list[Range]) -> bool:
         """Bytes of SRAM are about to be written, all of them: drop the copies to there.
@@ -253,7 +278,6 @@ class Deferrals:
             and dst.tile.dtype == src.tile.dtype
             and dst.tile.dims == src.tile.dims
             and dst.array.nbytes >= SMALLEST
-            and is_dense(dst)
         )
 
     # -- float32 copies ----------------------------------------------------------------------------

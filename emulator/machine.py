@@ -189,6 +189,7 @@ class Machine:
 
         Raises Fault when they are not all in memory (HBM: in one allocation).
         """
+        self.memories.settle()
         return self.memories.view(resolve(tile, self.x)).array
 
     def queue(self, engine: Engine, number: int = 0) -> Queue:
@@ -203,6 +204,7 @@ class Machine:
     def reset(self, program: Program, code: Code, entry: int, *, sp: int, gp: int, args: int) -> None:
         """The state in which a kernel starts (docs/abi.md): all registers and semaphores zero but these."""
         self.load(program, code)
+        self.memories.deferrals.forget_all()
         self.x[:] = [0] * NUM_SCALARS
         self.x[RA], self.x[SP], self.x[GP], self.x[ARGS] = _NO_RETURN, sp, gp, args
         self.t[:] = [None] * NUM_TILES
@@ -242,6 +244,7 @@ class Machine:
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
+        self.memories.settle()
         with np.errstate(all="ignore"), at_work(self.workers):
             self._step()
 
@@ -280,6 +283,7 @@ class Machine:
         with np.errstate(all="ignore"), at_work(self.workers):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 return self._run_fast(stops or frozenset())
+            self.memories.settle()
             while True:
                 self._step()
                 if self.halted:
@@ -326,6 +330,7 @@ class Machine:
             count[0] += 1
             self._index = i
             self._finish()
+            self.memories.deferrals.settle_changing()
             return Stop.HALTED
         except (Fault, MemoryError, *_REFUSALS) as e:
             i = self._raised(i, e.__traceback__)
@@ -336,7 +341,8 @@ class Machine:
             raise
         finally:
             self._index = i
-            self.memories.deferrals.settle()
+            if not self.halted:
+                self.memories.settle()
 
     def _one(self, index: int) -> int:
         """A single instruction on the fast path; where to go on."""

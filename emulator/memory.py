@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -122,6 +122,7 @@ class Hbm:
         self._starts: list[int] = []
         self._allocations: list[Allocation] = []
         self._free: list[tuple[int, int]] = [(PAGE, self.size)]  # sorted, never adjacent
+        self.before_free: Callable[[Allocation], None] = lambda _: None
         self._touched = 0  # nothing above was ever allocated, so it is zero
 
     @property
@@ -169,6 +170,7 @@ class Hbm:
         """Give a block back; whoever still holds its address gets an out-of-bounds error."""
         if not block.live:
             return
+        self.before_free(block)
         block.live = False
         block.widened.clear()
         i = bisect.bisect_left(self._starts, block.start)
@@ -298,6 +300,7 @@ class Memories:
         self.chip = chip
         self.deferrals = Deferrals(self, keep)
         self.hbm = Hbm(chip.hbm_bytes)
+        self.hbm.before_free = self.deferrals.freed
         self._maps: dict[Space, mmap.mmap] = {
             Space.HBM: self.hbm.map,
             Space.SRAM: _on_chip(Space.SRAM, chip.sram_bytes),
@@ -308,8 +311,14 @@ class Memories:
             Space.SRAM: chip.sram_bytes,
             Space.ACC: chip.acc_bytes,
         }
-        self.sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
+        self._sram: NDArray[np.uint8] = np.frombuffer(self._maps[Space.SRAM], np.uint8)
         self.acc: NDArray[np.uint8] = np.frombuffer(self._maps[Space.ACC], np.uint8)
+
+    @property
+    def sram(self) -> NDArray[np.uint8]:
+        """The bytes of SRAM."""
+        self.deferrals.settle()
+        return self._sram
 
     def settle(self) -> None:
         """Have in every byte what a program would find there: before the memories are copied or overwritten."""

@@ -47,6 +47,7 @@ class _Mapped(_Storage):
 
     def free(self) -> None:
         if self.block.live:
+            self.hbm.before_free(self.block)
             withdraw(self.hbm, self.block)
         super().free()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     F32: TypeAlias = NDArray[np.float32]
     I32: TypeAlias = NDArray[np.int32]
     I8: TypeAlias = NDArray[np.int8]
-    Factor: TypeAlias = NDArray[np.float32]
+    Factor: TypeAlias = NDArray[Any]
     Fp8: TypeAlias = NDArray[np.float32]
     Fp4: TypeAlias = NDArray[np.uint8]
     Scale: TypeAlias = NDArray[np.float32]

@@ -91,12 +91,14 @@ def dtype(
 class DTypes(Set[DType]):
     """A class of dtypes, by a test: it grows with what extensions define.
 
-    stored: semantics functions get the elements as they are stored, to convert them by themselves.
+    stored: semantics functions get the elements as they are stored, to convert them by themselves. either: they take
+    them so, or as float32 where an executor has that.
     """
 
-    def __init__(self, test: Callable[[DType], bool], *, stored: bool = False) -> None:
+    def __init__(self, test: Callable[[DType], bool], *, stored: bool = False, either: bool = False) -> None:
         self._test = test
-        self.stored = stored
+        self.stored = stored or either
+        self.either = either
 
     def __contains__(self, d: object) -> bool:
         return isinstance(d, DType) and self._test(d)
@@ -136,7 +138,7 @@ i8 = dtype("i8", 10, np.int8, False, "8-bit two's complement", since=(1, 1))
 _NARROW = (fp8e4m3, fp8e5m2, e8m0)  # no operands of general arithmetic
 Float = DTypes(lambda d: d.is_float and d not in _NARROW)
 Fp8 = DTypes(lambda d: d in (fp8e4m3, fp8e5m2))
-Factor = DTypes(lambda d: d in Float or d in Fp8)  # what the MXU multiplies
+Factor = DTypes(lambda d: d in Float or d in Fp8, either=True)  # what the MXU multiplies
 Num = DTypes(lambda d: d in Float or d is i32)
 F32 = frozenset({f32})
 I32 = frozenset({i32})

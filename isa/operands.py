@@ -474,7 +474,7 @@ class Data(T):
     @property
     def view(self) -> str:
         """How the semantics sees the elements: "f32", "num" (f32 or i32), or "raw" (as stored)."""
-        stored = isinstance(self.dtypes, DTypes) and self.dtypes.stored
+        stored = isinstance(self.dtypes, DTypes) and self.dtypes.stored and not self.dtypes.either
         if stored or not any(d.is_float for d in self.dtypes):
             return "raw"
         if all(d.is_float for d in self.dtypes):

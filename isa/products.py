@@ -1,19 +1,23 @@
-"""Matrix products in float32, in panels: the same panels for the same shapes, whoever computes them.
+"""Matrix products with sums in float32, in panels: the same panels for the same shapes, whoever computes them.
 
-A large product is cut into panels by its shape alone. Each panel is one call of BLAS; `run` says where they run: one
-after the other, or on the threads of an executor that has set it. The sums of an element all lie within one panel, so
-as long as BLAS itself uses one thread, results do not depend on how many threads there are.
+Factors are floats as they are stored (bf16, fp8, ...) or as float32. A large product is cut into panels by its shape
+alone. Each panel is one call of BLAS; `run` says where they run: one after the other, or on the threads of an executor
+that has set it. The sums of an element all lie within one panel, so as long as BLAS itself uses one thread, results do
+not depend on how many threads there are.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.isa.numerics import widen
 
+Array = NDArray[Any]
 Floats = NDArray[Any]  # float32
 Task = Callable[[], object]
 
@@ -29,44 +33,51 @@ def _in_turn(tasks: Sequence[Task]) -> None:
 
 
 run: Callable[[Sequence[Task]], None] = _in_turn  # executors replace it
+# out = a @ b, or out += a @ b (the last argument), of factors as stored; False when it is not made for them.
+native: Callable[[Array, Array, Floats, bool], bool] | None = None
 
 
-def multiply(a: Floats, b: Floats, out: Floats) -> None:
+def multiply(a: Array, b: Array, out: Floats) -> None:
     """out = a @ b, as NumPy's matmul: [..., M, K] @ [..., K, N], leading dimensions broadcast to out's."""
-    tasks = [_multiplied(*panel) for panel in panels(a, b, out)]
-    if len(tasks) == 1:
-        tasks[0]()
-    else:
-        run(tasks)
+    _product(a, b, out, False)
 
 
-def accumulate(a: Floats, b: Floats, out: Floats) -> None:
+def accumulate(a: Array, b: Array, out: Floats) -> None:
     """out += a @ b; shapes as in `multiply`."""
-    tasks = [_accumulated(*panel) for panel in panels(a, b, out)]
-    if len(tasks) == 1:
-        tasks[0]()
+    _product(a, b, out, True)
+
+
+def _product(a: Array, b: Array, out: Floats, add: bool) -> None:
+    if out.size * a.shape[-1] < LARGE:
+        _panel(a, b, out, add)
+        return
+    if native is None:  # one factor is in every panel: it is made float32 once, the other one panel by panel
+        if out.shape[-1] >= out.shape[-2]:
+            a = _floats(a)
+        else:
+            b = _floats(b)
+    run([partial(_panel, *panel, add) for panel in panels(a, b, out)])
+
+
+def _panel(a: Array, b: Array, out: Floats, add: bool) -> None:
+    if native is not None and a.dtype != np.float32 and native(a, b, out, add):
+        return
+    if add:
+        out += np.matmul(_floats(a), _floats(b))
     else:
-        run(tasks)
+        np.matmul(_floats(a), _floats(b), out=out)
 
 
-def _multiplied(a: Floats, b: Floats, out: Floats) -> Task:
-    return lambda: np.matmul(a, b, out=out)
-
-
-def _accumulated(a: Floats, b: Floats, out: Floats) -> Task:
-    return lambda: np.add(out, np.matmul(a, b), out=out)
+def _floats(factor: Array) -> Floats:
+    return factor if factor.dtype == np.float32 else widen(factor)
 
 
 def panels(a: Floats, b: Floats, out: Floats) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """The pieces of a product; one for a small product.
+    """The pieces of a product.
 
     Cut along the longest of: the first leading dimension, columns, rows (in that order, where they are equal).
     """
-    work = out.size * a.shape[-1]
-    if work < LARGE:
-        yield a, b, out
-        return
-    count = max(2, min(MOST, work // PANEL))
+    count = max(2, min(MOST, out.size * a.shape[-1] // PANEL))
     rows, columns = out.shape[-2:]
     if out.ndim > 2 and out.shape[0] >= count:
         for start, end in _cuts(out.shape[0], count, 1):
