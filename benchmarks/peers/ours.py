@@ -61,10 +61,14 @@ def numpy_attention() -> Run:
 
 
 def emulated(device: Device, kernel: Kernel, arrays: dict[str, Any], out: str, **numbers: float) -> Run:
-    """A kernel of the library over tensors that lie in HBM."""
+    """A kernel of the library over tensors that lie in HBM.
+
+    float32 inputs are read-only there, as weights are. Those of bf16 are not: the emulator would convert them once
+    and for all, and NumPy does it each time.
+    """
     compiled = kernel.compile(**arrays, **numbers)
     loaded = device.load(compiled.program)
-    tensors = {name: device.tensor(array) for name, array in arrays.items()}
+    tensors = {n: device.tensor(a, writable=n == out or a.dtype != np.float32) for n, a in arrays.items()}
 
     def run() -> Any:
         device.launch(loaded, kernel.name, {**tensors, **numbers})

@@ -9,6 +9,7 @@ This file and those that import it run with other Pythons than the repository's 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -56,7 +57,8 @@ def serve(about: str, works: Mapping[str, Work]) -> None:
             began = time.perf_counter()
             result = ready[name]()
             seconds = time.perf_counter() - began
-            answer: dict[str, Any] = {"seconds": seconds, "probe": probe(result)}
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            answer: dict[str, Any] = {"seconds": seconds, "probe": probe(result), "peak": peak}
         except (
             ArithmeticError,
             ImportError,
