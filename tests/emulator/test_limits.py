@@ -91,7 +91,7 @@ def test_limits_that_are_not_reached_change_nothing() -> None:
     for _ in range(20):
         device.launch(kernel("li x5, 7\n loop 100, 9f\n add x5, x5, 1\n9: nop"), "k")
         assert device.machine.x[5] == 107
-    assert threading.active_count() == before
+    assert threading.active_count() <= before + 1  # one thread watches them all
 
 
 # -- Ctrl-C --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from sohu.asm import assemble
 from sohu.emulator import Device, MachineError
 from sohu.emulator import mapping as module
-from sohu.isa import SohuError, f32, u8
+from sohu.isa import SohuError, bf16, f32, i32, u8
 
 ALIGN = 64 << 10
 
@@ -107,3 +107,51 @@ def test_a_file_that_cannot_be_mapped(why: str, file: Path, monkeypatch: pytest.
             with pytest.raises(SohuError, match="become shorter"):
                 device.map(f, ALIGN, (100_000,), f32)
     assert device.hbm.allocations == before
+
+
+def test_pages_of_a_file_can_be_given_back(tmp_path: Path) -> None:
+    """They are there again when they are touched; memory that is no file's is left alone."""
+    if sys.platform != "linux":
+        pytest.skip("/proc tells what is resident")
+    path = tmp_path / "weights"
+    path.write_bytes(np.arange(8 << 20, dtype="<u4").tobytes())
+    device = Device()
+    with path.open("rb") as f:
+        x = device.map(f, 0, (8 << 20,), i32)
+    plain = device.tensor(np.arange(8 << 20, dtype=np.int32), writable=False)
+    total = int(x.view().sum())
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    for t in (x, plain):
+        block = device.hbm.find(t.address)
+        assert block is not None
+        device.hbm.release(block, block.start, block.end)
+    assert 31 << 20 < before - resident() < 33 << 20
+    assert int(x.view().sum()) == total == int(plain.view().sum())
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_weights_of_a_file_in_low_memory(low_memory: bool, tmp_path: Path) -> None:
+    """A product of mapped bf16 weights is the same; without the float32 copies, and without the pages, if so wanted."""
+    path = tmp_path / "weights"
+    w = np.random.default_rng(0).standard_normal((64, 1024)).astype(bf16.np)
+    path.write_bytes(w.tobytes())
+    program = assemble(
+        ".kernel k\n.param x, in, bf16, [1, 64]\n.param w, in, bf16, [64, 1024]\n.param y, out, f32, [1, 1024]\n"
+        ".tile a, sram, bf16, [1, 64]\n.tile b, sram, bf16, [64, 1024]\n.tile c, acc, f32, [1, 1024]\n"
+        ".tile d, sram, f32, [1, 1024]\n"
+        "dma.load a, x signal s0\ndma.load b, w signal s0\nmm c, a, b wait s0>=2 signal s1\n"
+        "vmov d, c wait s1>=1 signal s2\ndma.store y, d wait s2>=1\ndrain\nhalt\n.endkernel\n",
+        "k.s",
+    )
+    device = Device(low_memory=low_memory)
+    with path.open("rb") as f:
+        weights = device.map(f, 0, (64, 1024), bf16)
+    x = np.ones((1, 64), bf16.np)
+    want = x.astype(np.float32) @ w.astype(np.float32)
+    for _ in range(3):
+        y = device.launch(program, "k", {"x": x, "w": weights}).outputs["y"].numpy()
+        np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)

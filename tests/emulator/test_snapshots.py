@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import assemble
-from sohu.emulator import Device, MachineError, Snapshot, SnapshotFile
+from sohu.emulator import Device, MachineError, Snapshot, SnapshotFile, Tensor
 from sohu.emulator.memory import PAGE
 from sohu.isa import SohuError, Space, f32
 
@@ -178,6 +178,35 @@ def test_tensors_freed_since_are_back() -> None:
     assert thief.live and not thief.numpy().any()
 
 
+def test_tensors_that_programs_only_read_are_not_copied() -> None:
+    device = Device("small")
+    weights = device.tensor(random_floats((512, 512)), writable=False)
+    x = device.tensor(random_floats((8, 8)))
+    before = device.snapshot()
+    assert before.nbytes <= 3 * PAGE
+    x.freeze()  # since then
+    device.restore(before)
+    assert x.writable and device.snapshot(before).differs(before) == ""
+    weights.free()
+    with pytest.raises(SohuError, match="has been freed since, and a snapshot holds no copy"):
+        device.restore(before)
+
+
+def test_files_hold_what_programs_only_read(tmp_path: Path) -> None:
+    device = Device("small")
+    wanted = random_floats((64, 64))
+    wanted.tofile(tmp_path / "w")
+    with open(tmp_path / "w", "rb") as file:
+        mapped = device.map(file, 0, (64, 64), f32)
+    frozen = device.tensor(wanted, writable=False)
+    device.start(kernel("nop", ".param x, in, f32, [R, C]\n.param w, in, f32, [R, C]"), "k", [mapped, frozen])
+    device.save(tmp_path / "s")
+    given = SnapshotFile(tmp_path / "s").device().arguments()
+    for name in ("x", "w"):
+        tensor = given[name]
+        assert isinstance(tensor, Tensor) and not tensor.writable and np.array_equal(tensor.numpy(), wanted)
+
+
 def test_another_device_refuses_a_snapshot() -> None:
     with pytest.raises(SohuError, match="the snapshot is of another device"):
         Device("small").restore(Device("small").snapshot())
@@ -263,7 +292,7 @@ def test_a_description_that_lies_is_refused(good: bytes, tmp_path: Path) -> None
         (lambda m: m["state"]["x"].__setitem__(5, 1 << 63), "a register is"),
         (lambda m: m["state"].__setitem__("index", 10**9), "index of the state is 1000000000"),
         (lambda m: m["blocks"].reverse(), "contradicts itself"),
-        (lambda m: m["blocks"].append([4096, 8192, True, ""]), "overlap"),
+        (lambda m: m["blocks"].append([4096, 8192, 8192, True, ""]), "overlap"),
         (lambda m: m["blocks"].pop(), "is no tensor in HBM"),
         (lambda m: m.__setitem__("image", None), "the program is not in HBM"),
         (lambda m: m["chip"].__setitem__("sram_bytes", 1 << 62), "the host refuses"),
