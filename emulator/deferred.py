@@ -172,10 +172,9 @@ class Deferrals:
         """Take the place of the copy; what it overwrites entirely need not be copied any more."""
         low, high = d.range
         live = self.live
-        for p in live:
-            if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high):
-                self._drop([p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)])
-                break
+        gone = [p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)]
+        if gone:
+            self._drop(gone)
         live.append(d)
         assert d.src.allocation is not None
         if d.src.allocation.writable:

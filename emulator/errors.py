@@ -21,7 +21,8 @@ class MachineError(SohuError):
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is), `core` the core file that was written ("" when none was).
+    of the operand at fault ("" when none is), `core` the core file that was written ("" when none was), `chip`
+    its number in a group (None without one).
     """
 
     exit_code = 3
@@ -36,6 +37,7 @@ class MachineError(SohuError):
         instruction: str = "",
         operand: str = "",
         help: str = "",
+        chip: int | None = None,
     ) -> None:
         super().__init__(message, help=help)
         self.category = category
@@ -44,6 +46,7 @@ class MachineError(SohuError):
         self.core = ""
         self.instruction = instruction
         self.operand = operand
+        self.chip = chip
 
     def place(self, line: Line | None) -> None:
         """Say where the instruction comes from."""
@@ -61,7 +64,8 @@ class MachineError(SohuError):
                 lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
                 out.append(f"{' ' * len(number)} | {lead}^")
         if self.instruction or self.line:  # without a line, the first one names the pc
-            out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
+            chip = "" if self.chip is None else f"chip {self.chip}, "
+            out.append(f"  {chip}pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
         if self.help:
             out.append(f"  help: {self.help}")
         if self.core:

@@ -334,6 +334,8 @@ class Translator:
         entries, bind = op.queue.entries, op.bind
         scalars, wait, signal = op.scalars, op.wait, op.signal
         wait_sem, wait_reg, wait_imm = (wait.sem, wait.reg, wait.imm) if wait else (0, 0, 0)
+        if self.row.shared:
+            return self._shared()
 
         def run() -> int:
             bound = bind()
@@ -345,6 +347,18 @@ class Translator:
             machine.perform(bound, *values)
             if signal:
                 machine.signal(signal)
+            return nxt
+
+        return _noted(run, machine) if self.resets else run
+
+    def _shared(self) -> Run:
+        """By way of the queue, always: other chips may have a part in it, and the machine knows."""
+        machine, op, nxt = self.machine, self.op, self.next
+
+        def run() -> int:
+            bound, invoke = op.call()
+            machine.park(Issued(op, bound, invoke, machine.value(op.wait) if op.wait is not None else 0))
+            machine.pump()
             return nxt
 
         return _noted(run, machine) if self.resets else run

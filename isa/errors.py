@@ -58,6 +58,7 @@ CATEGORIES = {
     "operand": "a tile whose space, dtype or shape the instruction does not take",
     "read-only": "a write into memory that the program may only read",
     "deadlock": "nothing can run and something still waits",
+    "collective": "chips of a group that came to different collectives, or one that never came",
     "semaphore": "a semaphore misused: overflow, or reset without drain",
     "trap": "the program stopped itself",
     "assert": "an assertion of the program failed",

@@ -153,7 +153,8 @@ def shrink(target: Target, data: bytes) -> Failure:
         at = 0
         while at < len(parts) and time.process_time() - began < _SHRINKING:
             fewer = parts[:at] + parts[at + size :]
-            if why := problem(target, b"".join(fewer)):
+            why = problem(target, b"".join(fewer))
+            if why and target.kind(why) == target.kind(best.why):
                 parts, best = fewer, Failure(why, b"".join(fewer))
             else:
                 at += size

@@ -30,6 +30,7 @@ class Target:
     check: Callable[[bytes], Mapping[str, int] | None]
     units: Callable[[bytes], int] = lambda data: 1
     cells: Callable[[], Sequence[str]] = lambda: ()  # what there is to cover; the first word of each groups them
+    kind: Callable[[str], str] = lambda why: ""  # of a failure; one made smaller is still of the same
     parts: Callable[[bytes], list[bytes]] = lambda data: [data]  # what can be left out to make a case smaller
 
 
