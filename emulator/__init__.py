@@ -2,6 +2,7 @@
 
 from sohu.emulator.device import Argument, Arguments, Device, Loaded, Result
 from sohu.emulator.errors import ArgumentError, MachineError
+from sohu.emulator.group import Group
 from sohu.emulator.listener import Listener
 from sohu.emulator.machine import Machine, Queue, Stop
 from sohu.emulator.memory import Allocation
@@ -11,6 +12,6 @@ from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Frame, Issued, Op
 
 __all__ = [
-    "Allocation", "Argument", "ArgumentError", "Arguments", "Device", "Frame", "Issued", "Listener", "Loaded",
+    "Allocation", "Argument", "ArgumentError", "Arguments", "Device", "Frame", "Group", "Issued", "Listener", "Loaded",
     "Machine", "MachineError", "Op", "Queue", "Result", "Snapshot", "SnapshotFile", "Stop", "Tensor",
 ]  # fmt: skip

@@ -356,6 +356,27 @@ class _Recipe(NamedTuple):
         return function(self.scalars, lines, constants)
 
 
+def join(bounds: Sequence[Bound], scalars: Mapping[str, Any]) -> None:
+    """Run a collective on all chips of a group: a binding for each, in rank order; `scalars` are the same on all."""
+    first = bounds[0].recipe
+    tiles: dict[str, list[NDArray[Any]]] = {s.name: [] for s in first.specs}
+    after: list[tuple[NDArray[Any], NDArray[Any], bool]] = []
+    for b in bounds:
+        r = b.recipe
+        for i, (s, code, extra, v) in enumerate(zip(r.specs, r.codes, r.extra, b.views, strict=True)):
+            array = v.array[(0,) * extra] if extra else v.array
+            if code in s.direct:
+                tiles[s.name].append(array.copy() if i in r.copied else array)
+                continue
+            held = np.asarray(widen(array) if array.dtype.itemsize == 1 else array.astype(_F32))
+            tiles[s.name].append(held)
+            if s.writes:
+                after.append((array, held, code in _SATURATING))
+    first.row.semantics(**(dict(first.fixed) | tiles | dict(scalars)))
+    for array, held, saturate in after:
+        array[...] = convert(held, array.dtype) if saturate else held
+
+
 def bind(
     row: Row,
     tiles: tuple[Tile, ...],

@@ -155,10 +155,10 @@ class _Writer:
         """One instruction; True when it has left the block."""
         n = index - self.start
         out = self.body
-        if op.queue is not None:
+        inst = op.inst
+        if op.queue is not None and inst is not None and not inst.row.shared:
             self._engine(op, n)
             return False
-        inst = op.inst
         flow = None if inst is None else inst.row.flow
         if op.wait is None and op.signal is None:
             if flow is Flow.NEXT and (self._scalar(op, n) or self._tile(op, n)):

@@ -16,6 +16,7 @@ from sohu.emulator.core import run as run_for_core
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
 from sohu.emulator.memory import PAGE, Allocation, Memories
+from sohu.emulator.schedules import Spec
 from sohu.emulator.snapshot import Snapshot, put_back, take
 from sohu.emulator.snapshot_file import save
 from sohu.emulator.tensor import Tensor
@@ -83,7 +84,8 @@ class Device:
     """One emulated chip.
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
-    with that seed; timing: count cycles; max_instructions, max_seconds, max_memory: stop a launch (category limit)
+    with that seed, "timed" for effects when the timer says that they are there; timing: count cycles, as timed
+    order always does; max_instructions, max_seconds, max_memory: stop a launch (category limit)
     that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
     device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
     products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
@@ -97,7 +99,7 @@ class Device:
         self,
         chip: Chip | str = "sohu",
         *,
-        schedule: int | None = None,
+        schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
         max_seconds: float | None = None,
@@ -105,6 +107,7 @@ class Device:
         core: Path | str | None = None,
         workers: int | None = None,
         low_memory: bool = False,
+        native: bool = False,
         output: Callable[[str], None] = print,
         checks: str | Collection[str] | None = None,
     ) -> None:

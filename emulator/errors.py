@@ -33,7 +33,7 @@ class MachineError(SohuError):
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
     of the operand at fault ("" when none is), `notes` the sides of an error that has more than one, `core` the core
-    file that was written ("" when none was).
+    file that was written ("" when none was), `chip` its number in a group (None without one).
     """
 
     exit_code = 3
@@ -48,6 +48,7 @@ class MachineError(SohuError):
         instruction: str = "",
         operand: str = "",
         help: str = "",
+        chip: int | None = None,
         notes: Sequence[Place] = (),
     ) -> None:
         super().__init__(message, help=help)
@@ -57,6 +58,7 @@ class MachineError(SohuError):
         self.core = ""
         self.instruction = instruction
         self.operand = operand
+        self.chip = chip
         self.notes = tuple(notes)
 
     def place(self, line: Line | None) -> None:
@@ -74,10 +76,11 @@ class MachineError(SohuError):
                 # tabs stay tabs, so that the caret stands under its column
                 lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
                 out.append(f"{' ' * len(number)} | {lead}^")
+        chip = "" if self.chip is None else f"chip {self.chip}, "
         if any(n.pc is not None for n in self.notes):  # they tell of this instruction too
             out += _sides(self.notes)
         elif self.instruction or self.line:  # without a line, the first one names the pc
-            out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
+            out.append(f"  {chip}pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
             out += [f"  {n.text}" for n in self.notes]
         if self.help:
             out.append(f"  help: {self.help}")

@@ -1,9 +1,7 @@
-"""The machine running: registers, sequencer, engine queues and semaphores, under one of two schedules.
+"""The machine running: registers, sequencer, engine queues and semaphores, under a schedule (schedules.py).
 
-Program order: an instruction whose queue is empty and whose wait is met executes when it issues; what must
-wait parks in its queue, and every signal tries the parked again. Random order: at each turn, one of the
-sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
-that a program which runs here runs on any; the timer alone knows the depth of the configuration.
+Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
+with it timed order, alone knows the depth of the configuration.
 
 `run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
 each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
@@ -12,12 +10,12 @@ each instruction goes through `step`, which shares its binding and semantics. No
 from __future__ import annotations
 
 import enum
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from math import inf
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +28,9 @@ from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
+from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -50,6 +49,10 @@ from sohu.isa import (
     Wait,
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
+from sohu.isa.products import Native
+
+if TYPE_CHECKING:
+    from sohu.emulator.group import Group
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
@@ -65,14 +68,17 @@ class Stop(enum.Enum):
     HALTED = "halted"
     BREAKPOINT = "breakpoint"
     INTERRUPTED = "interrupted"
+    CYCLE = "cycle"  # the one to run to
+    BLOCKED = "blocked"  # until another chip of its group has moved
 
 
 class Queue:
-    """One in-order queue of an engine: what has issued and not executed yet."""
+    """One in-order queue of an engine: what has issued and not executed yet, in timed order with what is executing."""
 
-    __slots__ = ("depth", "engine", "entries", "name", "number")
+    __slots__ = ("depth", "engine", "entries", "name", "number", "place")
 
-    def __init__(self, engine: Engine, number: int, depth: int) -> None:
+    def __init__(self, engine: Engine, number: int, depth: int, place: int) -> None:
+        self.place = place  # among the machine's queues
         self.engine = engine
         self.number = number
         self.depth = depth
@@ -88,8 +94,8 @@ class Machine:
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
     queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
-    executed or issued since the launch; fault: the MachineError that stopped it, or None; hooks: of the checkers
-    that are on.
+    executed or issued since the launch; fault: the MachineError that stopped it, or None; group: the chips it
+    runs with, or None; parked: how many instructions all queues hold; hooks: of the checkers that are on.
     """
 
     def __init__(
@@ -97,20 +103,23 @@ class Machine:
         chip: Chip,
         memories: Memories,
         *,
-        schedule: int | None = None,
+        schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
         max_seconds: float | None = None,
         max_memory: int | None = None,
         workers: int | None = None,
+        native: Native | None = None,
         output: Callable[[str], None] = print,
         checks: str | Collection[str] | None = None,
     ) -> None:
         self.config = chip
         self.workers = usable() if workers is None else workers
+        self.native = native
         self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
+        self.group: Group | None = None
         self.schedule = schedule
         self.max_instructions = max_instructions
         for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
@@ -125,8 +134,10 @@ class Machine:
         self.t: list[Tile | None] = [None] * NUM_TILES
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
-        self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
-        self.timing = timing
+        places = [(e, n) for e in Engine if e.is_async for n in range(e.queues)]
+        self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH, i) for i, (e, n) in enumerate(places)]
+        self.order = schedule_of(schedule, self)
+        self.timing = timing = timing or self.order.timed
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
         self.program = Program(b"")
@@ -137,12 +148,12 @@ class Machine:
         self.fault: MachineError | None = None
         self._code = Code(b"", self)
         self._index = 0
-        self.parked = 0  # entries in all queues
+        self.parked = 0
         self.drained = True  # no engine instruction has issued since the last drain
         self._interrupted = False
+        self.ending = False  # the sequencer has halted, and engines still work
+        self.announced = False  # listeners know that the current instruction will issue
         self._tiles: dict[bytes, Tile] = {}
-        self._random = random.Random()
-        self._weights: list[float] = []
         self.entry = 0  # pc where the kernel started
         self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
         self.hooks = checkers.hooks(self, checks)
@@ -153,6 +164,11 @@ class Machine:
     def pc(self) -> int:
         """Byte offset in .text of the instruction that comes next (or is blocked)."""
         return self._index * INSTRUCTION_BYTES
+
+    @property
+    def op(self) -> Op:
+        """The instruction that comes next (or is blocked)."""
+        return self._code.op(self._index)
 
     @property
     def instructions(self) -> int:
@@ -170,6 +186,11 @@ class Machine:
         None without timing, unless the program has an instruction that reads the cycle counter.
         """
         return None if self.timer is None else self.timer.cycles
+
+    @property
+    def time(self) -> float | None:
+        """In timed order, the cycle up to which the effects of engines are there; None in others."""
+        return self.timer.time if self.timer is not None and self.order.timed else None
 
     def inst_at(self, pc: int) -> Inst | None:
         """The instruction at a pc; None when there is none, or it is no legal one."""
@@ -216,18 +237,14 @@ class Machine:
         self.instructions = 0
         self.fault = None
         self.drained = True
-        self._interrupted = False
+        self._interrupted = self.ending = self.announced = False
         self._seconds = 0.0
         if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
             self.timer.reset()
         else:
             self.timer = None
-        if self.schedule is not None:
-            # per launch, so that a launch repeats whatever ran before; unequal weights make some
-            # engines lag far behind, which even odds would hardly ever do
-            self._random.seed(self.schedule)
-            self._weights = [self._random.choice((1.0, 4.0, 32.0)) for _ in range(len(self.queues) + 1)]
+        self.order.reset()
         for launch in self.hooks.launch:
             launch()
 
@@ -245,24 +262,36 @@ class Machine:
 
     # -- running -----------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self) -> bool:
         """Execute or issue exactly one sequencer instruction, and what engines can then run.
 
-        Raises MachineError for a fault of the program, SohuError when it has halted.
+        False when it could not, until another chip of the group has moved. Raises MachineError for a fault of the
+        program, SohuError when it has halted.
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
-        with np.errstate(all="ignore"), at_work(self.workers):
-            self._step()
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
+            return self._step()
 
-    def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
+    def run(
+        self,
+        until: Callable[[Machine], bool] | Collection[int] | None = None,
+        *,
+        until_cycle: int | None = None,
+    ) -> Stop:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
         Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
         asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
         Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
+
+        until_cycle, in timed order: stop at a cycle since the launch. The sequencer has then taken every instruction
+        that it takes before that cycle, and every effect of an engine up to and including it is there. Raises
+        SohuError in other orders.
         """
+        if until_cycle is not None:
+            return self._run_to(until_cycle, until)
         if self.halted:
             return Stop.HALTED
         self._interrupted = False
@@ -270,6 +299,23 @@ class Machine:
             if self.max_seconds is None and self.max_memory is None:
                 return self._run(until)
             return self._run_limited(until)
+
+    def _run_to(self, cycle: int, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if not self.order.timed:
+            raise SohuError("only timed order can stop at a cycle", help="Device(schedule='timed')")
+        if self.group is not None:
+            raise SohuError("chips of a group come to a cycle together", help="run the group to it")
+        assert self.timer is not None
+        self.timer.limit = self.timer.until = cycle
+        try:
+            why = self.run(until)
+            if why is Stop.BLOCKED:
+                with np.errstate(all="ignore"), at_work(self.workers):
+                    self.timer.catch_up()
+                why = Stop.CYCLE
+            return why
+        finally:
+            self.timer.limit = self.timer.until = inf
 
     def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         began = time.monotonic()
@@ -281,19 +327,23 @@ class Machine:
         finally:
             self._seconds += time.monotonic() - began
         if watch.why and why is Stop.INTERRUPTED:
-            self._stop(Fault("limit", watch.why), self._code.op(self._index))
+            self.stop(Fault("limit", watch.why), self._code.op(self._index))
         return why
 
     def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
-                return self._run_fast(stops or frozenset())
+                if self.group is not None:
+                    self.pump()  # what others have sent or done since
+                if not self.ending:
+                    return self._run_fast(stops or frozenset())
             self.memories.settle()
             while True:
-                self._step()
+                if not self._step():
+                    return Stop.BLOCKED
                 if self.halted:
                     return Stop.HALTED
                 if stops is not None and self._index in stops:
@@ -320,14 +370,18 @@ class Machine:
                 quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
                 if self._interrupted:
                     return Stop.INTERRUPTED
-                if not stops:
-                    while count[0] < quota[0]:
-                        i = run[i]()
-                else:
-                    while count[0] < quota[0]:
-                        i = self._one(i) if i in single else run[i]()
-                        if i in stops:
-                            return Stop.BREAKPOINT
+                try:
+                    if not stops:
+                        while count[0] < quota[0]:
+                            i = run[i]()
+                    else:
+                        while count[0] < quota[0]:
+                            i = self._one(i) if i in single else run[i]()
+                            if i in stops:
+                                return Stop.BREAKPOINT
+                except Untranslated:
+                    code.first(i)
+                    continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
@@ -338,13 +392,20 @@ class Machine:
             i = self._raised(i, e.__traceback__)
             count[0] += 1
             self._index = i
-            self._finish()
+            if not self._finish():
+                return Stop.BLOCKED
             self.memories.deferrals.settle_changing()
             return Stop.HALTED
+        except Deadlock as e:
+            i = self._raised(i, e.__traceback__)
+            self._index = i
+            if self.group is None:
+                self.stop(e, self._code.op(i))
+            return Stop.BLOCKED
         except (Fault, MemoryError, *_REFUSALS) as e:
             i = self._raised(i, e.__traceback__)
             self._index = i
-            self._stop(e, self._code.op(i))
+            self.stop(e, self._code.op(i))
         except BaseException as e:
             i = self._raised(i, e.__traceback__)
             raise
@@ -375,74 +436,79 @@ class Machine:
             self.at = self._index
             raise Fault("limit", f"{limit:,} instructions have run, the limit that was set")
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """One instruction; False when it cannot go on: by the timer's limit, or until another chip has moved."""
         op = self._code.op(self._index)
         try:
+            if self.ending:
+                return self._finish()
             self._check_limit()
-            while not self._may_issue(op):
-                if not self._execute_one():
-                    raise Deadlock
-            if self.schedule is not None:
-                self._engines_first()
+            self.order.before(op)
             self._issue(op)
-            if self.schedule is None:
-                self.pump()
+            self.pump()
         except Halted:
-            self._finish()
+            return self._finish()
+        except Deadlock as e:
+            if not self._may_go_on():
+                self.stop(e, op)
+            return False
         except (Fault, MemoryError, *_REFUSALS) as e:
-            self._stop(e, op)
+            self.stop(e, op)
+        return True
+
+    def _may_go_on(self) -> bool:
+        """True for a machine that stands still when that may be for a time."""
+        return self.group is not None or (self.order.timed and self.timer is not None and self.timer.next < inf)
 
     def _issue(self, op: Op) -> None:
-        for listener in self.listeners:
-            listener.will_issue(self, op)
-        bound = value = None
+        value = self.value(op.wait) if op.wait is not None else 0
+        timer = self.timer if op.inst is not None else None
+        place = None if op.queue is None else op.queue.place
+        if timer is not None and not timer.arrive(place, op.wait, value) and self.order.timed:
+            raise Deadlock
+        if not self.announced:
+            for listener in self.listeners:
+                listener.will_issue(self, op)
+            self.announced = True
+        halted = False
         hooks = self.hooks
         if op.queue is None:
             hooks.op = op
-            if op.bind is not None and (self.timer is not None or hooks):
-                bound = op.bind()
+            bound = op.bind() if (timer is not None or hooks) and op.bind is not None else None
             if op.wait is not None:
-                value = self._value(op.wait)
                 for waited in hooks.waited:
                     waited(op, value)
             if bound is not None:
                 for before in hooks.before:
-                    before(op, bound, value or 0)
-            halted = False
+                    before(op, bound, value)
             try:
                 self._index = op.run()
             except Halted:
                 halted = True
             if bound is not None:
                 for after in hooks.after:
-                    after(op, bound, value or 0)
-            self.instructions += 1
-            self._time(op, bound, value)
-            for listener in self.listeners:
-                listener.did_issue(self, op)
-            if halted:
-                raise Halted
+                    after(op, bound, value)
         else:
             bound, run = op.call()
+            if self.group is not None:
+                self.group.admit(self, op)
             self.drained = False
-            value = self._value(op.wait) if op.wait is not None else 0
             issued = Issued(op, bound, run, value)
             for parked in hooks.parked:
                 parked(issued)
             op.queue.entries.append(issued)
             self.parked += 1
             self._index = self.arrive(op.index + 1)
-            self.instructions += 1
-            self._time(op, bound, value)
-            for listener in self.listeners:
-                listener.did_issue(self, op)
+        self.instructions += 1
+        if timer is not None:
+            timer.issue(op, bound, place, value)
+        self.announced = False
+        for listener in self.listeners:
+            listener.did_issue(self, op)
+        if halted:
+            raise Halted
 
-    def _time(self, op: Op, bound: Bound | None, value: int | None) -> None:
-        if self.timer is not None and op.inst is not None:
-            place = None if op.queue is None else self.queues.index(op.queue)
-            self.timer.issue(op, bound, place, value)
-
-    def _stop(self, e: Exception, op: Op) -> NoReturn:
+    def stop(self, e: Exception, op: Op) -> NoReturn:
         """Raise the MachineError of an exception that `op` raised, and keep it as `fault`."""
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
@@ -460,6 +526,7 @@ class Machine:
             instruction=self.text(op),
             operand=e.operand,
             help=e.help,
+            chip=self.chip if self.group is not None else None,
             notes=checkers.sides(self, e.notes),
         )
         raise self.fault from cause
@@ -470,27 +537,32 @@ class Machine:
 
     # -- engines -----------------------------------------------------------------------------------
 
-    def _value(self, wait: Wait) -> int:
+    def value(self, wait: Wait) -> int:
+        """What a wait asks for, read from registers now."""
         return self.x[wait.reg] + wait.imm
 
     def reached(self, wait: Wait) -> bool:
         """True when the semaphore has the value that the wait asks for (read from registers now)."""
         return self.sems[wait.sem] >= self.x[wait.reg] + wait.imm
 
-    def _ready(self, q: Queue) -> bool:
+    def ready(self, q: Queue) -> bool:
+        """True when the head of a queue may execute: its wait is met, and all chips have come to a collective."""
         if not q.entries:
             return False
         head = q.entries[0]
         wait = head.op.wait
-        return wait is None or self.sems[wait.sem] >= head.value
+        if wait is not None and self.sems[wait.sem] < head.value:
+            return False
+        return self.group is None or self.group.ready(self, head)
 
-    def _may_issue(self, op: Op) -> bool:
+    def may_issue(self, op: Op) -> bool:
+        """True when the sequencer may take an instruction: there is room in its queue, or its wait is met."""
         if op.queue is not None:
             return len(op.queue.entries) < op.queue.depth
         return op.wait is None or self.reached(op.wait)
 
-    def _execute(self, q: Queue) -> None:
-        """Execute the head of a queue, which is ready."""
+    def execute(self, q: Queue) -> None:
+        """Execute the head of a queue, which is ready; raises MachineError."""
         issued = q.entries.popleft()
         self.parked -= 1
         if self.memories.deferrals.live:
@@ -501,51 +573,28 @@ class Machine:
                 listener.will_execute(self, issued)
             for before in self.hooks.before:
                 before(op, bound, value)
-            issued.run()
+            if self.group is None:
+                issued.run()
+            else:
+                self.group.execute(self, issued)
             for after in self.hooks.after:
                 after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
             if op.signal is not None:
-                self._add(op.signal, op)
+                if self.group is None:
+                    self.add(op.signal, op)
+                else:
+                    self.group.signal(self, issued, op.signal)
         except (Fault, MemoryError, *_REFUSALS) as e:
-            self._stop(e, issued.op)
+            self.stop(e, issued.op)
 
     def pump(self) -> None:
-        """Execute all that can execute, queue by queue."""
-        moved = True
-        while moved and self.parked:
-            moved = False
-            for q in self.queues:
-                while self._ready(q):
-                    self._execute(q)
-                    moved = True
+        """In program order: execute all that can execute."""
+        self.order.pump()
 
-    def _execute_one(self) -> bool:
-        """Execute the head of one queue that may; False when none may."""
-        ready = [(q, i) for i, q in enumerate(self.queues) if self._ready(q)]
-        if not ready:
-            return False
-        if self.schedule is None or len(ready) == 1:
-            self._execute(ready[0][0])
-        else:
-            weights = [self._weights[i] for _, i in ready]
-            self._execute(self._random.choices(ready, weights)[0][0])
-        return True
-
-    def _engines_first(self) -> None:
-        """Random order: let engines move until the sequencer is drawn."""
-        while self.parked:
-            ready = [q for q in self.queues if self._ready(q)]
-            if not ready:
-                return
-            others = sum(self._weights[self.queues.index(q)] for q in ready)
-            mine = self._weights[-1]
-            if self._random.random() * (mine + others) < mine:
-                return
-            self._execute_one()
-
-    def _add(self, signal: Signal, op: Op | None) -> None:
+    def add(self, signal: Signal, op: Op | None = None) -> None:
+        """Add to a semaphore, no more; raises Fault (semaphore) on overflow. `op` has signalled, if it is known."""
         value = self.sems[signal.sem] + signal.inc
         if value >= SEMAPHORE_LIMIT:
             raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
@@ -554,20 +603,23 @@ class Machine:
             for signalled in self.hooks.signalled:
                 signalled(op, signal.sem, value)
 
-    def _finish(self) -> None:
-        """After halt: what is still queued runs; the program has ended when all queues are empty."""
-        if self.parked:
-            while self._execute_one():
-                pass
-        if self.parked:
-            self._stop(Deadlock(), self._code.op(self._index))
+    def _finish(self) -> bool:
+        """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
+        if self.parked or self.order.timed:
+            self.ending, self.halted = True, False
+            if not self.order.drain():
+                if not self._may_go_on():
+                    self.stop(Deadlock(), self._code.op(self._index))
+                return False
+        self.ending, self.halted = False, True
         try:
             for halted in self.hooks.halted:
                 halted()
         except Fault as e:
-            self._stop(e, self._code.op(self._index))
+            self.stop(e, self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
+        return True
 
     # -- what translated code calls ----------------------------------------------------------------
 
@@ -592,8 +644,8 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self._add(signal, self.hooks.op)
-        if self.parked and self.schedule is None:
+        self.add(signal, self.hooks.op)
+        if self.parked:
             self.pump()
 
     def park(self, issued: Issued) -> None:
@@ -602,6 +654,8 @@ class Machine:
         assert q is not None
         if len(q.entries) >= q.depth:
             raise Deadlock
+        if self.group is not None:
+            self.group.admit(self, issued.op)
         q.entries.append(issued)
         self.parked += 1
 
@@ -665,9 +719,7 @@ class Machine:
 
     def drain(self) -> None:
         """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""
-        while self._execute_one():
-            pass
-        if self.parked:
+        if not self.order.drain():
             raise Deadlock
         self.drained = True
         for drained in self.hooks.drained:

@@ -71,6 +71,7 @@ CATEGORIES = {
     "operand": "a tile whose space, dtype or shape the instruction does not take",
     "read-only": "a write into memory that the program may only read",
     "deadlock": "nothing can run and something still waits",
+    "collective": "chips of a group that came to different collectives, or one that never came",
     "semaphore": "a semaphore misused: overflow, or reset without drain",
     "uninitialized": "a use of elements that nothing has written",
     "race": "two accesses to the same bytes, one of them a write, that nothing orders",

@@ -1,9 +1,11 @@
 """CCE: collectives over the chips of a group. Opcodes 0x400..0x4ff.
 
-Every chip of the group executes the same instruction, with operands of the same shapes; scalars and immediates have
-the same values on all of them. Group 0 is all chips; other groups are set up by the host, and on a chip by itself
-each is that chip. A chip's rank is its place in the group, from 0; n is the number of ranks. Elements are converted
-where dtypes differ, as the DMA does. To exchange columns, use views with the axes exchanged (tswap).
+Every chip of the group executes the same instruction, with operands of the same shapes and dtypes; scalars and
+immediates have the same values on all of them. It executes when it heads the CCE queue of each of them and its waits
+are met; that a chip comes to another one in its place, or to none, is an error (category `collective`). Group 0 is all
+chips; other groups are set up by the host, and on a chip by itself each is that chip. A chip's rank is its place in
+the group, from 0; n is the number of ranks. Elements are converted where the dtypes of operands differ, as the DMA
+does. To exchange columns, use views with the axes exchanged (tswap).
 
 Semantics get, per tile operand, a list with one view per chip of the group, in rank order. Costs follow Thakur,
 Rabenseifner and Gropp 2005, "Optimization of collective communication operations in MPICH": the better of the
@@ -225,7 +227,7 @@ def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"],
             dst[t][...] = converted(s, dst[t])
 
 
-@instruction("cce.signal", 0x408, CCE, cost=message(), since=(1, 1))
+@instruction("cce.signal", 0x408, CCE, cost=message(), remote="chip", since=(1, 1))
 def signal(m: Machine, chip: XI) -> None:
     """Signal another chip: the signal of this instruction is added to that chip's semaphore, not to this one's.
 

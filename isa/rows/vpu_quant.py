@@ -115,8 +115,9 @@ def vquant_row(dst: Out[Scalable, "... R C"], scale: Out[F32, "... R 1"], src: I
         dst = i8 [[50, -127, 25], [0, 0, 0]]
         scale = f32 [[0.02], [1.0]]
     """
-    scale[...] = symmetric_scale(src, dst.dtype, -1)
-    dst[...] = quantize(src, scale, dst.dtype)
+    made = symmetric_scale(src, dst.dtype, -1)
+    dst[...] = quantize(src, made, dst.dtype)
+    scale[...] = made  # last: rows of one element can be in the same place
 
 
 @instruction("vquant.all", 0x336, VPU, cost=per_element(5), since=(1, 1))
@@ -129,8 +130,9 @@ def vquant_all(dst: Out[Scalable, "... R C"], scale: Out[F32, "... 1 1"], src: I
         dst = fp8e4m3 [[1.0, -448.0], [0.5, 3.0]]
         scale = f32 [[1.0]]
     """
-    scale[...] = symmetric_scale(src, dst.dtype, (-2, -1))
-    dst[...] = quantize(src, scale, dst.dtype)
+    made = symmetric_scale(src, dst.dtype, (-2, -1))
+    dst[...] = quantize(src, made, dst.dtype)
+    scale[...] = made  # last, as there
 
 
 @instruction("vdequant", 0x337, VPU, cost=per_element(1), since=(1, 1))

@@ -23,7 +23,7 @@ from sohu.emulator.checks import CHECKS
 from sohu.isa.dtypes import DTYPES
 
 BUGS = Path(__file__).parent / "bugs"
-FILES = sorted(BUGS.glob("*/*.s"))
+FILES = sorted(f for f in BUGS.glob("*/*.s") if f.parent.name != "divergence")  # those want several chips
 MINIMUM = 100
 _HEADER = re.compile(r"^# (bug|expect|operand|says|args|twin): *(.*)$", re.MULTILINE)
 
