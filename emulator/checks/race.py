@@ -67,8 +67,8 @@ class _Region(Place):
 class _Home:
     """All accessed places of SRAM, ACC or one allocation of HBM.
 
-    Those on the chip are mostly the same in every launch, and are kept until they are far more than one uses (sizes that
-    change make new places for ever). Places in HBM come and go.
+    Those on the chip are mostly the same in every launch, and are kept until they are far more than one uses: sizes
+    that change make new places for ever. Places in HBM come and go.
     """
 
     __slots__ = ("generation", "launch", "read", "used", "written")
