@@ -146,7 +146,7 @@ class TimedOrder(ProgramOrder):
         if place >= 0:
             m.execute(m.queues[place])
         elif signal is not None:
-            m.add(signal)
+            m.add(signal, m.hooks.op)
 
 
 def schedule_of(spec: Spec, machine: Machine) -> ProgramOrder:
