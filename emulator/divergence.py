@@ -51,12 +51,19 @@ def _operands(issued: Issued) -> dict[str, str]:
 def differing(a: Issued, b: Issued) -> str:
     """Why two instructions are not one collective: "instruction", an operand's name, or "" if they are one."""
     assert a.op.inst is not None and b.op.inst is not None
-    if a.op.inst.row is not b.op.inst.row:
+    row = a.op.inst.row
+    if row is not b.op.inst.row:
         return "instruction"
     if a is b:
         return ""
-    mine, other = _operands(a), _operands(b)
-    return next((name for name in mine if mine[name] != other[name]), "")
+    for (_, o, _), mine, other in zip(row.data, a.bound.tiles, b.bound.tiles, strict=True):
+        if mine.dims != other.dims or mine.dtype is not other.dtype:
+            return o.name
+    if a.op.inst.values == b.op.inst.values and not a.op.scalars:
+        return ""
+    tiles = {o.name for _, o, _ in row.data}
+    scalars = [o.name for o in row.operands if o.name not in tiles]
+    return next((name for name in scalars if given(a, name) != given(b, name)), "")
 
 
 def unlike(heads: Sequence[tuple[Machine, Issued]]) -> NoReturn:

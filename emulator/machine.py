@@ -9,9 +9,7 @@ with it timed order, alone knows the depth of the configuration.
 
 from __future__ import annotations
 
-import enum
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
 from types import TracebackType
@@ -25,6 +23,7 @@ from sohu.emulator.blocks import LONGEST
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.memory import Memories
+from sohu.emulator.parts import Listener, Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
@@ -57,49 +56,6 @@ _KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
-
-
-class Stop(enum.Enum):
-    """Why `run` came back."""
-
-    HALTED = "halted"
-    BREAKPOINT = "breakpoint"
-    INTERRUPTED = "interrupted"
-    CYCLE = "cycle"  # the one to run to
-    BLOCKED = "blocked"  # until another chip of its group has moved
-
-
-class Queue:
-    """One in-order queue of an engine: what has issued and not executed yet, in timed order with what is executing."""
-
-    __slots__ = ("depth", "engine", "entries", "name", "number", "place")
-
-    def __init__(self, engine: Engine, number: int, depth: int, place: int) -> None:
-        self.place = place  # among the machine's queues
-        self.engine = engine
-        self.number = number
-        self.depth = depth
-        self.name = f"{engine.value}{number}" if engine.queues > 1 else engine.value
-        self.entries: deque[Issued] = deque()
-
-    def __repr__(self) -> str:
-        return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Listener:
-    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
-
-    def will_issue(self, machine: Machine, op: Op) -> None:
-        """The sequencer is about to execute `op`, or to hand it to its queue."""
-
-    def did_issue(self, machine: Machine, op: Op) -> None:
-        """It has done so; machine.pc is the next instruction."""
-
-    def will_execute(self, machine: Machine, issued: Issued) -> None:
-        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
-
-    def did_execute(self, machine: Machine, issued: Issued) -> None:
-        """It has done so; its signal has not been sent yet."""
 
 
 class Machine:
@@ -262,6 +218,8 @@ class Machine:
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
+        if self.group is not None:
+            self.group.begin_turn()
         with np.errstate(all="ignore"), at_work(self.workers):
             return self._step()
 
@@ -322,6 +280,8 @@ class Machine:
         return why
 
     def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if self.group is not None:
+            self.group.begin_turn()
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)

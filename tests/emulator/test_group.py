@@ -518,3 +518,31 @@ def test_a_chip_of_a_running_group_has_no_snapshot() -> None:
         group.devices[0].snapshot()
     group.run()
     group.devices[0].snapshot()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_ball_goes_back_and_forth(schedule: Any) -> None:
+    """Waits for another chip in the middle of a loop, which program order has compiled by then."""
+    body = """
+        chipid x20
+        xor    x21, x20, 1
+        loop   100, 9f
+          add   x22, x22, 1
+          sub   x23, x22, x20
+          bne   x20, 0, 1f
+          cce.signal x21   signal ball
+          sync  wait ball>=x22
+          add   x24, x24, x22
+          j     2f
+          1: sync  wait ball>=x22
+          cce.signal x21   signal ball
+          add   x24, x24, x22
+          nop
+          2: nop
+        9:
+    """
+    group = Group(2, "small", schedule=schedule)
+    results = group.launch(kernel(body, ".sem ball"), "k")
+    assert [m.x[24] for m in group.machines] == [5050, 5050]
+    assert [m.sems[0] for m in group.machines] == [100, 100]
+    assert [r.instructions for r in results] == [3 + 100 * 8 + 1, 3 + 100 * 8 + 1]
