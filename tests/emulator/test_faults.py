@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sohu.asm import Kernel, Program, assemble
 from sohu.emulator import Device, Listener, MachineError
+from sohu.emulator.schedules import Spec
 from sohu.isa import CATEGORIES, ROWS, Inst, encode
 
 from tests.emulator.support import kernel, random_floats, run, stopped
@@ -92,13 +93,14 @@ def _expected_line(text: str) -> int | None:
 
 
 def _device(path: str) -> Device:
-    device = Device("small", schedule=5 if path == "random" else None)
+    schedule: Spec = {"random": 5, "timed": "timed"}.get(path)  # type: ignore[assignment]
+    device = Device("small", schedule=schedule)
     if path == "observed":
         device.machine.listeners.append(Listener())
     return device
 
 
-@pytest.mark.parametrize("path", ["fast", "observed", "random"])
+@pytest.mark.parametrize("path", ["fast", "observed", "random", "timed"])
 @pytest.mark.parametrize(("category", "body", "decl", "operand", "message"), PLANTED)
 def test_planted_faults(category: str, body: str, decl: str, operand: str, message: str, path: str) -> None:
     text = f" .kernel k\n{decl}\n{body}\n halt\n"
@@ -123,6 +125,7 @@ def test_planted_faults(category: str, body: str, decl: str, operand: str, messa
 
 def test_all_categories_of_running_programs_are_planted() -> None:
     planted = {p[0] for p in PLANTED} | {"limit", "illegal-instruction", "reserved-bits"}
+    planted |= {"collective"}  # test_divergence.py
     assert planted == set(CATEGORIES) - {"loader"}
 
 
@@ -135,7 +138,7 @@ HALT = encode(Inst(ROWS["halt"], ()))
 NOP = encode(Inst(ROWS["nop"], ()))
 
 
-@pytest.mark.parametrize("path", ["fast", "observed", "random"])
+@pytest.mark.parametrize("path", ["fast", "observed", "random", "timed"])
 @pytest.mark.parametrize(
     ("word", "category", "message"),
     [
@@ -174,7 +177,7 @@ def test_semaphores_do_not_wrap() -> None:
     assert device.machine.sems[3] == 2**32 - 1
 
 
-@pytest.mark.parametrize("path", ["fast", "observed", "random"])
+@pytest.mark.parametrize("path", ["fast", "observed", "random", "timed"])
 def test_the_instruction_limit(path: str) -> None:
     device = _device(path)
     device.machine.max_instructions = 10_000
