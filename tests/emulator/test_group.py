@@ -204,6 +204,26 @@ def test_the_same_tile_in_and_out_and_tiles_that_overlap() -> None:
         assert all(np.array_equal(g, total) for g in given)
 
 
+def test_a_ring_of_tiles_that_overlap_what_they_become() -> None:
+    body = """
+        tslice t30, a, 0, x0, 4
+        li x5, 1
+        tslice t31, a, 0, x5, 4
+        dma.load a, x signal s1
+        dma.load to, ring signal s1
+        cce.permute t31, t30, to wait s1>=2 signal s2
+        dma.store x, a wait s2>=1
+    """
+    decl = ".param x, inout, f32, [5]\n.param ring, in, i32, [3]\n.tile a, sram, f32, [5]\n.tile to, sram, i32, [3]"
+    xs = whole(np.random.default_rng(0), 3, (5,))
+    for schedule in SCHEDULES:
+        given = [x.copy() for x in xs]
+        ring = np.array([1, 2, 0], np.int32)
+        Group(3, "small", schedule=schedule).launch(kernel(body, decl), "k", [[g, ring] for g in given])
+        for i, g in enumerate(given):
+            assert g.tolist() == [xs[i][0], *xs[i - 1][:4]]
+
+
 # Chips that do different amounts of work between collectives, in two buffers, with the ring of a pipeline at the end
 MANY = """
     li     x20, 0
