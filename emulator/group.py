@@ -18,8 +18,8 @@ import numpy as np
 from sohu.asm import Program
 from sohu.emulator.arguments import Arguments
 from sohu.emulator.bind import join
+from sohu.emulator.checks.divergence import differing, given, stuck, unlike
 from sohu.emulator.device import Device, Result
-from sohu.emulator.divergence import differing, given, stuck, unlike
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
 from sohu.emulator.parts import Stop
@@ -259,7 +259,7 @@ class Group:
         assert issued.op.inst is not None
         name = issued.op.inst.row.remote
         if not name:
-            machine.add(signal)
+            machine.add(signal, issued.op)
             return
         target = self.machines[given(issued, name)]
         if machine.timer is None or target.timer is None:

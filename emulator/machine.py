@@ -3,8 +3,8 @@
 Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
 with it timed order, alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
-`step`, which shares its binding and semantics. Neither listeners nor the timer change results.
+`run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
+each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Program, format_inst
+from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
 from sohu.emulator.blocks import LONGEST
+from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
+from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
-from sohu.emulator.parts import Listener, Queue, Stop
+from sohu.emulator.parts import Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
+from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
-from sohu.emulator.waits import deadlock
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -35,7 +38,6 @@ from sohu.isa import (
     NUM_SCALARS,
     NUM_SEMAPHORES,
     NUM_TILES,
-    TILE_BYTES,
     Chip,
     Engine,
     Fault,
@@ -46,25 +48,25 @@ from sohu.isa import (
     Wait,
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
+from sohu.isa.products import Native
 
 if TYPE_CHECKING:
     from sohu.emulator.group import Group
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
-_KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-class Machine:
+class Machine(Services):
     """One chip's state, and what moves it.
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
     queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
     executed or issued since the launch; fault: the MachineError that stopped it, or None; group: the chips it
-    runs with, or None; parked: how many instructions all queues hold.
+    runs with, or None; parked: how many instructions all queues hold; hooks: of the checkers that are on.
     """
 
     def __init__(
@@ -78,11 +80,14 @@ class Machine:
         max_seconds: float | None = None,
         max_memory: int | None = None,
         workers: int | None = None,
+        native: Native | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
+        super().__init__(memories)
         self.config = chip
         self.workers = usable() if workers is None else workers
-        self.memories = memories
+        self.native = native
         self.chip = 0  # number in its group
         self.chips = 1
         self.group: Group | None = None
@@ -106,7 +111,6 @@ class Machine:
         self.timing = timing = timing or self.order.timed
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
-        self.program = Program(b"")
         self.halted = True
         self.count = [0]  # `instructions`, where generated code reaches it
         self.quota = [0]  # blocks are begun while `count` is below
@@ -119,7 +123,9 @@ class Machine:
         self._interrupted = False
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
-        self._tiles: dict[bytes, Tile] = {}
+        self.entry = 0  # pc where the kernel started
+        self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
+        self.hooks = checkers.hooks(self, checks)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -160,6 +166,10 @@ class Machine:
         index, rest = divmod(pc, INSTRUCTION_BYTES)
         return None if rest or not 0 <= index < self._code.size else self._code.op(index).inst
 
+    def op_at(self, index: int) -> Op:
+        """An instruction of the running program by its index in .text."""
+        return self._code.op(index)
+
     def view(self, tile: Tile) -> NDArray[Any]:
         """The elements of a descriptor as stored, in place, its sizes read from the registers of now.
 
@@ -191,6 +201,7 @@ class Machine:
                 q.entries.clear()
             self.parked = 0
         self._index = entry // INSTRUCTION_BYTES
+        self.entry = entry
         self.halted = False
         self.instructions = 0
         self.fault = None
@@ -203,6 +214,17 @@ class Machine:
         else:
             self.timer = None
         self.order.reset()
+        for launch in self.hooks.launch:
+            launch()
+
+    def check(self, spec: str | Collection[str] | None) -> None:
+        """Switch checkers: "all", "none", or names (sohu.emulator.checks); between launches.
+
+        Raises SohuError for an unknown name, and while a program runs.
+        """
+        if not self.halted and self.fault is None:
+            raise SohuError("checkers are switched between launches")
+        self.hooks = checkers.hooks(self, spec)
 
     def _new_timer(self) -> Timer:
         return Timer(self.config, [(q.engine, q.name) for q in self.queues])
@@ -220,7 +242,7 @@ class Machine:
         self.memories.settle()
         if self.group is not None:
             self.group.begin_turn()
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             return self._step()
 
     def run(
@@ -285,7 +307,7 @@ class Machine:
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
                 if self.group is not None:
                     self.pump()  # what others have sent or done since
@@ -312,26 +334,31 @@ class Machine:
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
         code, count, quota = self._code, self.count, self.quota
-        run = code.run
-        single = code.blocks.around(stops)
+        run, single = code.run, code.blocks.around(stops)
+        if self.hooks:
+            run, single = self.hooks.watched(code, self), frozenset()
         i = self._index
         try:
             while True:
                 quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
                 if self._interrupted:
                     return Stop.INTERRUPTED
-                if not stops:
-                    while count[0] < quota[0]:
-                        i = run[i]()
-                else:
-                    while count[0] < quota[0]:
-                        i = self._one(i) if i in single else run[i]()
-                        if i in stops:
-                            return Stop.BREAKPOINT
+                try:
+                    if not stops:
+                        while count[0] < quota[0]:
+                            i = run[i]()
+                    else:
+                        while count[0] < quota[0]:
+                            i = self._one(i) if i in single else run[i]()
+                            if i in stops:
+                                return Stop.BREAKPOINT
+                except Untranslated:
+                    code.first(i)
+                    continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = self._one(i)
+                    i = run[i]() if self.hooks else self._one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
@@ -417,18 +444,32 @@ class Machine:
                 listener.will_issue(self, op)
             self.announced = True
         halted = False
+        hooks = self.hooks
         if op.queue is None:
-            bound = op.bind() if timer is not None and op.bind is not None else None
+            hooks.op = op
+            bound = op.bind() if (timer is not None or hooks) and op.bind is not None else None
+            if op.wait is not None:
+                for waited in hooks.waited:
+                    waited(op, value)
+            if bound is not None:
+                for before in hooks.before:
+                    before(op, bound, value)
             try:
                 self._index = op.run()
             except Halted:
                 halted = True
+            if bound is not None:
+                for after in hooks.after:
+                    after(op, bound, value)
         else:
             bound, run = op.call()
             if self.group is not None:
                 self.group.admit(self, op)
             self.drained = False
-            op.queue.entries.append(Issued(op, bound, run, value))
+            issued = Issued(op, bound, run, value)
+            for parked in hooks.parked:
+                parked(issued)
+            op.queue.entries.append(issued)
             self.parked += 1
             self._index = self.arrive(op.index + 1)
         self.instructions += 1
@@ -445,7 +486,7 @@ class Machine:
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
         if isinstance(e, Deadlock):
-            e = deadlock(self, op)
+            e = explain(self, op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -459,6 +500,7 @@ class Machine:
             operand=e.operand,
             help=e.help,
             chip=self.chip if self.group is not None else None,
+            notes=checkers.sides(self, e.notes),
         )
         raise self.fault from cause
 
@@ -498,20 +540,25 @@ class Machine:
         self.parked -= 1
         if self.memories.deferrals.live:
             self.memories.deferrals.settle()
+        op, bound, value = issued.op, issued.bound, issued.value
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
+            for before in self.hooks.before:
+                before(op, bound, value)
             if self.group is None:
                 issued.run()
             else:
                 self.group.execute(self, issued)
+            for after in self.hooks.after:
+                after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
-            if issued.op.signal is not None:
+            if op.signal is not None:
                 if self.group is None:
-                    self.add(issued.op.signal)
+                    self.add(op.signal, op)
                 else:
-                    self.group.signal(self, issued, issued.op.signal)
+                    self.group.signal(self, issued, op.signal)
         except (Fault, MemoryError, *_REFUSALS) as e:
             self.stop(e, issued.op)
 
@@ -519,12 +566,15 @@ class Machine:
         """In program order: execute all that can execute."""
         self.order.pump()
 
-    def add(self, signal: Signal) -> None:
-        """Add to a semaphore, no more; raises Fault (semaphore) on overflow."""
+    def add(self, signal: Signal, op: Op | None = None) -> None:
+        """Add to a semaphore, no more; raises Fault (semaphore) on overflow. `op` has signalled, if it is known."""
         value = self.sems[signal.sem] + signal.inc
         if value >= SEMAPHORE_LIMIT:
             raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
         self.sems[signal.sem] = value
+        if op is not None:
+            for signalled in self.hooks.signalled:
+                signalled(op, signal.sem, value)
 
     def _finish(self) -> bool:
         """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
@@ -535,6 +585,11 @@ class Machine:
                     self.stop(Deadlock(), self._code.op(self._index))
                 return False
         self.ending, self.halted = False, True
+        try:
+            for halted in self.hooks.halted:
+                halted()
+        except Fault as e:
+            self.stop(e, self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
         return True
@@ -562,7 +617,7 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self.add(signal)
+        self.add(signal, self.hooks.op)
         if self.parked:
             self.pump()
 
@@ -594,33 +649,6 @@ class Machine:
 
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
 
-    def load64(self, address: int) -> int:
-        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        return self.memories.hbm.load64(address)
-
-    def store64(self, address: int, value: int) -> None:
-        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        self.memories.deferrals.hbm_write(address, address + 8)
-        self.memories.hbm.store64(address, value)
-
-    def load_tile(self, address: int) -> Tile:
-        """The descriptor at an HBM address; equal bytes give the same Tile object.
-
-        Raises Fault (misaligned, out-of-bounds, operand).
-        """
-        raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
-        tile = self._tiles.get(raw)
-        if tile is None:
-            if len(self._tiles) >= _KEPT_TILES:
-                self._tiles.clear()
-            tile = self._tiles[raw] = Tile.unpack(raw)
-        return tile
-
-    def store_tile(self, address: int, tile: Tile) -> None:
-        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
-        self.memories.hbm.store_bytes(address, tile.pack())
-
     def cycle(self) -> int:
         """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
         assert self.timer is not None, "reset made one, since the program holds such a row"
@@ -631,6 +659,8 @@ class Machine:
         if not self.order.drain():
             raise Deadlock
         self.drained = True
+        for drained in self.hooks.drained:
+            drained()
         if self.timer is not None:
             self.timer.drain()
 
@@ -642,13 +672,7 @@ class Machine:
         if not self.drained:
             raise Fault("semaphore", f"s{sem} is reset while engines may be at work", help="drain first")
         self.sems[sem] = 0
+        for cleared in self.hooks.cleared:
+            cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
-
-    def string(self, offset: int) -> str:
-        """Zero-terminated text at an offset of the image; raises Fault (out-of-bounds)."""
-        data, at = self.program.rodata, offset - self.program.rodata_address
-        end = data.find(b"\0", at) if 0 <= at < len(data) else -1
-        if end < 0:
-            raise Fault("out-of-bounds", f"there is no text at {offset:#x} in .rodata", operand="text")
-        return data[at:end].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Parts of a machine that others hold too: its queues, what listens to it, why it stopped."""
+"""Parts of a machine that others hold too: its queues, and why it stopped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from sohu.isa import Engine
 
 if TYPE_CHECKING:
-    from sohu.emulator.machine import Machine
-    from sohu.emulator.translate import Issued, Op
+    from sohu.emulator.translate import Issued
 
 
 class Stop(enum.Enum):
@@ -38,19 +37,3 @@ class Queue:
 
     def __repr__(self) -> str:
         return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Listener:
-    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
-
-    def will_issue(self, machine: Machine, op: Op) -> None:
-        """The sequencer is about to execute `op`, or to hand it to its queue."""
-
-    def did_issue(self, machine: Machine, op: Op) -> None:
-        """It has done so; machine.pc is the next instruction."""
-
-    def will_execute(self, machine: Machine, issued: Issued) -> None:
-        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
-
-    def did_execute(self, machine: Machine, issued: Issued) -> None:
-        """It has done so; its signal has not been sent yet."""

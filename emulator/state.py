@@ -49,7 +49,7 @@ _MOST_QUEUED = 1 << 16  # in timed order, queues are as deep as the chip's
 class Parked(NamedTuple):
     """An instruction in a queue: its index, its operands as they were resolved, what its semaphore must reach."""
 
-    index: int
+    at: int
     tiles: tuple[Tile, ...]
     scalars: tuple[Scalar, ...]
     value: int
@@ -186,7 +186,7 @@ def _parked(issued: Issued) -> Parked:
 
 
 def _issued(machine: Machine, number: int, parked: Parked) -> Issued:
-    op = machine._code.op(parked.index)
+    op = machine._code.op(parked.at)
     wrong = op.inst is None or op.queue is not machine.queues[number] or op.bind is None
     if wrong or len(parked.scalars) != len(op.scalars) or len(parked.tiles) != len(op.inst.row.data):  # type: ignore[union-attr]  # inst
         raise SohuError(f"pc {op.pc:#06x} holds no such instruction as waits in {machine.queues[number].name}")
@@ -246,7 +246,7 @@ def to_json(state: State) -> dict[str, Any]:
         "sems": list(state.sems),
         "loops": [list(f) for f in state.loops],
         "queues": [
-            [[p.index, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
+            [[p.at, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
             for q in state.queues
         ],
         "index": state.index,

@@ -132,6 +132,14 @@ class Op:
         return bound, bound.invoke
 
 
+class Untranslated(Exception):
+    """A block has not run before: Code.first translates it."""
+
+
+def _untranslated() -> int:
+    raise Untranslated
+
+
 def _unset() -> int:
     raise AssertionError("an op without translation")
 
@@ -148,11 +156,12 @@ class Code:
         self.blocks = Blocks(self)
         self.size = len(text) // INSTRUCTION_BYTES
         self._text = text
+        self._opcodes = (np.frombuffer(text, "<u2")[::8] & np.uint16(0xFFF)).astype(np.intp)
         self._ops: dict[int, Op] = {}
-        self._ends = _loop_ends(text)
-        self.resets = bool(_indices(text, _RESETS))
-        self.clock = bool(_indices(text, [row for row in ROWS if row.clock]))  # reads the cycle counter
-        self.run: list[Run] = [partial(self._first, i) for i in range(self.size + 1)]
+        self._ends = self._loop_ends()
+        self.resets = len(self._indices(_RESETS)) > 0
+        self.clock = len(self._indices([row for row in ROWS if row.clock])) > 0  # reads the cycle counter
+        self.run: list[Run] = [_untranslated] * (self.size + 1)
 
     def op(self, index: int) -> Op:
         """Instruction `index`, translated when first asked for. `index` may be the size: one past the end."""
@@ -161,9 +170,9 @@ class Code:
             op = self._ops[index] = self._translate(index)
         return op
 
-    def _first(self, index: int) -> int:
-        run = self.run[index] = self.blocks.cold(index)
-        return run()
+    def first(self, index: int) -> None:
+        """The block from `index` is about to run for the first time."""
+        self.run[index] = self.blocks.cold(index)
 
     def ends(self, index: int) -> bool:
         """Whether a hardware loop's body may end at an index."""
@@ -175,7 +184,7 @@ class Code:
         for row in ROWS:
             if row.flow is Flow.NEXT:
                 continue
-            at = np.array(_indices(self._text, [row]), np.int64)
+            at = self._indices([row])
             label = row.label_operand
             if label is None:
                 yield at, None
@@ -183,6 +192,26 @@ class Code:
             o = row.operands[label]
             half = words[at, o.low // 64] >> np.uint64(o.low % 64)
             yield at, at + (half & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32) // INSTRUCTION_BYTES
+
+    def _indices(self, rows: list[Row]) -> NDArray[np.int64]:
+        """Where instructions of these rows may be."""
+        wanted = np.zeros(1 << 12, bool)
+        wanted[[row.opcode for row in rows]] = True
+        return np.flatnonzero(wanted[self._opcodes])
+
+    def _loop_ends(self) -> set[int]:
+        """Indices where a hardware loop's body may end."""
+        ends = set()
+        for i in self._indices([row for row in ROWS if row.flow is Flow.LOOP]).tolist():
+            raw = self._text[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES]
+            try:
+                inst = decode(int.from_bytes(raw, "little"))
+            except EncodingError:
+                continue  # it faults if it is ever executed
+            at = inst.row.label_operand
+            assert at is not None
+            ends.add(i + inst.values[at] // INSTRUCTION_BYTES)
+        return ends
 
     def _fell_off(self) -> int:
         raise Fault("out-of-bounds", "the pc ran past the end of .text", help="a kernel ends with halt")
@@ -216,27 +245,6 @@ class Code:
         if row.label_operand is not None:
             out.add(op.index + op.inst.values[row.label_operand] // INSTRUCTION_BYTES)
         return out
-
-
-def _indices(text: bytes, rows: list[Row]) -> list[int]:
-    """Where in a text instructions of these rows may be."""
-    words = np.frombuffer(text, "<u8")[::2]
-    opcodes = np.array([row.opcode for row in rows], np.uint64)
-    return list(np.flatnonzero(np.isin(words & np.uint64(0xFFF), opcodes)).tolist())
-
-
-def _loop_ends(text: bytes) -> set[int]:
-    """Indices where a hardware loop's body may end."""
-    ends = set()
-    for i in _indices(text, [row for row in ROWS if row.flow is Flow.LOOP]):
-        try:
-            inst = decode(int.from_bytes(text[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES], "little"))
-        except EncodingError:
-            continue  # it faults if it is ever executed
-        at = inst.row.label_operand
-        assert at is not None
-        ends.add(i + inst.values[at] // INSTRUCTION_BYTES)
-    return ends
 
 
 def _refuse(category: str, message: str) -> int:

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from sohu.isa import products
-from sohu.isa.products import Task
+from sohu.isa.products import Native, Task
 from threadpoolctl import ThreadpoolController
 
 
@@ -94,13 +94,14 @@ def usable() -> int:
 
 
 @contextmanager
-def at_work(count: int) -> Iterator[None]:
-    """Large products are shared by `count` threads, and BLAS itself has one."""
-    before = products.run
+def at_work(count: int, native: Native | None = None) -> Iterator[None]:
+    """Large products are shared by `count` threads, and BLAS itself has one; `native` makes those it takes."""
+    before = products.run, products.native
     with _blas().limit(limits=1):
+        products.native = native
         if count > 1:
             products.run = _pool(count, os.getpid()).run
         try:
             yield
         finally:
-            products.run = before
+            products.run, products.native = before

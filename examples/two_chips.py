@@ -41,7 +41,9 @@ def main() -> None:
         off = np.abs(result.outputs["y"].numpy() - x @ w).max()
         print(f"chip {chip}: {result.cycles:,} cycles, largest difference to NumPy {off:.1e}")
 
-    skips = SOURCE.replace("        cce.allreduce", "        chipid  x5\n        beq     x5, 1, past\n        cce.allreduce")
+    skips = SOURCE.replace(
+        "        cce.allreduce", "        chipid  x5\n        beq     x5, 1, past\n        cce.allreduce"
+    )
     skips = skips.replace("        dma.store y", "past:   dma.store y")
     try:
         chips.launch(assemble(skips, "linear.s"), "linear", halves)

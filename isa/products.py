@@ -20,6 +20,7 @@ from sohu.isa.numerics import widen
 Array = NDArray[Any]
 Floats = NDArray[Any]  # float32
 Task = Callable[[], object]
+Native = Callable[[Array, Array, Floats, bool], bool]
 
 LARGE = 1 << 19  # multiplications from which a product is cut
 PANEL = 1 << 20  # multiplications that a panel has at least, if there are to be more than two
@@ -34,7 +35,7 @@ def _in_turn(tasks: Sequence[Task]) -> None:
 
 run: Callable[[Sequence[Task]], None] = _in_turn  # executors replace it
 # out = a @ b, or out += a @ b (the last argument), of factors as stored; False when it is not made for them.
-native: Callable[[Array, Array, Floats, bool], bool] | None = None
+native: Native | None = None
 
 
 def multiply(a: Array, b: Array, out: Floats) -> None:

@@ -1,9 +1,10 @@
 """Random programs on the emulator and on the second executor: the same registers, memory, output and faults.
 
-A case is an assembly file; comments say which schedule it runs under too, and what its tensors hold. The emulator runs
-it as fast as it can; then with a listener, which notes what each instruction wrote; then under the random schedule.
-All end with the same bits. The second executor (tests/emulator/reference/machine.py) checks every noted result against
-the manual: bits where it defines them, its bound where it leaves an order open.
+A case is an assembly file; comments say which schedule it runs under too, whether the emulator is eager (it compiles,
+defers and cuts whatever it can, however small), and what its tensors hold. The emulator runs it; then with a listener,
+which notes what each instruction wrote; then under the random schedule. All end with the same bits. The second
+executor (tests/emulator/reference/machine.py) checks every noted result against the manual: bits where it defines them,
+its bound where it leaves an order open.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-from sohu.asm import AsmError, Program, assemble
-from sohu.emulator import Device, Listener, MachineError
+from sohu.asm import Program, assemble
+from sohu.emulator import Device, Listener, MachineError, blocks, deferred
 from sohu.emulator.translate import Issued, Op
-from sohu.isa import ROWS, Row
+from sohu.isa import ROWS, Row, SohuError, Tile, load_chip, products
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
 
 from tests.emulator.reference.machine import Block, Machine, Mismatch, Observed
@@ -30,10 +34,11 @@ from tools.fuzz.target import Target, Wrong, expect
 
 WHOLE = "# program"  # the first line of a case that must assemble; one made smaller has lost it
 _FILL = re.compile(r"^# fill (arena|other) (\d+) (\w+) (\d+) (\S+) (\d+)$", re.MULTILINE)
-_SCHEDULE = re.compile(r"^# program, schedule (\d+)$", re.MULTILINE)
+_HEAD = re.compile(r"^# (?:program|part), schedule (\d+|none), (eager|usual)$", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)")
-_USES = 60  # programs that a device holds before there is a new one
+_USES = 10  # programs that a device holds before there is a new one
 _GARBAGE = 0x5A
+_HBM_BYTES = 1 << 26  # a worker's address space is limited
 _STEPS = 100_000
 
 
@@ -122,8 +127,10 @@ class _Host:
 
     def __init__(self) -> None:
         self.printed: list[str] = []
-        self.device = Device("small", output=self.printed.append, max_instructions=_STEPS)
+        chip = replace(load_chip("small"), hbm_bytes=_HBM_BYTES)
+        self.device = Device(chip, output=self.printed.append, max_instructions=_STEPS)
         self.left = _USES
+        self.tensors: dict[str, Any] = {}
 
     def prepare(self, program: Program, text: str) -> None:
         """Load a program, and make its tensors."""
@@ -193,10 +200,10 @@ class _Host:
         """The second executor, in the state in which the emulator begins."""
         self.start(None)
         machine, hbm = self.device.machine, self.device.hbm
-        blocks = [Block(b.start, bytearray(hbm.map[b.start : b.end]), b.writable) for b in self._blocks()]
+        found = [Block(b.start, bytearray(hbm.map[b.start : b.end]), b.writable) for b in self._blocks()]
         other = Machine(
             self.loaded.program.text,
-            blocks,
+            found,
             self.device.memories.sram.size,
             self.device.memories.acc.size,
             strings=machine.string,
@@ -222,6 +229,7 @@ class _Host:
         """Give the tensors back."""
         for t in self.tensors.values():
             t.free()
+        self.tensors = {}
 
 
 _hosts: list[_Host] = []
@@ -233,32 +241,73 @@ def _host() -> _Host:
     return _hosts[0]
 
 
+def _in_order(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
+    """`deferred.translated`, for views whose axes lie in memory as those of the tile do.
+
+    The others are right to within the bounds of sums, and not to the bit: how a sum is taken depends on the layout.
+    """
+    found = _translated(tile, dst, src)
+    return found if found is not None and _axes(found) == _axes(tile) else None
+
+
+def _axes(tile: Tile) -> list[tuple[int, bool, bool]]:
+    """The axes of a tile by stride: which, whether it runs backwards, whether its elements touch."""
+    far = [
+        (abs(s), i, s < 0, abs(s) == 1) for i, (d, s) in enumerate(zip(tile.dims, tile.strides, strict=True)) if d > 1
+    ]
+    return [axis[1:] for axis in sorted(far)]
+
+
+_translated = deferred.translated
+# what the emulator does only where it pays, and from which size or count on: an eager run does it for all
+_EAGER: tuple[tuple[ModuleType, str, Any], ...] = (
+    (blocks, "HOT", 0),
+    (deferred, "translated", _in_order),
+    (deferred, "SMALLEST", 1),
+    (products, "LARGE", 30),
+    (products, "PANEL", 40),
+    (products, "_STEP", 1),
+)
+
+
+@contextmanager
+def _effort(eager: bool) -> Iterator[None]:
+    """Blocks are compiled at once, loads of any size deferred, and small products cut into panels."""
+    before = [getattr(module, name) for module, name, _ in _EAGER]
+    try:
+        for module, name, value in _EAGER if eager else ():
+            setattr(module, name, value)
+        yield
+    finally:
+        for (module, name, _), value in zip(_EAGER, before, strict=True):
+            setattr(module, name, value)
+
+
 def check(data: bytes) -> Counter[str]:
     """All runs end alike, and as the manual says. Gives what was executed."""
     text = data.decode()
+    host = _host()
     try:
-        program = assemble(text, "a.s")
-    except AsmError:
+        host.prepare(assemble(text, "a.s"), text)
+    except (SohuError, KeyError):
         if text.startswith(WHOLE):
             raise
-        return Counter()  # a case that was made smaller
-    if "k" not in program.kernels:
-        return Counter()
-    host = _host()
-    host.prepare(program, text)
+        return Counter()  # a case that was made smaller, and is no program any more
     try:
-        return _compared(host, text)
+        head = _HEAD.search(text)
+        with _effort(head is not None and head[2] == "eager"):
+            return _compared(host, text, int(head[1]) if head and head[1] != "none" else None)
     finally:
         host.close()
 
 
-def _compared(host: _Host, text: str) -> Counter[str]:
+def _compared(host: _Host, text: str, schedule: int | None) -> Counter[str]:
     notes = _Notes()
     fast = host.run(None)
     slow = host.run(None, notes)
     _same(fast, slow, "run fast", "with a listener")
-    if (found := _SCHEDULE.search(text)) and not fast["fault"]:
-        _same(fast, host.run(int(found[1])), "in program order", f"under schedule {found[1]}")
+    if schedule is not None and not fast["fault"]:
+        _same(fast, host.run(schedule), "in program order", f"under schedule {schedule}")
     other = host.reference(notes.observed)
     try:
         category = other.run()
@@ -329,12 +378,18 @@ def _cells(other: Machine) -> Counter[str]:
     return out
 
 
+def kind(why: str) -> str:
+    """What a failure is about: the instruction, or what differs."""
+    line = why.rstrip().splitlines()[-1] if why.startswith("Traceback") else why.partition(": ")[0]
+    return re.sub(r"0x[0-9a-f]+|\d+", "", line)
+
+
 def parts(data: bytes) -> list[bytes]:
-    """Its lines."""
-    return data.splitlines(keepends=True)
+    """Its lines, as those of a case that need not be whole."""
+    return data.replace(WHOLE.encode(), b"# part", 1).splitlines(keepends=True)
 
 
 TARGET = Target(
     "programs", "random programs on the emulator and on the second executor", "programs", 10_000, 20, ".s",
-    make, check, cells=cells, parts=parts,
+    make, check, cells=cells, kind=kind, parts=parts,
 )  # fmt: skip

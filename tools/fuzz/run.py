@@ -23,10 +23,10 @@ from types import FrameType
 
 from sohu.isa import SohuError
 
-from tools.fuzz import elfs, links, programs, rows, sources, words
+from tools.fuzz import elfs, links, programs, rows, runs, sources, words
 from tools.fuzz.target import HITS, Target, Wrong
 
-TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET, programs.TARGET)}
+TARGETS = {m.TARGET.name: m.TARGET for m in (rows, words, sources, elfs, links, runs, programs)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
 MAX_FILES = 100  # kinds of failures of a target that are saved
@@ -153,7 +153,8 @@ def shrink(target: Target, data: bytes) -> Failure:
         at = 0
         while at < len(parts) and time.process_time() - began < _SHRINKING:
             fewer = parts[:at] + parts[at + size :]
-            if why := problem(target, b"".join(fewer)):
+            why = problem(target, b"".join(fewer))
+            if why and target.kind(why) == target.kind(best.why):
                 parts, best = fewer, Failure(why, b"".join(fewer))
             else:
                 at += size

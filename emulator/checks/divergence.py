@@ -1,7 +1,8 @@
 """Chips of a group that came to different collectives, or to none: one error that says which chip skipped what.
 
 Who skipped what follows from what can still come: of two chips that stand at different places, the one whose
-instruction the other one will come to is ahead, and has left out what the other one waits in.
+instruction the other one will come to is ahead, and has left out what the other one waits in. No checker to switch:
+the chips stand still anyway.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sohu.emulator.machine import Machine
-from sohu.emulator.translate import Issued
 from sohu.emulator.waits import place, waiting
 from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Inst
 from sohu.isa.machine import RA
 
 if TYPE_CHECKING:
     from sohu.emulator.group import Group
+    from sohu.emulator.machine import Machine
+    from sohu.emulator.translate import Issued
 
 _SIGNAL = "an instruction must signal what is waited for, or the wait be dropped"
 _HELP = "all chips of a group execute the same collectives in the same order, with the same shapes"
