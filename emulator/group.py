@@ -9,7 +9,7 @@ place in time too.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf, nextafter
 from typing import Any
@@ -45,10 +45,11 @@ class Group:
         groups: Mapping[int, Sequence[int]] | None = None,
         schedule: Spec = None,
         max_instructions: int | None = None,
+        checks: str | Collection[str] | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
-        """`schedule` and `max_instructions` as for Device, the latter for each chip; `output` gets the programs'
-        prints, with the chip's number before them.
+        """`schedule`, `max_instructions` and `checks` as for Device, for each chip; `output` gets the programs' prints,
+        with the chip's number before them.
 
         Raises SohuError for groups that cannot be, and as Device does.
         """
@@ -69,9 +70,8 @@ class Group:
         self._not_yet: dict[int, tuple[Issued, int]] = {}  # by chip: in which turn not all others had come
         for number in range(chips):
             seed = schedule * chips + number if isinstance(schedule, int) else schedule
-            device = Device(
-                chip, schedule=seed, max_instructions=max_instructions, output=partial(_numbered, output, number)
-            )
+            said = partial(_numbered, output, number)
+            device = Device(chip, schedule=seed, max_instructions=max_instructions, checks=checks, output=said)
             m = device.machine
             m.chip, m.chips, m.group = number, chips, self
             if m.timer is not None:

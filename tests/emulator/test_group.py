@@ -566,3 +566,21 @@ def test_a_ball_goes_back_and_forth(schedule: Any) -> None:
     assert [m.x[24] for m in group.machines] == [5050, 5050]
     assert [m.sems[0] for m in group.machines] == [100, 100]
     assert [r.instructions for r in results] == [3 + 100 * 8 + 1, 3 + 100 * 8 + 1]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_checkers_watch_every_chip(schedule: Any) -> None:
+    n = 3
+    group = Group(n, "small", schedule=schedule, checks="all")
+    for make in CASES:
+        case = make(np.random.default_rng(0), n, 3, 5)
+        check(group, in_hbm(case), case)
+        check(group, in_sram(case), case)
+    group.launch(kernel(TOKEN, ".tile a, sram, f32, [4]"), "k")
+    args = [[x, np.roll(np.arange(n, dtype=np.int32), -1)] for x in whole(np.random.default_rng(0), n, (16,))]
+    filled = MANY.replace("loop   6, 9f", "vfill w, 0.0\n loop 6, 9f")
+    group.launch(kernel(filled, MANY_TILES.format(n=n)), "k", args)
+    bad = "chipid x5\n beq x5, 1, 1f\n vfill a, 1.0 signal s1\n 1: vpu.sync signal s1\n cce.allreduce a, a wait s1>=1\n"
+    with pytest.raises(MachineError) as e:
+        group.launch(kernel(bad + "sync wait s1>=1", ".tile a, sram, f32, [4]"), "k")
+    assert (e.value.category, e.value.chip) == ("uninitialized", 1), e.value
