@@ -207,6 +207,8 @@ class Group:
     def _find_members(self, machine: Machine, op: Op) -> tuple[int, ...]:
         number = _group(op)
         chips = self.groups.get(number)
+        if chips is None and len(self.devices) == 1:
+            chips = self.groups[0]  # on a chip by itself, every group is that chip
         if chips is None:
             have = ", ".join(map(str, sorted(self.groups)))
             raise Fault("operand", f"there is no group {number}", operand="group", help=f"there are: {have}")

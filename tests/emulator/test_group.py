@@ -180,6 +180,9 @@ def test_a_group_of_one_is_a_chip_by_itself(make: Callable[[np.random.Generator,
     for k, v in case.expected[0].items():
         np.testing.assert_array_equal(given[k], v)
     check(Group(1, "small"), in_sram(case), case)
+    body = "vfill a, 2.0 signal s1\n cce.allreduce a, a, group=9 wait s1>=1"
+    for run in (Device("small").launch, Group(1, "small").launch):
+        run(kernel(body, ".tile a, sram, f32, [4]"), "k")
 
 
 def test_the_same_tile_in_and_out_and_tiles_that_overlap() -> None:
