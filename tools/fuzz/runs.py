@@ -345,9 +345,11 @@ class Chip:
 
     def _clean_run(self) -> bytes:
         x = self.device.tensor(np.linspace(-3, 3, 64, dtype=np.float32).reshape(8, 8))
+        self.device.machine.max_seconds = None  # whatever else the host does, this one comes to its end
         loaded = self.device.load(self.clean)
         result = self.device.launch(loaded, "clean", [x])
         self.device.unload(loaded)
+        self.device.machine.max_seconds = SECONDS
         return result.outputs["y"].numpy().tobytes() + str(result.cycles).encode()
 
 
