@@ -141,9 +141,11 @@ def restore(machine: Machine, state: State) -> None:
     """Put a state back into a machine that has the program it was captured with.
 
     The memories are those of the state already. Raises SohuError when an instruction that waits in a queue uses
-    memory that has been freed since.
+    memory that has been freed since, and for a state that no machine can be in.
     """
     queues = [[_issued(machine, number, p) for p in entries] for number, entries in enumerate(state.queues)]
+    if state.schedule == "timed" and not _in_step(state, queues):
+        raise SohuError("the timer does not know of what the queues hold")
     machine.x[:] = state.x
     machine.t[:] = state.t
     machine.sems[:] = state.sems
@@ -233,6 +235,28 @@ def _set_clock(timer: Timer, clock: Clock) -> None:
     for q, was in zip(timer._queues, clock.queues, strict=True):
         q.entries = deque(was.entries)
         q.running, q.busy, q.stalled, q.until = was.running, was.busy, was.stalled, was.until
+
+
+def _in_step(state: State, queues: list[list[Issued]]) -> bool:
+    """Whether the timer, which leads in timed order, has what the machine has."""
+    clock = state.clock
+    if clock is None:
+        return False
+    signals = dict(clock.signals)
+    runs = {place: signals[order] for _, order, place in clock.events}
+    for place, (entries, timed) in enumerate(zip(queues, clock.queues, strict=True)):
+        if timed.running and (not entries or entries[0].op.signal != runs[place]):
+            return False
+        waits = entries[timed.running :]
+        if [(e.sem, e.value if e.sem >= 0 else 0, e.signal) for e in timed.entries] != [
+            (-1 if i.op.wait is None else i.op.wait.sem, 0 if i.op.wait is None else i.value, i.op.signal)
+            for i in waits
+        ]:
+            return False
+    sems = list(clock.sems)
+    if clock.sent is not None:
+        sems[clock.sent.sem] += clock.sent.inc
+    return sems == list(state.sems)
 
 
 # -- as JSON -------------------------------------------------------------------------------------------
@@ -375,6 +399,12 @@ def _time(value: Any, what: str) -> float:
     return float(value)
 
 
+def _weight(value: Any) -> float:
+    if not 1e-3 <= _time(value, "a weight") <= 1e6:
+        raise Damaged(f"{value!r:.40} is no weight")
+    return float(value)
+
+
 def from_json(value: Any, size: int, queues: int) -> State:
     """The state that `to_json` wrote, of a program with `size` instructions; raises Damaged.
 
@@ -415,7 +445,7 @@ def from_json(value: Any, size: int, queues: int) -> State:
         drained=r.flag("drained"),
         schedule=number(schedule, "the schedule", -_WORD, _WORD) if drawn_order else schedule,
         random=random_state,
-        weights=tuple(_time(w, "a weight") for w in weights),
+        weights=tuple(_weight(w) for w in weights),
         clock=None if clock is None else _clock_from_json(clock, queues),
         fault=_fault_from_json(r.record("fault"), size),
     )

@@ -23,10 +23,10 @@ from types import FrameType
 
 from sohu.isa import SohuError
 
-from tools.fuzz import elfs, links, programs, rows, runs, sources, words
+from tools.fuzz import cores, elfs, links, programs, rows, runs, sources, words
 from tools.fuzz.target import HITS, Target, Wrong
 
-TARGETS = {m.TARGET.name: m.TARGET for m in (rows, words, sources, elfs, links, runs, programs)}
+TARGETS = {m.TARGET.name: m.TARGET for m in (rows, words, sources, elfs, links, runs, cores, programs)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
 MAX_FILES = 100  # kinds of failures of a target that are saved
