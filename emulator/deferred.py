@@ -133,7 +133,9 @@ def is_dense(view: View) -> bool:
 class Widened:
     """Float32 copies of the elements of one block of HBM, made as they are asked for."""
 
-    def __init__(self, allocation: Allocation, stored: NDArray[Any]) -> None:
+    def __init__(self, allocation: Allocation, stored: NDArray[Any], memories: Memories) -> None:
+        self.allocation = allocation
+        self.memories = memories
         self.start = allocation.start
         self.stored = stored
         self.floats = np.empty(stored.size, np.float32)
@@ -147,6 +149,7 @@ class Widened:
                 at = slice(i * _BLOCK, (i + 1) * _BLOCK)
                 self.floats[at] = widen(self.stored[at])
                 self.done[i] = 1
+        self.memories.hbm.release(self.allocation, low, high)  # nobody reads them any more
         offset = (tile.base - self.start) // size * 4
         out: NDArray[Any] = np.ndarray(tile.dims, np.float32, self.floats, offset, strides)
         return out
@@ -159,6 +162,7 @@ class Deferrals:
         """keep: bytes of float32 copies at most; None: half of what the host has free at the first one."""
         self.memories = memories
         self.keep = keep
+        self.frugal = keep == 0  # memory counts more than time: pages of files are not kept either
         self.live: list[Deferred] = []  # oldest first
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
         self.enabled = True
@@ -187,6 +191,8 @@ class Deferrals:
             self.live.remove(p)
             if p in self.sourced:
                 self.sourced.remove(p)
+            if self.frugal and p.src.allocation is not None and p.src.allocation.mapped:
+                self.memories.hbm.release(p.src.allocation, p.src.low, p.src.high)
 
     def settle(self) -> None:
         """Make every copy that is outstanding, in order."""
@@ -296,7 +302,7 @@ class Deferrals:
                 return None
             self.keep -= count * 4
             stored = np.frombuffer(self.memories.hbm.map, tile.dtype.np, count, block.start)
-            known = block.widened[tile.dtype.code] = Widened(block, stored)
+            known = block.widened[tile.dtype.code] = Widened(block, stored, self.memories)
         return known.array(tile, *tile.extent(), list(self.memories.strides(tile, 4)))
 
 

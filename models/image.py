@@ -13,7 +13,7 @@ A model file (quantized, or of another dtype and layout) is converted once for e
 What is checked when an image is opened: magic, header and its hash, version of format and layout, size of the file,
 shapes against the model's configuration; that the source's files have the size and time that they had, or else the
 hash. The hash of the content is checked too unless the image is the very file that passed this check before (its size,
-times and inode are noted beside it, in `NAME.checked`): reading all of it at each start is what images are there to
+times and inode are noted beside it, in `.NAME.checked`): reading all of it at each start is what images are there to
 avoid, so damage that leaves the times alone (a failing disk) is found only by `Image.check`. An image that fails any
 check is made anew.
 """
@@ -38,7 +38,7 @@ from sohu.isa import DType
 from sohu.models import layout
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
-from sohu.models.fetch import cache_folder, check_space, locked
+from sohu.models.fetch import cache_folder, check_space, locked, note_checked, was_checked
 from sohu.models.weights import F32, Source
 
 MAGIC = b"SOHU-HBM"
@@ -48,6 +48,10 @@ _HEADER_LIMIT = ALIGN - 48
 _CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
+
+
+class NoImage(ModelError):
+    """There is no place to keep an image."""
 
 
 class _Unfit(Exception):
@@ -85,7 +89,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
     """The image of a model for a dtype: the one in the cache, or a new one when there is none that fits.
 
     progress: called with the bytes written so far and those to write. Processes that want the same image wait for one
-    another. Raises ModelError: a damaged source, a cache folder that cannot be written, no space.
+    another. Raises NoImage: the cache folder cannot be written, or has no space; ModelError: a damaged source.
     """
     folder = cache_folder() / "images"
     path = folder / f"{_name(source, dtype)}.hbm"
@@ -99,7 +103,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
             _build(path, source, dtype, progress)
             return _open(path, source, dtype)
     except OSError as error:
-        raise ModelError(
+        raise NoImage(
             f"no image can be kept there: {error.strerror}",
             where=str(error.filename or folder),
             help="set SOHU_CACHE to a folder you can write to",
@@ -148,10 +152,9 @@ def _open(path: Path, source: Source, dtype: DType) -> Image:
                 raise _Unfit("another size")
             _check_source(header.get("source"), source)
             sha256 = header.get("sha256")
-            stamp = path.with_name(f"{path.name}.checked")
-            if not isinstance(sha256, str) or (_noted(stamp) != _stamp(file) and _content_hash(file) != sha256):
+            if not isinstance(sha256, str) or (not was_checked(file) and _content_hash(file) != sha256):
                 raise _Unfit("damaged content")
-            _note(stamp, _stamp(file))
+            note_checked(file)
     except OSError as error:
         raise _Unfit(str(error)) from error
     return Image(path, source.config, dtype, {name: at for name, (at, _) in places.items()}, sha256)
@@ -212,32 +215,16 @@ def _content_hash(file: BinaryIO) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stamp(file: BinaryIO) -> str:
-    s = os.fstat(file.fileno())
-    return f"{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino} {s.st_dev}"
-
-
-def _noted(stamp: Path) -> str:
-    try:
-        return stamp.read_text(encoding="ascii", errors="replace")[:200]
-    except OSError:
-        return ""
-
-
-def _note(stamp: Path, text: str) -> None:
-    """Failing to note it costs a check at the next start, and nothing else."""
-    if _noted(stamp) != text:
-        with contextlib.suppress(OSError):
-            stamp.write_text(text, encoding="ascii")
-
-
 # -- making ---------------------------------------------------------------------------------------
 
 
 def _build(path: Path, source: Source, dtype: DType, progress: Progress | None) -> None:
     """Convert tensor by tensor to a temporary file, and rename it; raises ModelError, OSError."""
     places = _places(source.config, dtype)
-    check_space(path.parent, _end(places))
+    try:
+        check_space(path.parent, _end(places))
+    except ModelError as error:
+        raise NoImage(error.message, where=error.where, help=error.help) from error
     files = [
         {"name": f.name, "size": f.stat().st_size, "time": f.stat().st_mtime_ns, "sha256": _file_hash(f)}
         for f in source.files
@@ -269,7 +256,7 @@ def _build(path: Path, source: Source, dtype: DType, progress: Progress | None) 
             os.fsync(file.fileno())
         os.replace(part, path)
         with path.open("rb") as file:  # what was written was hashed on the way
-            _note(path.with_name(f"{path.name}.checked"), _stamp(file))
+            note_checked(file)
     finally:
         part.unlink(missing_ok=True)
 

@@ -166,7 +166,7 @@ def next_token(
     bk: int = 512,
     bc: int = 1 << 16,
     bm: int = 1 << 16,
-    bv: int = 16384,
+    bv: int = 8192,
 ) -> None:
     """The most likely token (on a tie, the lowest) after N tokens at positions pos .. pos+N-1.
 
