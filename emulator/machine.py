@@ -245,6 +245,7 @@ class Machine:
         else:
             self.timer = None
         self.order.reset()
+        self.hooks = self.hooks.whole
         for launch in self.hooks.launch:
             launch()
 

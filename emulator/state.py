@@ -22,6 +22,7 @@ from sohu.emulator.translate import Frame, Issued
 from sohu.isa import (
     BY_CODE,
     CATEGORIES,
+    INSTRUCTION_BYTES,
     LOOP_DEPTH,
     MIN_QUEUE_DEPTH,
     NUM_SCALARS,
@@ -86,6 +87,7 @@ class State:
     sems: tuple[int, ...]
     loops: tuple[tuple[int, int, int], ...]  # start, end, left
     queues: tuple[tuple[Parked, ...], ...]
+    entry: int  # pc where the kernel started
     index: int  # of the instruction that comes next
     instructions: int
     halted: bool
@@ -123,6 +125,7 @@ def capture(machine: Machine) -> State:
         tuple(machine.sems),
         tuple([(f.start, f.end, f.left) for f in machine.loops]),
         tuple([tuple([_parked(i) for i in q.entries]) for q in machine.queues]),
+        machine.entry,
         machine._index,
         machine.instructions,
         machine.halted,
@@ -154,6 +157,7 @@ def restore(machine: Machine, state: State) -> None:
         q.entries.clear()
         q.entries.extend(entries)
     machine.parked = sum(map(len, queues))
+    machine.entry = state.entry
     machine._index = state.index
     machine.instructions = state.instructions
     machine.halted = state.halted
@@ -273,6 +277,7 @@ def to_json(state: State) -> dict[str, Any]:
             [[p.at, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
             for q in state.queues
         ],
+        "entry": state.entry,
         "index": state.index,
         "instructions": state.instructions,
         "halted": state.halted,
@@ -437,6 +442,7 @@ def from_json(value: Any, size: int, queues: int) -> State:
         queues=tuple(
             tuple(_parked_from_json(p, size) for p in items(q, "a queue", most=most)) for q in r.items("queues", queues)
         ),
+        entry=r.number("entry", 0, size * INSTRUCTION_BYTES + 1),
         index=r.number("index", 0, size + 1),
         instructions=r.number("instructions"),
         halted=r.flag("halted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import struct
@@ -15,7 +16,7 @@ import pytest
 from sohu.asm import assemble
 from sohu.emulator import Device, MachineError, Snapshot, SnapshotFile, Tensor
 from sohu.emulator.memory import PAGE
-from sohu.isa import SohuError, Space, f32
+from sohu.isa import SohuError, Space, f32, load_chip
 
 from tests.emulator.support import kernel, random_floats
 from tests.emulator.test_mutated_programs import SOURCE
@@ -313,3 +314,15 @@ def test_pages_outside_all_blocks_are_refused(good: bytes, first: int, tmp_path:
     assert "it holds pages of hbm that are nobody's" in refused(
         body + blake2b(body, digest_size=32).digest(), tmp_path / "s"
     )
+
+
+def test_a_memory_need_not_be_whole_pages() -> None:
+    device = Device(dataclasses.replace(load_chip("small"), sram_bytes=3 * PAGE + 64))
+    before = device.snapshot()
+    assert before.nbytes == 0
+    device.memories.sram[-1] = 7
+    after = device.snapshot(before)
+    assert after.differs(before) == f"sram {3 * PAGE + 63:#x}"
+    assert device.snapshot(after).pages[Space.SRAM][3] is after.pages[Space.SRAM][3]
+    device.restore(before)
+    assert device.snapshot().differs(before) == ""
