@@ -214,6 +214,7 @@ class Machine(Services):
         else:
             self.timer = None
         self.order.reset()
+        self.hooks = self.hooks.whole
         for launch in self.hooks.launch:
             launch()
 

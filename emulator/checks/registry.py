@@ -114,11 +114,12 @@ class Hooks:
 
     __slots__ = (
         "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
-        "signalled", "touched", "waited",
+        "signalled", "touched", "waited", "whole",
     )  # fmt: skip
 
-    def __init__(self, checks: Collection[Check] = ()) -> None:
+    def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
+        self.whole = whole or self  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
         self._watched: tuple[Code, Watched] | None = None
         self.launch = list(self._of("launch"))
@@ -131,6 +132,10 @@ class Hooks:
         self.drained = list(self._of("drained"))
         self.cleared = list(self._of("cleared"))
         self.halted = list(self._of("halted"))
+
+    def resting(self) -> Hooks:
+        """None, until the next launch: the machine goes on from where these checkers have not been."""
+        return Hooks((), self.whole)
 
     def touch(self, address: int, size: int, write: bool) -> None:
         """The sequencer is about to access HBM."""
