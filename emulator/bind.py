@@ -137,12 +137,21 @@ def resolve(tile: Tile, x: list[int]) -> Tile:
     return found  # type: ignore[no-any-return]  # cache is Any
 
 
+def _named(tile: Tile, x: list[int], operand: str) -> Tile:
+    """`resolve`, whose faults name the operand."""
+    try:
+        return resolve(tile, x)
+    except Fault as e:
+        e.operand = operand
+        raise
+
+
 def read_tile(t: list[Tile | None], reg: int, x: list[int], operand: str) -> Tile:
     """The resolved descriptor in a tile register; raises Fault (operand)."""
     tile = t[reg]
     if tile is None:
         raise Fault("operand", f"t{reg} holds no tile", operand=operand, help="load a descriptor with tld first")
-    return resolve(tile, x)
+    return _named(tile, x, operand)
 
 
 def scalar_reader(kind: Kind, value: Any, name: str, r: Registers) -> Callable[[], Any] | None:
@@ -454,7 +463,7 @@ def binder(
     contents: Callable[[Any], tuple[Any, ...]] = itemgetter(*regs) if len(regs) > 1 else lambda t: (t[regs[0]],)
 
     def fresh(family: _Family) -> Bound:
-        tiles = tuple([resolve(tile, x) for tile in family.tiles])
+        tiles = tuple([_named(tile, x, name) for tile, name in zip(family.tiles, names, strict=True)])
         bound = bind(row, tiles, fixed, machine, memories, scalars)
         if family.sizes is None:
             family.only = bound

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sohu.emulator.errors import MachineError
-from sohu.emulator.machine import Listener, Machine, Stop
+from sohu.emulator.listener import Listener
+from sohu.emulator.machine import Machine, Stop
 from sohu.emulator.snapshot import Snapshot, put_back, take
 from sohu.emulator.snapshot_file import save
 from sohu.emulator.translate import Op

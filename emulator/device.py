@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -89,9 +89,10 @@ class Device:
     that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
     device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
     products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
-    narrower formats, at the cost of speed; output: where the program's own prints go.
+    narrower formats, at the cost of speed; output: where the program's own prints go;
+    checks: the checkers that are on, "all", "none" or names (docs/checkers.md; machine.check switches them later).
 
-    Raises SohuError for an unknown chip and when the host refuses the address space.
+    Raises SohuError for an unknown chip or checker and when the host refuses the address space.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Device:
         low_memory: bool = False,
         native: bool = False,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
         self.core = None if core is None else Path(core)
         self.low_memory = low_memory
@@ -124,9 +126,11 @@ class Device:
             max_memory=max_memory,
             workers=workers,
             output=output,
+            checks=checks,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
+        self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None
         self.kernel: str | None = None  # that was launched and has not ended
@@ -235,6 +239,10 @@ class Device:
         packed = plan.pack(args, self)
         block = self._parameters.start
         self.hbm.map[block : block + len(packed.block)] = packed.block
+        if self.machine.hooks:
+            given = args.values() if isinstance(args, Mapping) else args
+            own = {n: t for n, t in packed.outputs.items() if not any(a is t for a in given)}
+            self.machine.outputs = [(n, t.tile) for n, t in own.items()]
         self.machine.reset(
             loaded.program,
             loaded.code,

@@ -3,8 +3,8 @@
 Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
 with it timed order, alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
-`step`, which shares its binding and semantics. Neither listeners nor the timer change results.
+`run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
+each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Program, format_inst
+from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
 from sohu.emulator.blocks import LONGEST
+from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
+from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
 from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
-from sohu.emulator.waits import deadlock
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -87,29 +89,13 @@ class Queue:
         return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
 
 
-class Listener:
-    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
-
-    def will_issue(self, machine: Machine, op: Op) -> None:
-        """The sequencer is about to execute `op`, or to hand it to its queue."""
-
-    def did_issue(self, machine: Machine, op: Op) -> None:
-        """It has done so; machine.pc is the next instruction."""
-
-    def will_execute(self, machine: Machine, issued: Issued) -> None:
-        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
-
-    def did_execute(self, machine: Machine, issued: Issued) -> None:
-        """It has done so; its signal has not been sent yet."""
-
-
 class Machine:
     """One chip's state, and what moves it.
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
     queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
     executed or issued since the launch; fault: the MachineError that stopped it, or None; group: the chips it
-    runs with, or None; parked: how many instructions all queues hold.
+    runs with, or None; parked: how many instructions all queues hold; hooks: of the checkers that are on.
     """
 
     def __init__(
@@ -125,6 +111,7 @@ class Machine:
         workers: int | None = None,
         native: Native | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
         self.config = chip
         self.workers = usable() if workers is None else workers
@@ -167,6 +154,9 @@ class Machine:
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
         self._tiles: dict[bytes, Tile] = {}
+        self.entry = 0  # pc where the kernel started
+        self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
+        self.hooks = checkers.hooks(self, checks)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -207,6 +197,10 @@ class Machine:
         index, rest = divmod(pc, INSTRUCTION_BYTES)
         return None if rest or not 0 <= index < self._code.size else self._code.op(index).inst
 
+    def op_at(self, index: int) -> Op:
+        """An instruction of the running program by its index in .text."""
+        return self._code.op(index)
+
     def view(self, tile: Tile) -> NDArray[Any]:
         """The elements of a descriptor as stored, in place, its sizes read from the registers of now.
 
@@ -238,6 +232,7 @@ class Machine:
                 q.entries.clear()
             self.parked = 0
         self._index = entry // INSTRUCTION_BYTES
+        self.entry = entry
         self.halted = False
         self.instructions = 0
         self.fault = None
@@ -250,6 +245,17 @@ class Machine:
         else:
             self.timer = None
         self.order.reset()
+        for launch in self.hooks.launch:
+            launch()
+
+    def check(self, spec: str | Collection[str] | None) -> None:
+        """Switch checkers: "all", "none", or names (sohu.emulator.checks); between launches.
+
+        Raises SohuError for an unknown name, and while a program runs.
+        """
+        if not self.halted and self.fault is None:
+            raise SohuError("checkers are switched between launches")
+        self.hooks = checkers.hooks(self, spec)
 
     def _new_timer(self) -> Timer:
         return Timer(self.config, [(q.engine, q.name) for q in self.queues])
@@ -355,8 +361,9 @@ class Machine:
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
         code, count, quota = self._code, self.count, self.quota
-        run = code.run
-        single = code.blocks.around(stops)
+        run, single = code.run, code.blocks.around(stops)
+        if self.hooks:
+            run, single = self.hooks.watched(code, self), frozenset()
         i = self._index
         try:
             while True:
@@ -378,7 +385,7 @@ class Machine:
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = self._one(i)
+                    i = run[i]() if self.hooks else self._one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
@@ -464,18 +471,32 @@ class Machine:
                 listener.will_issue(self, op)
             self.announced = True
         halted = False
+        hooks = self.hooks
         if op.queue is None:
-            bound = op.bind() if timer is not None and op.bind is not None else None
+            hooks.op = op
+            bound = op.bind() if (timer is not None or hooks) and op.bind is not None else None
+            if op.wait is not None:
+                for waited in hooks.waited:
+                    waited(op, value)
+            if bound is not None:
+                for before in hooks.before:
+                    before(op, bound, value)
             try:
                 self._index = op.run()
             except Halted:
                 halted = True
+            if bound is not None:
+                for after in hooks.after:
+                    after(op, bound, value)
         else:
             bound, run = op.call()
             if self.group is not None:
                 self.group.admit(self, op)
             self.drained = False
-            op.queue.entries.append(Issued(op, bound, run, value))
+            issued = Issued(op, bound, run, value)
+            for parked in hooks.parked:
+                parked(issued)
+            op.queue.entries.append(issued)
             self.parked += 1
             self._index = self.arrive(op.index + 1)
         self.instructions += 1
@@ -492,7 +513,7 @@ class Machine:
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
         if isinstance(e, Deadlock):
-            e = deadlock(self, op)
+            e = explain(self, op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -506,6 +527,7 @@ class Machine:
             operand=e.operand,
             help=e.help,
             chip=self.chip if self.group is not None else None,
+            notes=checkers.sides(self, e.notes),
         )
         raise self.fault from cause
 
@@ -545,20 +567,25 @@ class Machine:
         self.parked -= 1
         if self.memories.deferrals.live:
             self.memories.deferrals.settle()
+        op, bound, value = issued.op, issued.bound, issued.value
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
+            for before in self.hooks.before:
+                before(op, bound, value)
             if self.group is None:
                 issued.run()
             else:
                 self.group.execute(self, issued)
+            for after in self.hooks.after:
+                after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
-            if issued.op.signal is not None:
+            if op.signal is not None:
                 if self.group is None:
-                    self.add(issued.op.signal)
+                    self.add(op.signal, op)
                 else:
-                    self.group.signal(self, issued, issued.op.signal)
+                    self.group.signal(self, issued, op.signal)
         except (Fault, MemoryError, *_REFUSALS) as e:
             self.stop(e, issued.op)
 
@@ -566,12 +593,15 @@ class Machine:
         """In program order: execute all that can execute."""
         self.order.pump()
 
-    def add(self, signal: Signal) -> None:
-        """Add to a semaphore, no more; raises Fault (semaphore) on overflow."""
+    def add(self, signal: Signal, op: Op | None = None) -> None:
+        """Add to a semaphore, no more; raises Fault (semaphore) on overflow. `op` has signalled, if it is known."""
         value = self.sems[signal.sem] + signal.inc
         if value >= SEMAPHORE_LIMIT:
             raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
         self.sems[signal.sem] = value
+        if op is not None:
+            for signalled in self.hooks.signalled:
+                signalled(op, signal.sem, value)
 
     def _finish(self) -> bool:
         """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
@@ -582,6 +612,11 @@ class Machine:
                     self.stop(Deadlock(), self._code.op(self._index))
                 return False
         self.ending, self.halted = False, True
+        try:
+            for halted in self.hooks.halted:
+                halted()
+        except Fault as e:
+            self.stop(e, self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
         return True
@@ -609,7 +644,7 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self.add(signal)
+        self.add(signal, self.hooks.op)
         if self.parked:
             self.pump()
 
@@ -643,10 +678,15 @@ class Machine:
 
     def load64(self, address: int) -> int:
         """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        return self.memories.hbm.load64(address)
+        value = self.memories.hbm.load64(address)
+        if self.hooks.touched:
+            self.hooks.touch(address, 8, False)
+        return value
 
     def store64(self, address: int, value: int) -> None:
         """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        if self.hooks.touched:
+            self.hooks.touch(address, 8, True)
         self.memories.deferrals.hbm_write(address, address + 8)
         self.memories.hbm.store64(address, value)
 
@@ -656,6 +696,8 @@ class Machine:
         Raises Fault (misaligned, out-of-bounds, operand).
         """
         raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
+        if self.hooks.touched:
+            self.hooks.touch(address, TILE_BYTES, False)
         tile = self._tiles.get(raw)
         if tile is None:
             if len(self._tiles) >= _KEPT_TILES:
@@ -665,6 +707,8 @@ class Machine:
 
     def store_tile(self, address: int, tile: Tile) -> None:
         """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
+        if self.hooks.touched:
+            self.hooks.touch(address, TILE_BYTES, True)
         self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
         self.memories.hbm.store_bytes(address, tile.pack())
 
@@ -678,6 +722,8 @@ class Machine:
         if not self.order.drain():
             raise Deadlock
         self.drained = True
+        for drained in self.hooks.drained:
+            drained()
         if self.timer is not None:
             self.timer.drain()
 
@@ -689,6 +735,8 @@ class Machine:
         if not self.drained:
             raise Fault("semaphore", f"s{sem} is reset while engines may be at work", help="drain first")
         self.sems[sem] = 0
+        for cleared in self.hooks.cleared:
+            cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
 

@@ -28,10 +28,11 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 class Allocation:
     """A block of HBM that a program may touch: [start, end), and nobody else has what follows up to `reserved`.
 
-    `live` turns false when it is freed. `mapped`: its pages are those of a file, which has all they hold.
+    `live` turns false when it is freed. `fresh`: the host has put nothing there; `scratch`: and each launch finds it
+    so. `mapped`: its pages are those of a file, which has all they hold.
     """
 
-    __slots__ = ("end", "live", "mapped", "name", "reserved", "start", "widened", "writable")
+    __slots__ = ("end", "fresh", "live", "mapped", "name", "reserved", "scratch", "start", "widened", "writable")
 
     def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
@@ -41,6 +42,8 @@ class Allocation:
         self.writable = writable
         self.name = name
         self.live = True
+        self.fresh = False
+        self.scratch = False
         self.widened: dict[int, Widened] = {}  # float32 copies of its elements, by dtype code
 
     def __repr__(self) -> str:

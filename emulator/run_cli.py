@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, read_elf
 from sohu.asm.diagnostics import printable
 from sohu.asm.npy import read_header
+from sohu.emulator.checks import CHECKS
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
 from sohu.emulator.schedules import Spec
@@ -75,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
         help="instead of program order: a random legal order, or `timed`, when the timer says that effects are there",
     )
     p.add_argument("--max-instructions", type=int, metavar="N", help="stop when more than N have executed")
+    p.add_argument(
+        "--check",
+        default="none",
+        metavar="NAMES",
+        help="checkers that watch for bugs: all, none, or some of " + ", ".join(CHECKS) + "; all,-race: all but that",
+    )
     p.add_argument("--max-seconds", type=_seconds, metavar="S", help="stop when it has run longer than S seconds")
     p.add_argument(
         "--max-memory",
@@ -153,6 +160,7 @@ def _run(options: argparse.Namespace) -> int:
         schedule=options.schedule,
         timing=options.timing,
         max_instructions=options.max_instructions,
+        checks=options.check,
         max_seconds=options.max_seconds,
         max_memory=options.max_memory,
         core=None if options.core is None else options.core or f"{kernel.name}.core",

@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.asm import Names
-from sohu.isa import Fault, Wait
+from sohu.isa import Wait
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine
     from sohu.emulator.translate import Op
-
-
-def deadlock(machine: Machine, op: Op) -> Fault:
-    """The fault of a machine in which nothing can move, the sequencer at `op`."""
-    lines = ["nothing can run, and these wait:", *(f"    {line}" for line in waiting(machine, op))]
-    return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
 
 
 def waiting(machine: Machine, op: Op) -> list[str]:

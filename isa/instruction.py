@@ -152,6 +152,8 @@ class Row:
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
     remote: str = ""  # the operand that names the chip whose semaphore the signal adds to; "": this chip's
+    moves: tuple[str, ...] = ()  # tile operands whose elements go to the output as they are, only converted
+    casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
     copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
@@ -281,6 +283,8 @@ def instruction(
     clock: bool = False,
     nesting: int = 0,
     remote: str = "",
+    moves: tuple[str, ...] = (),
+    casts: bool = False,
     copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
@@ -291,7 +295,9 @@ def instruction(
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
     `nesting`: 1 for what opens a range, -1 for what closes the innermost. `remote` names the operand that says which
     chip gets the signal. `copies`: the first tile becomes what the second holds, bit by bit where their dtypes are
-    equal. `since` is the ISA version that brought it.
+    equal. `moves` and `casts` are for checkers: tile operands whose elements are only moved (the semantics must then
+    work on any dtype), and that the last step is a conversion to the output's dtype, of which float32 would be none.
+    `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -344,9 +350,11 @@ def instruction(
             raise bad(f"has no operand {remote} for a signal to go by")
         if collective != any(isinstance(o.kind, Group) for o in operands):
             raise bad("a collective, and nothing else, has an operand that names its group")
+        if strange := set(moves) - {o.name for _, o, _ in data}:
+            raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting, remote, copies,
+            collective, clock, doc, where, reserved, since, package, data, nesting, remote, moves, casts, copies,
         )  # fmt: skip
         table.add(row)
         return row

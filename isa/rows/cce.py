@@ -79,7 +79,7 @@ def reducescatter(dst: Out[Float, "R C"], src: In[Float, "M C"], group: Group = 
         d[...] = total[rank * rows : (rank + 1) * rows]
 
 
-@instruction("cce.allgather", 0x403, CCE, cost=linked(costs.scatter, 0), collective=True, since=(1, 1))
+@instruction("cce.allgather", 0x403, CCE, cost=linked(costs.scatter, 0), collective=True, since=(1, 1), moves=("src",))
 def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0) -> None:
     """The rows of all n chips of a group, one after the other in rank order, to every chip.
 
@@ -99,7 +99,7 @@ def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0)
             part[...] = converted(s, part)
 
 
-@instruction("cce.alltoall", 0x404, CCE, cost=linked(costs.exchange), collective=True, since=(1, 1))
+@instruction("cce.alltoall", 0x404, CCE, cost=linked(costs.exchange), collective=True, since=(1, 1), moves=("src",))
 def alltoall(dst: Out[Stored, "M C"], src: In[Stored, "M C"], group: Group = 0) -> None:
     """Each of the n chips of a group sends each rank a block of its rows, and gets one from each.
 
@@ -123,7 +123,9 @@ def alltoall(dst: Out[Stored, "M C"], src: In[Stored, "M C"], group: Group = 0) 
             part[...] = converted(s[j * rows : (j + 1) * rows], part)
 
 
-@instruction("cce.alltoallv", 0x405, CCE, cost=linked(costs.exchange, 2), collective=True, since=(1, 1))
+@instruction(
+    "cce.alltoallv", 0x405, CCE, cost=linked(costs.exchange, 2), collective=True, since=(1, 1), moves=("dst", "src")
+)
 def alltoallv(
     dst: InOut[Stored, "R C"],
     received: Out[I32, "N"],
@@ -174,7 +176,7 @@ def alltoallv(
             at += count
 
 
-@instruction("cce.broadcast", 0x406, CCE, cost=linked(costs.broadcast), collective=True, since=(1, 1))
+@instruction("cce.broadcast", 0x406, CCE, cost=linked(costs.broadcast), collective=True, since=(1, 1), moves=("src",))
 def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: Group = 0) -> None:
     """The tile of rank `root` to all n chips of a group; src of the others is not read.
 
@@ -193,7 +195,7 @@ def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: 
         d[...] = converted(src[root], d)
 
 
-@instruction("cce.permute", 0x407, CCE, cost=linked(costs.permute), collective=True, since=(1, 1))
+@instruction("cce.permute", 0x407, CCE, cost=linked(costs.permute), collective=True, since=(1, 1), moves=("dst", "src"))
 def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"], group: Group = 0) -> None:
     """Send and receive within a group of n chips: rank r sends its tile to rank to[r].
 

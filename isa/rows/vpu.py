@@ -19,7 +19,7 @@ VPU = Engine.VPU
 CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
 
 
-@instruction("vmov", 0x300, VPU, cost=CHEAP, copies=True)
+@instruction("vmov", 0x300, VPU, cost=CHEAP, moves=("src",), casts=True, copies=True)
 def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     """Copy, broadcast and convert between floats: dst = src in dst's dtype.
 
@@ -64,7 +64,8 @@ def vneg(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
         vneg dst, src
         dst = f32 [[-1.5, inf, -0.0]]
     """
-    np.negative(src, out=dst)
+    # not np.negative: in place, it is wrong for elements that lie 16 bytes apart (NumPy 2.4 with AVX-512)
+    np.multiply(src, src.dtype.type(-1), out=dst)
 
 
 @instruction("vabs", 0x304, VPU, cost=CHEAP)
@@ -151,7 +152,7 @@ def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.divide(np.float32(1), np.float32(1) + np.exp(-src), out=dst)
 
 
-@instruction("vf2i", 0x30B, VPU, cost=CHEAP)
+@instruction("vf2i", 0x30B, VPU, cost=CHEAP, casts=True)
 def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     """Floats to integers: toward zero, saturating at the ends of i32, NaN to 0.
 
@@ -163,7 +164,7 @@ def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = convert(src, dst.dtype, Rounding.ZERO)
 
 
-@instruction("vi2f", 0x30C, VPU, cost=CHEAP)
+@instruction("vi2f", 0x30C, VPU, cost=CHEAP, casts=True)
 def vi2f(dst: Out[Float, "..."], src: In[I32, "...?"]) -> None:
     """Integers to floats, rounded to nearest even (by way of float32).
 

@@ -2,8 +2,8 @@
 
 Sources: Hendrycks and Gimpel 2016 (arXiv 1606.08415) for GELU, Shazeer 2020 (arXiv 2002.05202) for the gated forms.
 Before rounding, vsilu is within 4 ULP of float32 (what is less than 2^-120 may be 0), the forms with erf within 1,
-those with the tanh form of GELU within 2^-20 of |src| or |gate * up|, the others within 16 ULP. An activation of
--inf is NaN, but for vrelu2.
+those with the tanh form of GELU within 2^-20 of |src| or |gate * up|, vroute within 16 ULP, and vswiglu.clamp within
+16 + |alpha g|. An activation of -inf is NaN, but for vrelu2.
 """
 
 import numpy as np
@@ -102,7 +102,8 @@ def vgeglu_erf(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..
 def vswiglu_clamp(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."], alpha: XF, limit: XF) -> None:
     """SiLU-gated product within limits: dst = g / (1 + e ** (-alpha g)) * (u + 1).
 
-    g = min(gate, limit), u = min(max(up, -limit), limit).
+    g = min(gate, limit), u = min(max(up, -limit), limit). alpha g is rounded to float32: the error before rounding is
+    at most 16 + |alpha g| ULP.
     Source: the experts of gpt-oss (arXiv 2508.10925), alpha 1.702, limit 7.
 
     Example:
@@ -139,7 +140,8 @@ def vroute(weights: Out[Float, "... R K"], experts: Out[I32, "... R K"], logits:
     if k > have:
         raise Fault("operand", f"the {k} best of {have} experts", operand="logits")
     order = largest_first(logits, k)
-    chosen = np.take_along_axis(logits, order, axis=-1)
+    # a difference would be rounded in float32, which its exponential multiplies
+    chosen = np.take_along_axis(logits, order, axis=-1).astype(np.float64)
     np.exp(chosen - chosen[..., :1], out=chosen)
     np.divide(chosen, chosen.sum(axis=-1, keepdims=True), out=weights)
     experts[...] = order

@@ -23,12 +23,16 @@ SMALL = load_chip("small")
 SEEDS = range(4)
 
 
-def run(kernel: Kernel, *args: Any, seeds: range = SEEDS, **kw: Any) -> Any:
-    """What a kernel gives on the small chip: in program order, and the same bits in timed and random legal orders."""
+def run(kernel: Kernel, *args: Any, seeds: range = SEEDS, checks: str = "all", **kw: Any) -> Any:
+    """What a kernel gives on the small chip: in program order, watched by all checkers, and the same bits in timed and
+    random legal orders.
+    """
 
     def once(schedule: Spec) -> tuple[Any, list[bytes]]:
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-        out = kernel(*copies, device=Device("small", schedule=schedule), **kw)
+        out = kernel(
+            *copies, device=Device("small", schedule=schedule, checks=checks if schedule is None else None), **kw
+        )
         outs = out if isinstance(out, tuple) else (out,)
         arrays = [a for a in (*copies, *outs) if isinstance(a, np.ndarray)]
         return (out if out is not None else copies), [a.tobytes() for a in arrays]

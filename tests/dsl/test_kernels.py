@@ -17,9 +17,9 @@ DTYPES = [np.dtype(np.float32), BF16, np.dtype(np.float16)]
 STEP = {DTYPES[0]: 2e-6, BF16: 8e-3, DTYPES[2]: 1e-3}
 
 
-@pytest.fixture(scope="module")
-def chip() -> Device:
-    return Device("sohu")
+@pytest.fixture(scope="module", params=["none", "all"], ids=["", "checked"])
+def chip(request: pytest.FixtureRequest) -> Device:
+    return Device("sohu", checks=request.param)
 
 
 def make(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from tests.emulator.support import kernel, random_floats
 from tests.emulator.test_mutated_programs import SOURCE
 
 PROGRAM = assemble(SOURCE, "k.s")
-WAYS = [(None, False), (None, True), (3, False), (17, True)]
+WAYS: list[tuple[Any, bool]] = [(None, False), (None, True), (3, False), (17, True), ("timed", True)]
 
 # Two engines far behind the sequencer: in program order, what waits parks
 PARKED = """
@@ -45,7 +45,7 @@ PARKED_BODY = """
 """
 
 
-def started(schedule: int | None = None, timing: bool = False) -> Device:
+def started(schedule: Any = None, timing: bool = False) -> Device:
     device = Device("small", schedule=schedule, timing=timing, output=lambda _: None)
     device.start(PROGRAM, "k", [random_floats((16, 16)), 2])
     return device
@@ -61,7 +61,7 @@ def every_state(device: Device) -> list[Snapshot]:
 
 
 @pytest.mark.parametrize(("schedule", "timing"), WAYS)
-def test_what_runs_from_a_snapshot_is_the_same(schedule: int | None, timing: bool) -> None:
+def test_what_runs_from_a_snapshot_is_the_same(schedule: Any, timing: bool) -> None:
     device = started(schedule, timing)
     states = every_state(device)
     result = device.finish()
@@ -77,8 +77,8 @@ def test_what_runs_from_a_snapshot_is_the_same(schedule: int | None, timing: boo
         assert again.outputs["o"].numpy().tobytes() == wanted.tobytes()
 
 
-@pytest.mark.parametrize("schedule", [None, *range(6)])
-def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", [None, *range(6), "timed"])
+def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: Any, tmp_path: Path) -> None:
     device = Device("small", schedule=schedule)
     x = random_floats((8, 8))
     device.start(kernel(PARKED_BODY, PARKED), "k", [x])
@@ -97,7 +97,7 @@ def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: int
 
 
 @pytest.mark.parametrize(("schedule", "timing"), WAYS)
-def test_a_file_opens_on_a_new_device(schedule: int | None, timing: bool, tmp_path: Path) -> None:
+def test_a_file_opens_on_a_new_device(schedule: Any, timing: bool, tmp_path: Path) -> None:
     device = started(schedule, timing)
     files = []
     for i in range(59):
@@ -237,9 +237,9 @@ def test_a_machine_without_a_program_is_saved_too(tmp_path: Path) -> None:
 # -- files that are damaged ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    device = started(17, True)
+@pytest.fixture(scope="module", params=[17, "timed"])
+def good(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    device = started(request.param, True)
     for _ in range(30):
         device.machine.step()
     path = tmp_path_factory.mktemp("good") / "s"

@@ -240,7 +240,7 @@ def _silent(_: str) -> None:
 class Chip:
     """A small chip between guards, used for case after case."""
 
-    def __init__(self, schedule: int | None = None, timing: bool = False) -> None:
+    def __init__(self, schedule: Any = None, timing: bool = False) -> None:
         chip = dataclasses.replace(load_chip("small"), hbm_bytes=HBM)
         with _guards():
             self.device = Device(
@@ -377,7 +377,8 @@ def _noise(floats: bool) -> NDArray[np.uint8]:
     return rng.integers(0, 8, count).astype(np.uint8)
 
 
-_WAYS: tuple[dict[str, Any], ...] = (*[{}] * 10, *[{"timing": True}] * 3, *[{"schedule": n} for n in range(4)])
+_SCHEDULES = (0, 1, 2, 3, "timed", "timed")
+_WAYS: tuple[dict[str, Any], ...] = (*[{}] * 10, *[{"timing": True}] * 3, *[{"schedule": s} for s in _SCHEDULES])
 
 
 @cache

@@ -284,7 +284,8 @@ def _clamped(v: Operands) -> dict[str, Any]:
         u = smallest(largest(up, -v["limit"]), v["limit"])
         x = divide(g, 1 + exp(-v["alpha"] * g)) * (u + 1)
         numbers.append(x)
-        errors.append(16 * ulp(f32(x)) + TINY * (1 + abs(u)))
+        slope = abs(v["alpha"] * g)
+        errors.append((16 + slope) * ulp(f32(x)) + TINY * (1 + abs(u)) if math.isfinite(slope) else 0.0)
     return {"dst": Near(numbers, errors)}
 
 
