@@ -45,7 +45,9 @@ def test_the_figures_are_there() -> None:
         assert row["emulator x"] == pytest.approx(row["emulator ms"] / row["NumPy ms"])
     assert rows["f32"]["launches"] == 1 and rows["bf16 in low memory"]["instructions"] < 1000
     assert rows["add (scalar)"]["NumPy"] is None
-    assert all(row["ms"] > 0 and row["instructions"] > 10 for row in rows.values() if "ms" in row)
+    assert all(
+        row["ms"] > 0 and row["instructions"] > 10 for row in rows.values() if {"ms", "instructions"} <= row.keys()
+    )
 
 
 def test_one_benchmark_as_text() -> None:
