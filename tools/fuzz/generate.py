@@ -9,6 +9,7 @@ defined: only the values are random.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 from tools.fuzz.choices import INTEGERS
 from tools.fuzz.instructions import Instructions, Op
@@ -17,10 +18,10 @@ from tools.fuzz.tiles import TILE_REGISTERS, Tile, words
 
 
 class Generator(Instructions):
-    """Makes one program from a seed."""
+    """Makes one program from a seed; of instructions in `only`, and what gives them their inputs, where there are some."""
 
-    def __init__(self, rng: random.Random) -> None:
-        super().__init__(rng)
+    def __init__(self, rng: random.Random, only: Collection[str] = ()) -> None:
+        super().__init__(rng, only)
         self.functions: list[list[str]] = []
         self.labels = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +36,9 @@ class Op:
 class Instructions(Tiles):
     """Appends instructions to a block, each after those that give it its inputs."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, only: Collection[str] = ()) -> None:
         super().__init__(rng)
-        self.rows = [r for r in ROWS if weight(r)]
+        self.rows = [r for r in ROWS if weight(r) and (not only or r.mnemonic in only)]
         self.weights = [weight(r) for r in self.rows]
         self.rounds = 0  # of the loop around, whose register ROUND counts; 0: none
         self.pool: list[str] = []  # scalar registers that an instruction has not used yet

@@ -24,7 +24,7 @@ from sohu.asm import Program, assemble
 from sohu.emulator import Device, Listener, MachineError, blocks, deferred
 from sohu.emulator.schedules import Spec
 from sohu.emulator.translate import Issued, Op
-from sohu.isa import ROWS, Chip, Row, SohuError, Tile, load_chip, products
+from sohu.isa import ROWS, Chip, Row, SohuError, Tile, load_chip, pieces, products
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
 
 from tests.emulator.reference.machine import Block, Machine, Mismatch, Observed
@@ -231,6 +231,7 @@ _EAGER: tuple[tuple[ModuleType, str, Any], ...] = (
     (products, "LARGE", 30),
     (products, "PANEL", 40),
     (products, "_STEP", 1),
+    (pieces, "LARGE", 12),
 )
 
 
