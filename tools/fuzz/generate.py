@@ -18,7 +18,7 @@ from tools.fuzz.tiles import TILE_REGISTERS, Tile, words
 
 
 class Generator(Instructions):
-    """Makes one program from a seed; of instructions in `only`, and what gives them their inputs, where there are some."""
+    """Makes one program from a seed. `only`: of these instructions, and of those that give them their inputs."""
 
     def __init__(self, rng: random.Random, only: Collection[str] = ()) -> None:
         super().__init__(rng, only)
