@@ -178,8 +178,8 @@ class Generator(Instructions):
         out: list[Op] = []
         for op in ops:
             for target in op.waits[1:]:
-                n = f" q={op.queue[3:]}" if op.queue.startswith("DMA") else ""
-                extra = Op(op.queue, [], f"{op.queue.rstrip('0123').lower()}.sync{n}", waits=[target])
+                of = f" q={op.queue[3:]}" if op.queue.startswith("DMA") else ""
+                extra = Op(op.queue, [], f"{op.queue.rstrip('0123').lower()}.sync{of}", waits=[target])
                 queues[op.queue].insert(queues[op.queue].index(op), extra)
                 out.append(extra)
             op.waits = op.waits[:1]

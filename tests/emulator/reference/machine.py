@@ -424,10 +424,10 @@ class Machine:
                 if s <= reach:
                     raise Stopped("operand")
                 reach += s * (d - 1)
-            mine = {a + i for a in tile.addresses() for i in range(SIZES[tile.dtype])}
-            if mine & written.setdefault(tile.space, set()):
+            bytes_of = {a + i for a in tile.addresses() for i in range(SIZES[tile.dtype])}
+            if bytes_of & written.setdefault(tile.space, set()):
                 raise Stopped("operand")
-            written[tile.space] |= mine
+            written[tile.space] |= bytes_of
 
     def _execute(self, queue: str, issued: Issued, pump: bool = True) -> None:
         row, place = issued.row, self.executed[queue]
