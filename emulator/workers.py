@@ -13,6 +13,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import numpy as np
 from sohu.isa import pieces, products
 from sohu.isa.pieces import Task
 from sohu.isa.products import Native
@@ -51,8 +52,9 @@ class Workers:
             raise failure or batch.failure  # type: ignore[misc]  # one of them is an exception
 
     def _work(self) -> None:
-        while True:
-            self._one()
+        with np.errstate(all="ignore"):  # of each thread its own
+            while True:
+                self._one()
 
     def _one(self, *, wait: bool = True) -> None:
         task, batch = self._tasks.get(wait)
