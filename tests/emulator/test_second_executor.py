@@ -231,3 +231,18 @@ def test_a_large_product_of_one_panel_ends() -> None:
     args = {"v": np.ones((16, 2048), np.float32), "w": np.ones((2048, 16), np.float32)}
     device, _ = run(body, declarations, args, Device("small", workers=2))
     assert (named(device.machine, "c") == 2048).all()
+
+
+def test_infinities_on_worker_threads_warn_nobody() -> None:
+    declarations = """
+    .param v, in, f32, [256, 128]
+    .param w, in, f32, [128, 256]
+    .tile a, sram, f32, [256, 128]
+    .tile b, sram, f32, [128, 256]
+    .tile c, acc, f32, [256, 256]
+    """
+    body = "dma.load a, v\n dma.load b, w signal s0\n mm c, a, b wait s0>=1"
+    args = {"v": np.zeros((256, 128), np.float32), "w": np.full((128, 256), np.inf, np.float32)}
+    for _ in range(3):  # a warning would be an error here
+        device, _result = run(body, declarations, args, Device("small", workers=2))
+        assert np.isnan(named(device.machine, "c")).all()

@@ -167,7 +167,7 @@ class Instructions(Tiles):
             else:
                 policy = self.policy(row, o.name, dtypes[o.name], {n: s[0] for n, s in shapes.items()})
                 part = None
-                if policy == "any" and not any(of_dims) and rng.random() < 0.3 and not k.writes_data:
+                if policy == "any" and not any(of_dims) and rng.random() < 0.45 and not k.writes_data:
                     part = self.view_of(space, dtypes[o.name], dims)
                 if policy == "any":
                     policy = self.kind_of_numbers(row)
