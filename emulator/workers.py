@@ -32,8 +32,9 @@ class Workers:
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run all tasks; returns when they have been done. Raises what the first of them that failed raised."""
-        if len(tasks) == 1:  # nobody else would ever say that the batch is done
-            tasks[0]()
+        if len(tasks) < 2:  # nobody else would ever say that the batch is done
+            for task in tasks:
+                task()
             return
         batch = _Batch(len(tasks) - 1)
         for task in tasks[1:]:

@@ -42,6 +42,9 @@ def in_pieces(semantics: Callable[..., Any], least: int, *operands: Any) -> None
     Arrays of the same rank are cut alike, unless they broadcast along the axis; those, and arrays of a lower rank, are
     passed whole.
     """
+    if not operands[0].size:  # an empty tile beside a large one has no pieces
+        semantics(*operands)
+        return
     run([partial(semantics, *part) for part in _parts(operands, least, _count(operands))])
 
 
