@@ -222,7 +222,8 @@ class Instructions(Tiles):
         ]  # fmt: skip
         if same and rng.random() < 0.3:
             return rng.choice(same)
-        tile = self.placed(space, dtype, dims, over=rng.random() < 0.15)
+        over = rng.choices((inputs, self.live, []), (20, 10, 70))[0]
+        tile = self.placed(space, dtype, dims, over=over)
         return Tile(space, dtype, tile.base, tile.dims, tile.strides, regs)
 
     def view_of(self, space: str, dtype: str, dims: Sequence[int]) -> Tile | None:

@@ -88,15 +88,17 @@ class Tiles(Scalars):
                 strides[i] = rng.choice((0, 77, -5))
         return tuple(strides)
 
-    def placed(self, space: str, dtype: str, dims: Sequence[int], written: bool = True, over: bool = False) -> Tile:
-        """A new tile somewhere in a memory; `over`: where another one is."""
+    def placed(
+        self, space: str, dtype: str, dims: Sequence[int], written: bool = True, over: Sequence[Tile] = ()
+    ) -> Tile:
+        """A new tile somewhere in a memory; `over`: where one of these is, or not far from there."""
         rng, n = self.rng, SIZES[dtype]
         tile = Tile(space, dtype, 0, tuple(dims), self.layout(dims, written))
         low, high = tile.extent
         size = high - low
-        near = [t for t in self.live if t.space == space] if over else []
+        near = [t for t in over if t.space == space]
         if near:
-            at = rng.choice(near).extent[0] + rng.randrange(16) * n
+            at = max(0, rng.choice(near).extent[0] + rng.randrange(-4, 8) * n)
         elif space in self.top:
             at, limit = self.top[space], SRAM_BYTES if space == "sram" else ACC_BYTES
             if at + size + 8 > limit:
