@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from sohu.asm import Program, assemble
 from sohu.emulator import Device, Listener, MachineError, blocks, deferred
+from sohu.emulator.schedules import schedule_of
 from sohu.emulator.translate import Issued, Op
 from sohu.isa import ROWS, Row, SohuError, Tile, load_chip, products
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
@@ -150,7 +151,7 @@ class _Host:
     def start(self, schedule: int | None) -> None:
         """The state in which every run of the program begins."""
         machine = self.device.machine
-        machine.schedule = schedule
+        machine.schedule, machine.order = schedule, schedule_of(schedule, machine)
         self.printed.clear()
         for name, array in self.first.items():
             np.copyto(self.tensors[name].view(), array)
