@@ -9,7 +9,7 @@ place in time too.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf, nextafter
 from typing import Any
@@ -45,9 +45,10 @@ class Group:
         schedule: Spec = None,
         max_instructions: int | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
-        """`schedule` and `max_instructions` as for Device, the latter for each chip; `output` gets the programs'
-        prints, with the chip's number before them.
+        """`schedule`, `max_instructions` and `checks` as for Device, for each chip; `output` gets the programs' prints,
+        with the chip's number before them.
 
         Raises SohuError for groups that cannot be, and as Device does.
         """
@@ -65,9 +66,8 @@ class Group:
         self._interrupted = False
         for number in range(chips):
             seed = schedule * chips + number if isinstance(schedule, int) else schedule
-            device = Device(
-                chip, schedule=seed, max_instructions=max_instructions, output=partial(_numbered, output, number)
-            )
+            said = partial(_numbered, output, number)
+            device = Device(chip, schedule=seed, max_instructions=max_instructions, output=said, checks=checks)
             m = device.machine
             m.chip, m.chips, m.group = number, chips, self
             if m.timer is not None:
@@ -243,11 +243,11 @@ class Group:
         assert issued.op.inst is not None
         name = issued.op.inst.row.remote
         if not name:
-            machine.add(signal)
+            machine.add(signal, issued.op)
             return
         target = self.machines[given(issued, name)]
         if machine.timer is None or target.timer is None:
-            target.add(signal)
+            target.add(signal, issued.op)
         else:
             target.timer.post(signal, machine.timer.time)
             self._lower(machine.timer.time)

@@ -16,7 +16,7 @@ A table of a gather or scatter counts as accessed whole.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -143,14 +143,16 @@ class Race(Check):
         self.homes: dict[Space | Allocation, _Home] = {}
         self.used: list[_Region] = []
         self.launches = 0
-        self.kernels: dict[tuple[int, int], tuple[Program, bool]] = {}  # has semaphores that several queues signal?
+        self.kernels: dict[tuple[int, int], tuple[Program, frozenset[int]]] = {}
+        self.shared: frozenset[int] = frozenset()  # semaphores that several queues of the kernel signal
         self.record: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
         self.judged: list[list[int]] | None = None  # what each wait needs, when a record is gone through again
         self._begin()
 
     def launch(self) -> None:
         self.judged = None
-        self.record = [] if self._shares() else None
+        self.shared = self._shared()
+        self.record = [] if self.shared and self.machine.group is None else None
         self._begin()
 
     def _begin(self) -> None:
@@ -172,21 +174,19 @@ class Race(Check):
         self.sems: dict[int, _Semaphore] = {}
         self.waits: list[_Wait] = []
 
-    def _shares(self) -> bool:
-        """Whether several queues signal one semaphore in the kernel that starts."""
+    def _shared(self) -> frozenset[int]:
         m = self.machine
-        if m.group is not None:
-            return False
         key = id(m.program), m.entry
         known = self.kernels.get(key)
         if known is None:
             kernel = m.program.kernel_at(m.entry)
             end = kernel.end if kernel is not None else len(m.program.text)
-            ops = (m.op_at(i) for i in range(m.entry // INSTRUCTION_BYTES, end // INSTRUCTION_BYTES)[:_RECORDED])
+            ops = [m.op_at(i) for i in range(m.entry // INSTRUCTION_BYTES, end // INSTRUCTION_BYTES)[:_RECORDED]]
             by = {(op.signal.sem, id(op.queue)) for op in ops if op.signal is not None}
+            count = Counter(sem for sem, _ in by)
             if len(self.kernels) > KEPT:
                 self.kernels.clear()
-            known = self.kernels[key] = m.program, len(by) > len({sem for sem, _ in by})
+            known = self.kernels[key] = m.program, frozenset(sem for sem, n in count.items() if n > 1)
         return known[1]
 
     def halted(self) -> None:
@@ -268,7 +268,8 @@ class Race(Check):
             clock = (*self.clock[:q], self.issues)
         else:
             q = self.number.get(id(op.queue), _REMOTE)
-            clock = tuple(self.known[q]) if q >= 0 else (0,) * self.size
+            # from another chip: what that knows of this one is not known; to take all for known misses races only
+            clock = tuple(self.known[q] if q >= 0 else [*(self.known[i][i] for i in range(self.seq)), self.issues])
         if s.producer != q:
             s.producer = q if s.producer == _NOBODY and q >= 0 else _SEVERAL
         s.values.append(value)
@@ -494,7 +495,7 @@ class Race(Check):
         name = names.semaphore(first.pc, sem)
         value = self._value_of(sem, other) if in_order else None
         sent = self.sems.get(sem)
-        if sent is not None and sent.producer == _SEVERAL and any(sent.joined):
+        if sem in self.shared and sent is not None and any(sent.joined):
             what = f"the {it} signals `{name}`, but others do too: a wait for it can be met without this signal"
             return what, "give each queue that signals a semaphore of its own"
         wait = second.wait
@@ -552,7 +553,7 @@ def _without_which(wait: _Wait) -> list[int]:
                 high = middle
         if low:
             out.append(int(mine[low - 1]))
-    return out
+    return out + np.flatnonzero(by == _REMOTE)[-1:].tolist()
 
 
 def _called(op: Op) -> str:
