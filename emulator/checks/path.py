@@ -76,6 +76,7 @@ class Watched:
         sems, x, loops, perform = machine.sems, machine.x, machine.loops, machine.perform
         sem, reg, imm = (op.wait.sem, op.wait.reg, op.wait.imm) if op.wait is not None else (-1, 0, 0)
         befores, afters = hooks.before, hooks.after
+        shared = op.inst is not None and op.inst.row.shared  # other chips may have a part in it: never at once
 
         def watched() -> int:
             machine.at = index
@@ -83,11 +84,13 @@ class Watched:
             bound = bind()
             values = [read() for _, read in scalars] if scalars else ()
             value = x[reg] + imm
-            if entries or (sem >= 0 and sems[sem] < value):
+            if shared or entries or (sem >= 0 and sems[sem] < value):
                 issued = Issued(op, bound, partial(bound.invoke, *values) if scalars else bound.invoke, value)
                 machine.park(issued)
                 for parked in hooks.parked:
                     parked(issued)
+                if shared:
+                    machine.pump()
             else:
                 for before in befores:
                     before(op, bound, value)
