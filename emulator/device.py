@@ -265,7 +265,8 @@ class Device:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this device: what runs from there is the same, bit for bit.
 
-        Tensors freed since then hold again what they held; those made since then are left alone. Raises SohuError
+        Tensors freed since then hold again what they held; those made since then are left alone. Checkers do not know
+        what ran before: within a launch, they rest until the next one begins. Raises SohuError
         for a snapshot of another device, and when memory that it needs has been given away.
         """
         put_back(self, snapshot)

@@ -3,15 +3,13 @@
 Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
 with it timed order, alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
+`run` takes the fast path (blocks.py) when nothing listens, with the checkers' hooks in it where there are some; else
 each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
 from __future__ import annotations
 
-import enum
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
 from types import TracebackType
@@ -22,15 +20,17 @@ from numpy.typing import NDArray
 from sohu.asm import Program, format_inst
 from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
-from sohu.emulator.blocks import LONGEST
+from sohu.emulator.blocks import LONGEST, Untranslated, at
 from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
+from sohu.emulator.parts import Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
+from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -38,7 +38,6 @@ from sohu.isa import (
     NUM_SCALARS,
     NUM_SEMAPHORES,
     NUM_TILES,
-    TILE_BYTES,
     Chip,
     Engine,
     Fault,
@@ -56,40 +55,12 @@ if TYPE_CHECKING:
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
-_KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-class Stop(enum.Enum):
-    """Why `run` came back."""
-
-    HALTED = "halted"
-    BREAKPOINT = "breakpoint"
-    INTERRUPTED = "interrupted"
-    CYCLE = "cycle"  # the one to run to
-    BLOCKED = "blocked"  # until another chip of its group has moved
-
-
-class Queue:
-    """One in-order queue of an engine: what has issued and not executed yet, in timed order with what is executing."""
-
-    __slots__ = ("depth", "engine", "entries", "name", "number", "place")
-
-    def __init__(self, engine: Engine, number: int, depth: int, place: int) -> None:
-        self.place = place  # among the machine's queues
-        self.engine = engine
-        self.number = number
-        self.depth = depth
-        self.name = f"{engine.value}{number}" if engine.queues > 1 else engine.value
-        self.entries: deque[Issued] = deque()
-
-    def __repr__(self) -> str:
-        return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Machine:
+class Machine(Services):
     """One chip's state, and what moves it.
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
@@ -113,10 +84,10 @@ class Machine:
         output: Callable[[str], None] = print,
         checks: str | Collection[str] | None = None,
     ) -> None:
+        super().__init__(memories)
         self.config = chip
         self.workers = usable() if workers is None else workers
         self.native = native
-        self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
         self.group: Group | None = None
@@ -140,7 +111,6 @@ class Machine:
         self.timing = timing = timing or self.order.timed
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
-        self.program = Program(b"")
         self.halted = True
         self.count = [0]  # `instructions`, where generated code reaches it
         self.quota = [0]  # blocks are begun while `count` is below
@@ -153,7 +123,6 @@ class Machine:
         self._interrupted = False
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
-        self._tiles: dict[bytes, Tile] = {}
         self.entry = 0  # pc where the kernel started
         self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
         self.hooks = checkers.hooks(self, checks)
@@ -245,6 +214,7 @@ class Machine:
         else:
             self.timer = None
         self.order.reset()
+        self.hooks = self.hooks.whole
         for launch in self.hooks.launch:
             launch()
 
@@ -271,6 +241,8 @@ class Machine:
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
+        if self.group is not None:
+            self.group.begin_turn()
         with np.errstate(all="ignore"), at_work(self.workers, self.native):
             return self._step()
 
@@ -331,6 +303,8 @@ class Machine:
         return why
 
     def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if self.group is not None:
+            self.group.begin_turn()
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
@@ -360,10 +334,9 @@ class Machine:
 
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
-        code, count, quota = self._code, self.count, self.quota
-        run, single = code.run, code.blocks.around(stops)
-        if self.hooks:
-            run, single = self.hooks.watched(code, self), frozenset()
+        count, quota = self.count, self.quota
+        blocks = self.hooks.blocks(self._code)
+        run, one, single = blocks.run, blocks.one, blocks.around(stops)
         i = self._index
         try:
             while True:
@@ -376,20 +349,20 @@ class Machine:
                             i = run[i]()
                     else:
                         while count[0] < quota[0]:
-                            i = self._one(i) if i in single else run[i]()
+                            i = one(i) if i in single else run[i]()
                             if i in stops:
                                 return Stop.BREAKPOINT
                 except Untranslated:
-                    code.first(i)
+                    blocks.first(i)
                     continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = run[i]() if self.hooks else self._one(i)
+                    i = one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             count[0] += 1
             self._index = i
             if not self._finish():
@@ -397,38 +370,31 @@ class Machine:
             self.memories.deferrals.settle_changing()
             return Stop.HALTED
         except Deadlock as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             self._index = i
             if self.group is None:
                 self.stop(e, self._code.op(i))
             return Stop.BLOCKED
         except (Fault, MemoryError, *_REFUSALS) as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             self._index = i
             self.stop(e, self._code.op(i))
         except BaseException as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             raise
         finally:
             self._index = i
             if not self.halted:
                 self.memories.settle()
 
-    def _one(self, index: int) -> int:
-        """A single instruction on the fast path; where to go on."""
-        self.at = index
-        index = self._code.op(index).run()
-        self.count[0] += 1
-        return index
-
-    def _raised(self, index: int, trace: TracebackType | None) -> int:
+    def _raised(self, trace: TracebackType | None) -> int:
         """The instruction at which a block was left by an exception; counts those of the block before it."""
-        found = self._code.blocks.at(trace)
+        found = at(trace)
         if found is None:
             return self.at
-        start, at = found
-        self.count[0] += at - start
-        return at
+        start, index = found
+        self.count[0] += index - start
+        return index
 
     def _check_limit(self) -> None:
         limit = self.max_instructions
@@ -678,42 +644,6 @@ class Machine:
 
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
 
-    def load64(self, address: int) -> int:
-        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        value = self.memories.hbm.load64(address)
-        if self.hooks.touched:
-            self.hooks.touch(address, 8, False)
-        return value
-
-    def store64(self, address: int, value: int) -> None:
-        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        if self.hooks.touched:
-            self.hooks.touch(address, 8, True)
-        self.memories.deferrals.hbm_write(address, address + 8)
-        self.memories.hbm.store64(address, value)
-
-    def load_tile(self, address: int) -> Tile:
-        """The descriptor at an HBM address; equal bytes give the same Tile object.
-
-        Raises Fault (misaligned, out-of-bounds, operand).
-        """
-        raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
-        if self.hooks.touched:
-            self.hooks.touch(address, TILE_BYTES, False)
-        tile = self._tiles.get(raw)
-        if tile is None:
-            if len(self._tiles) >= _KEPT_TILES:
-                self._tiles.clear()
-            tile = self._tiles[raw] = Tile.unpack(raw)
-        return tile
-
-    def store_tile(self, address: int, tile: Tile) -> None:
-        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        if self.hooks.touched:
-            self.hooks.touch(address, TILE_BYTES, True)
-        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
-        self.memories.hbm.store_bytes(address, tile.pack())
-
     def cycle(self) -> int:
         """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
         assert self.timer is not None, "reset made one, since the program holds such a row"
@@ -741,11 +671,3 @@ class Machine:
             cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
-
-    def string(self, offset: int) -> str:
-        """Zero-terminated text at an offset of the image; raises Fault (out-of-bounds)."""
-        data, at = self.program.rodata, offset - self.program.rodata_address
-        end = data.find(b"\0", at) if 0 <= at < len(data) else -1
-        if end < 0:
-            raise Fault("out-of-bounds", f"there is no text at {offset:#x} in .rodata", operand="text")
-        return data[at:end].decode("utf-8", "replace")

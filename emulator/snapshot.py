@@ -19,7 +19,7 @@ from sohu.asm import Program
 from sohu.emulator.memory import PAGE, Allocation, Memories
 from sohu.emulator.state import State, capture, restore
 from sohu.emulator.translate import Code
-from sohu.isa import SohuError, Space
+from sohu.isa import INSTRUCTION_BYTES, SohuError, Space
 
 if TYPE_CHECKING:
     from sohu.emulator.device import Device
@@ -54,6 +54,11 @@ class Snapshot:
     def instructions(self) -> int:
         """How many had executed or issued since the launch."""
         return self.state.instructions
+
+    @property
+    def pc(self) -> int:
+        """Of the instruction that comes next."""
+        return self.state.index * INSTRUCTION_BYTES
 
     @property
     def nbytes(self) -> int:
@@ -106,6 +111,8 @@ def put_back(device: Device, snapshot: Snapshot) -> None:
         _write(memories, space, snapshot.pages[space], _pieces(device, space, snapshot.blocks))
     machine.load(snapshot.program, snapshot.code)
     restore(machine, snapshot.state)
+    if not machine.halted:
+        machine.hooks = machine.hooks.resting()
     device._running, device.kernel = snapshot.launch
 
 
@@ -173,11 +180,13 @@ def _changed(
     map = memories.map(space)
     for page in touched(memories, space, spans):
         data = map[page * PAGE : page * PAGE + PAGE]
+        if len(data) < PAGE:  # the end of a memory
+            data = data.ljust(PAGE, b"\0")
         was = old.get(page)
         if was is not None and data == was:
             yield page, was
         elif data != ZERO:
-            yield page, data + bytes(PAGE - len(data))
+            yield page, data
 
 
 def _write(memories: Memories, space: Space, pages: Mapping[int, bytes], pieces: list[tuple[int, int]]) -> None:

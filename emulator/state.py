@@ -22,6 +22,7 @@ from sohu.emulator.translate import Frame, Issued
 from sohu.isa import (
     BY_CODE,
     CATEGORIES,
+    INSTRUCTION_BYTES,
     LOOP_DEPTH,
     MIN_QUEUE_DEPTH,
     NUM_SCALARS,
@@ -86,6 +87,7 @@ class State:
     sems: tuple[int, ...]
     loops: tuple[tuple[int, int, int], ...]  # start, end, left
     queues: tuple[tuple[Parked, ...], ...]
+    entry: int  # pc where the kernel started
     index: int  # of the instruction that comes next
     instructions: int
     halted: bool
@@ -123,6 +125,7 @@ def capture(machine: Machine) -> State:
         tuple(machine.sems),
         tuple([(f.start, f.end, f.left) for f in machine.loops]),
         tuple([tuple([_parked(i) for i in q.entries]) for q in machine.queues]),
+        machine.entry,
         machine._index,
         machine.instructions,
         machine.halted,
@@ -141,9 +144,11 @@ def restore(machine: Machine, state: State) -> None:
     """Put a state back into a machine that has the program it was captured with.
 
     The memories are those of the state already. Raises SohuError when an instruction that waits in a queue uses
-    memory that has been freed since.
+    memory that has been freed since, and for a state that no machine can be in.
     """
     queues = [[_issued(machine, number, p) for p in entries] for number, entries in enumerate(state.queues)]
+    if state.schedule == "timed" and not _in_step(state, queues):
+        raise SohuError("the timer does not know of what the queues hold")
     machine.x[:] = state.x
     machine.t[:] = state.t
     machine.sems[:] = state.sems
@@ -152,6 +157,7 @@ def restore(machine: Machine, state: State) -> None:
         q.entries.clear()
         q.entries.extend(entries)
     machine.parked = sum(map(len, queues))
+    machine.entry = state.entry
     machine._index = state.index
     machine.instructions = state.instructions
     machine.halted = state.halted
@@ -235,6 +241,28 @@ def _set_clock(timer: Timer, clock: Clock) -> None:
         q.running, q.busy, q.stalled, q.until = was.running, was.busy, was.stalled, was.until
 
 
+def _in_step(state: State, queues: list[list[Issued]]) -> bool:
+    """Whether the timer, which leads in timed order, has what the machine has."""
+    clock = state.clock
+    if clock is None:
+        return False
+    signals = dict(clock.signals)
+    runs = {place: signals[order] for _, order, place in clock.events}
+    for place, (entries, timed) in enumerate(zip(queues, clock.queues, strict=True)):
+        if timed.running and (not entries or entries[0].op.signal != runs[place]):
+            return False
+        waits = entries[timed.running :]
+        if [(e.sem, e.value if e.sem >= 0 else 0, e.signal) for e in timed.entries] != [
+            (-1 if i.op.wait is None else i.op.wait.sem, 0 if i.op.wait is None else i.value, i.op.signal)
+            for i in waits
+        ]:
+            return False
+    sems = list(clock.sems)
+    if clock.sent is not None:
+        sems[clock.sent.sem] += clock.sent.inc
+    return sems == list(state.sems)
+
+
 # -- as JSON -------------------------------------------------------------------------------------------
 
 
@@ -249,6 +277,7 @@ def to_json(state: State) -> dict[str, Any]:
             [[p.at, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
             for q in state.queues
         ],
+        "entry": state.entry,
         "index": state.index,
         "instructions": state.instructions,
         "halted": state.halted,
@@ -375,6 +404,12 @@ def _time(value: Any, what: str) -> float:
     return float(value)
 
 
+def _weight(value: Any) -> float:
+    if not 1e-3 <= _time(value, "a weight") <= 1e6:
+        raise Damaged(f"{value!r:.40} is no weight")
+    return float(value)
+
+
 def from_json(value: Any, size: int, queues: int) -> State:
     """The state that `to_json` wrote, of a program with `size` instructions; raises Damaged.
 
@@ -407,6 +442,7 @@ def from_json(value: Any, size: int, queues: int) -> State:
         queues=tuple(
             tuple(_parked_from_json(p, size) for p in items(q, "a queue", most=most)) for q in r.items("queues", queues)
         ),
+        entry=r.number("entry", 0, size * INSTRUCTION_BYTES + 1),
         index=r.number("index", 0, size + 1),
         instructions=r.number("instructions"),
         halted=r.flag("halted"),
@@ -415,7 +451,7 @@ def from_json(value: Any, size: int, queues: int) -> State:
         drained=r.flag("drained"),
         schedule=number(schedule, "the schedule", -_WORD, _WORD) if drawn_order else schedule,
         random=random_state,
-        weights=tuple(_time(w, "a weight") for w in weights),
+        weights=tuple(_weight(w) for w in weights),
         clock=None if clock is None else _clock_from_json(clock, queues),
         fault=_fault_from_json(r.record("fault"), size),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sohu.emulator.checks.path import Watched
+from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
 from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
 
@@ -114,13 +114,14 @@ class Hooks:
 
     __slots__ = (
         "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
-        "signalled", "touched", "waited",
+        "signalled", "touched", "waited", "whole",
     )  # fmt: skip
 
-    def __init__(self, checks: Collection[Check] = ()) -> None:
+    def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
+        self.whole = whole or self  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
-        self._watched: tuple[Code, Watched] | None = None
+        self._watched: tuple[Code, Blocks] | None = None
         self.launch = list(self._of("launch"))
         self.parked = list(self._of("parked"))
         self.before = list(self._of("before"))
@@ -132,17 +133,23 @@ class Hooks:
         self.cleared = list(self._of("cleared"))
         self.halted = list(self._of("halted"))
 
+    def resting(self) -> Hooks:
+        """None, until the next launch: the machine goes on from where these checkers have not been."""
+        return Hooks((), self.whole)
+
     def touch(self, address: int, size: int, write: bool) -> None:
         """The sequencer is about to access HBM."""
         assert self.op is not None
         for touched in self.touched:
             touched(self.op, address, address + size, write)
 
-    def watched(self, code: Code, machine: Machine) -> list[Callable[[], int]]:
-        """The instructions of a program, to be run in program order with the hooks called."""
+    def blocks(self, code: Code) -> Blocks:
+        """The blocks of a program with these hooks in them; its own where there are none."""
+        if not self.checks:
+            return code.blocks
         if self._watched is None or self._watched[0] is not code:
-            self._watched = code, Watched(code, machine, self)
-        return self._watched[1].run
+            self._watched = code, Blocks(code, self)
+        return self._watched[1]
 
     def __bool__(self) -> bool:
         return bool(self.checks)
