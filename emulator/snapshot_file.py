@@ -272,7 +272,9 @@ class SnapshotFile:
 
         state = from_json(self.meta.get("state"), len(self.program), QUEUES)
         if (fault := state.fault) is not None:
-            fault.place(self.program.line_at(fault.pc))
+            line_at = self.program.line_at
+            fault.place(line_at(fault.pc))
+            fault.notes = tuple([n if n.pc is None else n._replace(line=line_at(n.pc)) for n in fault.notes])
         return state
 
     def _blocks(self, size: int) -> tuple[list[Allocation], list[tuple[int, int]]]:
