@@ -259,7 +259,8 @@ class SnapshotFile:
         blocks, free = self._blocks(device.hbm.size)
         device.hbm.adopt(blocks, free)
         try:
-            device.adopt(self.program, self.meta.get("image"), self.kernel)
+            image = None if self.meta.get("image") is None else self.meta.number("image")
+            device.adopt(self.program, image, self.kernel)
             self._fill(device, blocks)
             restore(device.machine, state)
             device.resume()
