@@ -4,8 +4,9 @@ from sohu.emulator.device import Argument, Arguments, Device, Loaded, Result
 from sohu.emulator.errors import ArgumentError, MachineError
 from sohu.emulator.group import Group
 from sohu.emulator.listener import Listener
-from sohu.emulator.machine import Machine, Queue, Stop
+from sohu.emulator.machine import Machine
 from sohu.emulator.memory import Allocation
+from sohu.emulator.parts import Queue, Stop
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.emulator.tensor import Tensor

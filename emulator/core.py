@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from sohu.emulator.errors import MachineError
 from sohu.emulator.listener import Listener
-from sohu.emulator.machine import Machine, Stop
+from sohu.emulator.machine import Machine
+from sohu.emulator.parts import Stop
 from sohu.emulator.snapshot import Snapshot, put_back, take
 from sohu.emulator.snapshot_file import save
 from sohu.emulator.translate import Op

@@ -162,7 +162,8 @@ class Deferrals:
         """keep: bytes of float32 copies at most; None: half of what the host has free at the first one."""
         self.memories = memories
         self.keep = keep
-        self.frugal = keep == 0  # memory counts more than time: pages of files are not kept either
+        # Memory counts more than time: pages of files are not kept either, where converting takes longer than reading.
+        self.frugal = keep == 0
         self.live: list[Deferred] = []  # oldest first
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
         self.enabled = True
@@ -191,8 +192,9 @@ class Deferrals:
             self.live.remove(p)
             if p in self.sourced:
                 self.sourced.remove(p)
-            if self.frugal and p.src.allocation is not None and p.src.allocation.mapped:
-                self.memories.hbm.release(p.src.allocation, p.src.low, p.src.high)
+            block = p.src.allocation
+            if self.frugal and block is not None and block.mapped and p.src.array.dtype.itemsize < 4:
+                self.memories.hbm.release(block, p.src.low, p.src.high)
 
     def settle(self) -> None:
         """Make every copy that is outstanding, in order."""

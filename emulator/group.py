@@ -9,7 +9,7 @@ place in time too.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf, nextafter
 from typing import Any
@@ -18,10 +18,11 @@ import numpy as np
 from sohu.asm import Program
 from sohu.emulator.arguments import Arguments
 from sohu.emulator.bind import join
+from sohu.emulator.checks.divergence import differing, given, stuck, unlike
 from sohu.emulator.device import Device, Result
-from sohu.emulator.divergence import differing, given, stuck, unlike
 from sohu.emulator.errors import ArgumentError
-from sohu.emulator.machine import Machine, Stop
+from sohu.emulator.machine import Machine
+from sohu.emulator.parts import Stop
 from sohu.emulator.schedules import Spec
 from sohu.emulator.translate import Issued, Op
 from sohu.isa import Chip, Fault, Signal, SohuError
@@ -44,10 +45,11 @@ class Group:
         groups: Mapping[int, Sequence[int]] | None = None,
         schedule: Spec = None,
         max_instructions: int | None = None,
+        checks: str | Collection[str] | None = None,
         output: Callable[[str], None] = print,
     ) -> None:
-        """`schedule` and `max_instructions` as for Device, the latter for each chip; `output` gets the programs'
-        prints, with the chip's number before them.
+        """`schedule`, `max_instructions` and `checks` as for Device, for each chip; `output` gets the programs' prints,
+        with the chip's number before them.
 
         Raises SohuError for groups that cannot be, and as Device does.
         """
@@ -63,11 +65,13 @@ class Group:
         self._unlike: list[tuple[Machine, Issued]] = []  # collectives that chips have come to, and that differ
         self._moving: Machine | None = None
         self._interrupted = False
+        self._members: dict[Op, tuple[int, ...]] = {}  # of collectives that chips have come to
+        self._turn_number = 0
+        self._not_yet: dict[int, tuple[Issued, int]] = {}  # by chip: in which turn not all others had come
         for number in range(chips):
             seed = schedule * chips + number if isinstance(schedule, int) else schedule
-            device = Device(
-                chip, schedule=seed, max_instructions=max_instructions, output=partial(_numbered, output, number)
-            )
+            said = partial(_numbered, output, number)
+            device = Device(chip, schedule=seed, max_instructions=max_instructions, checks=checks, output=said)
             m = device.machine
             m.chip, m.chips, m.group = number, chips, self
             if m.timer is not None:
@@ -111,6 +115,8 @@ class Group:
             device.start(loaded, name, a)
         self._done.clear()
         self._come.clear()
+        self._members.clear()
+        self._not_yet.clear()
         self._unlike.clear()
         self._random.seed(self.schedule if isinstance(self.schedule, int) else 0)
         self._turns = [self._random.choice(_TURNS) for _ in range(n)]
@@ -150,12 +156,8 @@ class Group:
         return Stop.HALTED
 
     def _turn(self, m: Machine) -> Stop:
-        for _ in range(self._random.randint(1, self._turns[m.chip])):
-            if not m.step():
-                return Stop.BLOCKED
-            if m.halted:
-                return Stop.HALTED
-        return Stop.BREAKPOINT
+        left = iter(range(self._random.randint(0, self._turns[m.chip])))
+        return m.run(lambda _: next(left, None) is None)
 
     def _run_timed(self, end: float) -> Stop:
         while live := [m for m in self.machines if not m.halted]:
@@ -197,11 +199,16 @@ class Group:
 
     def members(self, machine: Machine, op: Op) -> tuple[int, ...]:
         """The chips of a collective's group, in rank order; raises Fault (operand) for a group that is not one."""
-        assert op.inst is not None
-        at = op.inst.row.group_operand
-        assert at is not None
-        number = op.inst.values[at]
+        known = self._members.get(op)
+        if known is None:
+            known = self._members[op] = self._find_members(machine, op)
+        return known
+
+    def _find_members(self, machine: Machine, op: Op) -> tuple[int, ...]:
+        number = _group(op)
         chips = self.groups.get(number)
+        if chips is None and len(self.devices) == 1:
+            chips = self.groups[0]  # on a chip by itself, every group is that chip
         if chips is None:
             have = ", ".join(map(str, sorted(self.groups)))
             raise Fault("operand", f"there is no group {number}", operand="group", help=f"there are: {have}")
@@ -219,7 +226,18 @@ class Group:
         """True for an instruction whose wait is met if it may execute: a collective, when all chips have come."""
         if not _is_collective(head.op) or self._done.get(machine.chip) is head:
             return True
-        return self._all_come(machine, head)
+        # who else has come changes only when others move
+        turn = head, self._turn_number
+        if self._not_yet.get(machine.chip) == turn:
+            return False
+        if self._all_come(machine, head):
+            return True
+        self._not_yet[machine.chip] = turn
+        return False
+
+    def begin_turn(self) -> None:
+        """Another chip moves from now on."""
+        self._turn_number += 1
 
     def execute(self, machine: Machine, issued: Issued) -> None:
         """Execute an instruction that has just left its queue: a collective on all its chips at once."""
@@ -243,7 +261,7 @@ class Group:
         assert issued.op.inst is not None
         name = issued.op.inst.row.remote
         if not name:
-            machine.add(signal)
+            machine.add(signal, issued.op)
             return
         target = self.machines[given(issued, name)]
         if machine.timer is None or target.timer is None:
@@ -271,7 +289,7 @@ class Group:
             wait = found.op.wait
             if wait is not None and m.sems[wait.sem] < found.value:
                 return None
-        return found if found is not None and _group(found.op) == _group(other.op) else None
+        return found if found is not None and (found.op is other.op or _group(found.op) == _group(other.op)) else None
 
     # -- meetings ----------------------------------------------------------------------------------
 

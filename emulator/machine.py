@@ -9,9 +9,7 @@ each instruction goes through `step`, which shares its binding and semantics. No
 
 from __future__ import annotations
 
-import enum
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from math import inf
 from types import TracebackType
@@ -28,7 +26,9 @@ from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
 from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
+from sohu.emulator.parts import Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
+from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
 from sohu.emulator.workers import at_work, usable
@@ -38,7 +38,6 @@ from sohu.isa import (
     NUM_SCALARS,
     NUM_SEMAPHORES,
     NUM_TILES,
-    TILE_BYTES,
     Chip,
     Engine,
     Fault,
@@ -56,40 +55,12 @@ if TYPE_CHECKING:
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
-_KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-class Stop(enum.Enum):
-    """Why `run` came back."""
-
-    HALTED = "halted"
-    BREAKPOINT = "breakpoint"
-    INTERRUPTED = "interrupted"
-    CYCLE = "cycle"  # the one to run to
-    BLOCKED = "blocked"  # until another chip of its group has moved
-
-
-class Queue:
-    """One in-order queue of an engine: what has issued and not executed yet, in timed order with what is executing."""
-
-    __slots__ = ("depth", "engine", "entries", "name", "number", "place")
-
-    def __init__(self, engine: Engine, number: int, depth: int, place: int) -> None:
-        self.place = place  # among the machine's queues
-        self.engine = engine
-        self.number = number
-        self.depth = depth
-        self.name = f"{engine.value}{number}" if engine.queues > 1 else engine.value
-        self.entries: deque[Issued] = deque()
-
-    def __repr__(self) -> str:
-        return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Machine:
+class Machine(Services):
     """One chip's state, and what moves it.
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
@@ -113,10 +84,10 @@ class Machine:
         output: Callable[[str], None] = print,
         checks: str | Collection[str] | None = None,
     ) -> None:
+        super().__init__(memories)
         self.config = chip
         self.workers = usable() if workers is None else workers
         self.native = native
-        self.memories = memories
         self.chip = 0  # number in its group
         self.chips = 1
         self.group: Group | None = None
@@ -140,7 +111,6 @@ class Machine:
         self.timing = timing = timing or self.order.timed
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
-        self.program = Program(b"")
         self.halted = True
         self.count = [0]  # `instructions`, where generated code reaches it
         self.quota = [0]  # blocks are begun while `count` is below
@@ -153,7 +123,6 @@ class Machine:
         self._interrupted = False
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
-        self._tiles: dict[bytes, Tile] = {}
         self.entry = 0  # pc where the kernel started
         self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
         self.hooks = checkers.hooks(self, checks)
@@ -272,6 +241,8 @@ class Machine:
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
+        if self.group is not None:
+            self.group.begin_turn()
         with np.errstate(all="ignore"), at_work(self.workers, self.native):
             return self._step()
 
@@ -332,6 +303,8 @@ class Machine:
         return why
 
     def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if self.group is not None:
+            self.group.begin_turn()
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
@@ -677,42 +650,6 @@ class Machine:
 
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
 
-    def load64(self, address: int) -> int:
-        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        value = self.memories.hbm.load64(address)
-        if self.hooks.touched:
-            self.hooks.touch(address, 8, False)
-        return value
-
-    def store64(self, address: int, value: int) -> None:
-        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        if self.hooks.touched:
-            self.hooks.touch(address, 8, True)
-        self.memories.deferrals.hbm_write(address, address + 8)
-        self.memories.hbm.store64(address, value)
-
-    def load_tile(self, address: int) -> Tile:
-        """The descriptor at an HBM address; equal bytes give the same Tile object.
-
-        Raises Fault (misaligned, out-of-bounds, operand).
-        """
-        raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
-        if self.hooks.touched:
-            self.hooks.touch(address, TILE_BYTES, False)
-        tile = self._tiles.get(raw)
-        if tile is None:
-            if len(self._tiles) >= _KEPT_TILES:
-                self._tiles.clear()
-            tile = self._tiles[raw] = Tile.unpack(raw)
-        return tile
-
-    def store_tile(self, address: int, tile: Tile) -> None:
-        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        if self.hooks.touched:
-            self.hooks.touch(address, TILE_BYTES, True)
-        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
-        self.memories.hbm.store_bytes(address, tile.pack())
-
     def cycle(self) -> int:
         """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
         assert self.timer is not None, "reset made one, since the program holds such a row"
@@ -740,11 +677,3 @@ class Machine:
             cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
-
-    def string(self, offset: int) -> str:
-        """Zero-terminated text at an offset of the image; raises Fault (out-of-bounds)."""
-        data, at = self.program.rodata, offset - self.program.rodata_address
-        end = data.find(b"\0", at) if 0 <= at < len(data) else -1
-        if end < 0:
-            raise Fault("out-of-bounds", f"there is no text at {offset:#x} in .rodata", operand="text")
-        return data[at:end].decode("utf-8", "replace")

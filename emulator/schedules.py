@@ -13,7 +13,8 @@ from sohu.emulator.translate import Deadlock, Op
 from sohu.isa import Signal, SohuError
 
 if TYPE_CHECKING:
-    from sohu.emulator.machine import Machine, Queue
+    from sohu.emulator.machine import Machine
+    from sohu.emulator.parts import Queue
 
 Spec = int | Literal["timed"] | None  # how a schedule is asked for
 
@@ -146,7 +147,7 @@ class TimedOrder(ProgramOrder):
         if place >= 0:
             m.execute(m.queues[place])
         elif signal is not None:
-            m.add(signal)
+            m.add(signal, m.hooks.op)
 
 
 def schedule_of(spec: Spec, machine: Machine) -> ProgramOrder:

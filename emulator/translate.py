@@ -34,7 +34,8 @@ from sohu.isa.machine import RA
 from sohu.isa.operands import XI, Reg, Sem, T, X
 
 if TYPE_CHECKING:
-    from sohu.emulator.machine import Machine, Queue
+    from sohu.emulator.machine import Machine
+    from sohu.emulator.parts import Queue
 
 Run = Callable[[], int]
 

@@ -154,6 +154,7 @@ class Row:
     remote: str = ""  # the operand that names the chip whose semaphore the signal adds to; "": this chip's
     moves: tuple[str, ...] = ()  # tile operands whose elements go to the output as they are, only converted
     casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
+    split: int = 0  # from this rank of its first tile on, no index of the first axis looks at another; 0: they may
     copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
@@ -285,6 +286,7 @@ def instruction(
     remote: str = "",
     moves: tuple[str, ...] = (),
     casts: bool = False,
+    split: int = 0,
     copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
@@ -297,7 +299,8 @@ def instruction(
     chip gets the signal. `copies`: the first tile becomes what the second holds, bit by bit where their dtypes are
     equal. `moves` and `casts` are for checkers: tile operands whose elements are only moved (the semantics must then
     work on any dtype), and that the last step is a conversion to the output's dtype, of which float32 would be none.
-    `since` is the ISA version that brought it.
+    `split`: from this rank of the first tile on, what is computed for an index of the first axis depends on no other
+    index of it, so that executors may cut the work there; 0: it may. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -354,7 +357,7 @@ def instruction(
             raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting, remote, moves, casts, copies,
+            collective, clock, doc, where, reserved, since, package, data, nesting, remote, moves, casts, split, copies,
         )  # fmt: skip
         table.add(row)
         return row

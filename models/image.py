@@ -29,6 +29,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -123,7 +124,7 @@ def _name(source: Source, dtype: DType) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file
@@ -210,7 +211,7 @@ def _file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _content_hash(file: BinaryIO) -> str:
+def _content_hash(file: BufferedReader) -> str:
     file.seek(ALIGN)
     return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -265,7 +266,8 @@ def _content(source: Source, dtype: DType, places: dict[str, tuple[int, int]]) -
     """All that comes after the header's place, in order."""
 
     def convert(piece: Callable[[layout.Read], F32]) -> memoryview:
-        return memoryview(np.ascontiguousarray(piece(source.read).astype(dtype.np, copy=False)).reshape(-1).view("u1"))
+        array = np.ascontiguousarray(piece(source.read).astype(dtype.np, copy=False))
+        return array.reshape(-1).view(np.uint8).data
 
     # Dequantizing releases the interpreter's lock; two pieces ahead, so that memory holds three at most.
     with ThreadPoolExecutor(max_workers=2) as pool:

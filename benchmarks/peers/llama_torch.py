@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """SmolLM2-135M's shape in transformers, on the CPU, random weights: `llama_torch.py THREADS f32|bf16 PROMPT STEPS`.
 
 Speeds do not depend on the values of weights; tokens do, and are not compared.
@@ -12,9 +13,9 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is to be fetched
 
-import torch  # type: ignore[import-not-found, unused-ignore]
-import transformers  # type: ignore[import-not-found, unused-ignore]
-from serve import serve  # type: ignore[import-not-found]
+import torch
+import transformers
+from serve import serve
 
 
 def main() -> None:

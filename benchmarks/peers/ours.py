@@ -26,7 +26,7 @@ def numpy_softmax() -> Run:
     (x,) = inputs(SOFTMAX)
 
     def run() -> F32:
-        e = x - x.max(axis=1, keepdims=True)
+        e: F32 = x - x.max(axis=1, keepdims=True)
         np.exp(e, out=e)
         e /= e.sum(axis=1, keepdims=True)
         return e
@@ -55,12 +55,13 @@ def numpy_attention() -> Run:
         s -= s.max(axis=-1, keepdims=True)
         np.exp(s, out=s)
         s /= s.sum(axis=-1, keepdims=True)
-        return s @ v
+        out: F32 = s @ v
+        return out
 
     return run
 
 
-def emulated(device: Device, kernel: Kernel, arrays: dict[str, Any], out: str, **numbers: float) -> Run:
+def emulated(device: Device, kernel: Kernel, arrays: dict[str, Any], out: str, **numbers: Any) -> Run:
     """A kernel of the library over tensors that lie in HBM.
 
     float32 inputs are read-only there, as weights are. Those of bf16 are not: the emulator would convert them once

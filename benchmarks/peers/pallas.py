@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """JAX Pallas kernels in its two interpreters: `pallas.py interpret`, and `pallas.py tpu`, which emulates a TPU."""
 
 from __future__ import annotations
@@ -7,11 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import jax  # type: ignore[import-not-found, unused-ignore]
-import jax.numpy as jnp  # type: ignore[import-not-found, unused-ignore]
-from jax.experimental import pallas as pl  # type: ignore[import-not-found, unused-ignore]
-from jax.experimental.pallas import tpu as pltpu  # type: ignore[import-not-found, unused-ignore]
-from serve import ATTENTION, LARGE, SMALL, SMALL_BF16, SOFTMAX, inputs, serve  # type: ignore[import-not-found]
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import tpu as pltpu
+from serve import ATTENTION, LARGE, SMALL, SMALL_BF16, SOFTMAX, inputs, serve
 
 MODE: Any = pltpu.InterpretParams() if sys.argv[1] == "tpu" else True
 

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """PyTorch on the CPU."""
 
 from __future__ import annotations
@@ -6,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import torch  # type: ignore[import-not-found, unused-ignore]
-from serve import ATTENTION, LARGE, SMALL, SMALL_BF16, SOFTMAX, inputs, serve  # type: ignore[import-not-found]
+import torch
+from serve import ATTENTION, LARGE, SMALL, SMALL_BF16, SOFTMAX, inputs, serve
 
 
 def _matmul(work: str) -> Callable[[], Any]:

@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Triton kernels in its interpreter."""
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from typing import Any
 
 os.environ["TRITON_INTERPRET"] = "1"  # it looks when the kernels are defined
 
-import torch  # type: ignore[import-not-found, unused-ignore]
-import triton  # type: ignore[import-not-found, unused-ignore]
-import triton.language as tl  # type: ignore[import-not-found, unused-ignore]
-from serve import ATTENTION, SMALL, SMALL_BF16, SOFTMAX, inputs, serve  # type: ignore[import-not-found]
+import torch
+import triton
+import triton.language as tl
+from serve import ATTENTION, SMALL, SMALL_BF16, SOFTMAX, inputs, serve
 
 
 @triton.jit
-def _softmax_kernel(x, y, C: tl.constexpr):  # type: ignore[no-untyped-def]
+def _softmax_kernel(x, y, C: tl.constexpr):
     at = tl.program_id(0) * C + tl.arange(0, C)
     t = tl.load(x + at)
     e = tl.exp(t - tl.max(t, axis=0))
@@ -23,7 +24,7 @@ def _softmax_kernel(x, y, C: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _matmul_kernel(a, b, c, N: tl.constexpr, B: tl.constexpr):  # type: ignore[no-untyped-def]
+def _matmul_kernel(a, b, c, N: tl.constexpr, B: tl.constexpr):
     row = tl.program_id(0) * B + tl.arange(0, B)
     column = tl.program_id(1) * B + tl.arange(0, B)
     acc = tl.zeros((B, B), dtype=tl.float32)
@@ -36,7 +37,7 @@ def _matmul_kernel(a, b, c, N: tl.constexpr, B: tl.constexpr):  # type: ignore[n
 
 
 @triton.jit
-def _attention_kernel(q, k, v, o, scale, N: tl.constexpr, D: tl.constexpr, B: tl.constexpr):  # type: ignore[no-untyped-def]
+def _attention_kernel(q, k, v, o, scale, N: tl.constexpr, D: tl.constexpr, B: tl.constexpr):
     base = tl.program_id(0) * N * D
     row = tl.program_id(1) * B + tl.arange(0, B)
     wide = tl.arange(0, D)

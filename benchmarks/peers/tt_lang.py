@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """tt-lang kernels in its simulator."""
 
 from __future__ import annotations
@@ -6,31 +7,31 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from ttl.sim.ttlang_sim import setup_simulator_imports  # type: ignore[import-not-found, unused-ignore]
+from ttl.sim.ttlang_sim import setup_simulator_imports
 
 setup_simulator_imports()  # which gives the modules below
 
-import torch  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
-import ttl  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
-import ttnn  # type: ignore[import-not-found, unused-ignore]  # noqa: E402
-from serve import SMALL, SMALL_BF16, inputs, serve  # type: ignore[import-not-found]  # noqa: E402
+import torch  # noqa: E402
+import ttl  # noqa: E402
+import ttnn  # noqa: E402
+from serve import SMALL, SMALL_BF16, inputs, serve  # noqa: E402
 
 TILE, BLOCK = 32, 4  # tiles of 32 x 32, blocks of 4 x 4 tiles
 
 
 @ttl.operation(grid=(1, 1))
-def _product(a, b, y):  # type: ignore[no-untyped-def]
+def _product(a, b, y):
     n = a.shape[0] // TILE // BLOCK
     a_buffer = ttl.make_dataflow_buffer_like(a, shape=(BLOCK, BLOCK), block_count=2)
     b_buffer = ttl.make_dataflow_buffer_like(b, shape=(BLOCK, BLOCK), block_count=2)
     sums = ttl.make_dataflow_buffer_like(y, shape=(BLOCK, BLOCK), block_count=2)
     results = ttl.make_dataflow_buffer_like(y, shape=(BLOCK, BLOCK), block_count=2)
 
-    def part(i):  # type: ignore[no-untyped-def]
+    def part(i):
         return slice(i * BLOCK, (i + 1) * BLOCK)
 
     @ttl.datamovement()
-    def read():  # type: ignore[no-untyped-def]
+    def read():
         for i in range(n):
             for j in range(n):
                 for k in range(n):
@@ -41,7 +42,7 @@ def _product(a, b, y):  # type: ignore[no-untyped-def]
                         second.wait()
 
     @ttl.compute()
-    def compute():  # type: ignore[no-untyped-def]
+    def compute():
         for _ in range(n * n):
             with sums.reserve() as start:
                 start.store(ttl.block.fill(0, shape=start.shape))
@@ -52,7 +53,7 @@ def _product(a, b, y):  # type: ignore[no-untyped-def]
                 out.store(total)
 
     @ttl.datamovement()
-    def write():  # type: ignore[no-untyped-def]
+    def write():
         for i in range(n):
             for j in range(n):
                 with results.wait() as out:

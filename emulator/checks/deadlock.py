@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sohu.asm import Names
+from sohu.emulator.waits import waiting
 from sohu.isa import INSTRUCTION_BYTES, Fault, Flow
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ class _Wait(NamedTuple):
     op: Op
     sem: int
     value: int
-    behind: int  # instructions behind it in its queue
 
 
 def explain(machine: Machine, op: Op) -> Fault:
@@ -34,8 +34,7 @@ def explain(machine: Machine, op: Op) -> Fault:
     names = Names(machine.program)
     lines = ["nothing can run, and these wait:"]
     waits = _waits(machine, op)
-    for w in waits:
-        lines.append(f"    {w.who} at {_place(machine, w.op)}: {_for_what(machine, w, op, names)}")
+    lines += [f"    {line}" for line in waiting(machine, op)]
     needs: dict[str, list[str]] = {}
     missing: list[str] = []
     for w in waits:
@@ -79,22 +78,16 @@ def _help(missing: list[str], circle: list[str], op: Op) -> str:
 def _waits(machine: Machine, op: Op) -> list[_Wait]:
     """The sequencer and all queues that hold something."""
     if op.queue is None and op.wait is not None:
-        out = [_Wait(SEQUENCER, op, op.wait.sem, machine.x[op.wait.reg] + op.wait.imm, 0)]
+        out = [_Wait(SEQUENCER, op, op.wait.sem, machine.value(op.wait))]
     else:
-        out = [_Wait(SEQUENCER, op, -1, 0, 0)]
+        out = [_Wait(SEQUENCER, op, -1, 0)]
     for q in machine.queues:
         if q.entries:
             head = q.entries[0]
-            assert head.op.wait is not None, "the head of a queue waits, or could run"
-            out.append(_Wait(q.name, head.op, head.op.wait.sem, head.value, len(q.entries) - 1))
+            wait = head.op.wait
+            if wait is not None and machine.sems[wait.sem] < head.value:  # else for other chips
+                out.append(_Wait(q.name, head.op, wait.sem, head.value))
     return out
-
-
-def _for_what(machine: Machine, w: _Wait, op: Op, names: Names) -> str:
-    if w.sem < 0:
-        return "for all queues to empty" if op.queue is None else f"for room in the queue of {op.queue.name}"
-    more = f" ({w.behind} more behind it)" if w.behind else ""
-    return f"for {names.semaphore(w.op.pc, w.sem)} >= {w.value}, which is {machine.sems[w.sem]}{more}"
 
 
 def _signals(op: Op, sem: int) -> bool:
@@ -132,9 +125,3 @@ def _circle(needs: dict[str, list[str]]) -> list[str]:
 
     found: list[str] = next(filter(None, (walk([who]) for who in needs)), [])
     return found
-
-
-def _place(machine: Machine, op: Op) -> str:
-    line = machine.program.line_at(op.pc)
-    where = f" ({line.file}:{line.line})" if line else ""
-    return f"pc {op.pc:#06x}{where} `{machine.text(op)}`"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.emulator.bind import _specs as specs_of
+from sohu.emulator.bind import traits_of
 from sohu.emulator.checks.nonfinite import Bad, quick_test
 from sohu.emulator.checks.places import KEPT, name_of_tile
 from sohu.emulator.checks.registry import Check, check
@@ -132,7 +132,7 @@ class Overflow(Check):
         self.machine.memories.settle()
         values = operands(op, self.held)
         wide = np.zeros(plan.output.shape, np.float32)
-        for s, tile in zip(specs_of(row), bound.tiles, strict=True):
+        for s, tile in zip(traits_of(row).specs, bound.tiles, strict=True):
             array = self.machine.memories.view(tile).array
             if s.name == plan.name:
                 values[s.name] = wide

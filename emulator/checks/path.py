@@ -76,6 +76,8 @@ class Watched:
         sems, x, loops, perform = machine.sems, machine.x, machine.loops, machine.perform
         sem, reg, imm = (op.wait.sem, op.wait.reg, op.wait.imm) if op.wait is not None else (-1, 0, 0)
         befores, afters = hooks.before, hooks.after
+        if op.inst is not None and op.inst.row.shared:
+            return self._shared(op)
 
         def watched() -> int:
             machine.at = index
@@ -97,6 +99,24 @@ class Watched:
                 if signal is not None:
                     hooks.op = op
                     machine.signal(signal)
+            count[0] += 1
+            return machine.arrive(index + 1) if loops else index + 1
+
+        return watched
+
+    def _shared(self, op: Op) -> Run:
+        """By way of the queue, always: other chips may have a part in it."""
+        machine, hooks, count, loops, index = self.machine, self.hooks, self.machine.count, self.machine.loops, op.index
+
+        def watched() -> int:
+            machine.at = index
+            machine.drained = False
+            bound, invoke = op.call()
+            issued = Issued(op, bound, invoke, machine.value(op.wait) if op.wait is not None else 0)
+            machine.park(issued)
+            for parked in hooks.parked:
+                parked(issued)
+            machine.pump()
             count[0] += 1
             return machine.arrive(index + 1) if loops else index + 1
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sohu.emulator.translate import Issued, Op
 
 _HISTORY = 1 << 13  # signals of one semaphore that are remembered; what waits for older ones knows more than it should
+_SPARE = 64  # places on the chip that are kept for other launches, beside four times those of the last one
 _BYTE = DTYPES["u8"]
 _NOBODY, _SEVERAL, _REMOTE = -1, -2, -3  # in place of a queue's number; remote: of another chip
 Clock = tuple[int, ...]
@@ -47,13 +48,14 @@ class _Access:
 class _Region(Place):
     """A place with its last accesses in this launch, and the places that overlap it and were accessed."""
 
-    __slots__ = ("fresh", "is_read", "is_written", "readers", "reads", "write", "writers")
+    __slots__ = ("fresh", "generation", "is_read", "is_written", "readers", "reads", "write", "writers")
 
     def __init__(self, tile: Tile, low: int, high: int, block: Allocation | None) -> None:
         super().__init__(tile, low, high, block)
         self.fresh = True  # not accessed in this launch
         self.write: _Access | None = None
         self.reads: dict[int, _Access] = {}  # by queue
+        self.generation = 0  # of its home, in which it was found
         self.forget()
 
     def forget(self) -> None:
@@ -63,12 +65,18 @@ class _Region(Place):
 
 
 class _Home:
-    """All accessed places of SRAM, ACC or one allocation of HBM."""
+    """All accessed places of SRAM, ACC or one allocation of HBM.
 
-    __slots__ = ("launch", "read", "written")
+    Those on the chip are mostly the same in every launch, and are kept until they are far more than one uses: sizes
+    that change make new places for ever. Places in HBM come and go.
+    """
+
+    __slots__ = ("generation", "launch", "read", "used", "written")
 
     def __init__(self) -> None:
+        self.generation = 1
         self.launch = 0
+        self.used = 0  # in this launch
         self.read: list[_Region] = []
         self.written: list[_Region] = []
 
@@ -299,15 +307,20 @@ class Race(Check):
         return home
 
     def _use(self, r: _Region) -> None:
-        """The first access in this launch. Places in HBM come and go, and are found anew in each."""
+        """The first access in this launch."""
         r.fresh = False
         self.used.append(r)
-        if r.block is not None:
-            home = self._home(r)
-            if home.launch != self.launches:
-                home.launch = self.launches
+        home = self._home(r)
+        if home.launch != self.launches:
+            home.launch = self.launches
+            if r.block is not None or len(home.read) + len(home.written) > _SPARE + 4 * home.used:
+                home.generation += 1
                 home.read.clear()
                 home.written.clear()
+            home.used = 0
+        home.used += 1
+        if r.generation != home.generation:
+            r.generation = home.generation
             r.forget()
 
     def _first_read(self, r: _Region) -> None:

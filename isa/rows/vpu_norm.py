@@ -9,7 +9,7 @@ from sohu.isa.instruction import instruction
 VPU = Engine.VPU
 
 
-@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1), since=(1, 1))
+@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1), since=(1, 1), split=2)
 def vln(
     dst: Out[Float, "... R C"],
     src: In[Float, "... R C"],
@@ -39,7 +39,7 @@ def vln(
     dst += bias
 
 
-@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1), since=(1, 1))
+@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1), since=(1, 1), split=2)
 def vrms_add(
     dst: Out[Float, "... R C"],
     residual: InOut[Float, "... R C"],

@@ -20,6 +20,7 @@ import pytest
 from sohu.asm import assemble
 from sohu.emulator import Device, MachineError
 from sohu.emulator.checks import CHECKS
+from sohu.emulator.schedules import Spec
 from sohu.isa.dtypes import DTYPES
 
 BUGS = Path(__file__).parent / "bugs"
@@ -76,7 +77,7 @@ def _read(path: Path) -> Bug:
     return Bug(path, text, dict(_HEADER.findall(text)))
 
 
-def _stopped(bug: Bug, checks: str = "all", schedule: int | None = None) -> MachineError | None:
+def _stopped(bug: Bug, checks: str = "all", schedule: Spec = None) -> MachineError | None:
     device = Device("small", checks=checks, schedule=schedule, max_instructions=100_000, output=lambda _: None)
     program = assemble(bug.text, bug.path.name)
     try:
@@ -117,8 +118,8 @@ WITH_TWINS = [p for p in FILES if "\n#+" in p.read_text()]
 
 
 @pytest.mark.parametrize("path", WITH_TWINS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-@pytest.mark.parametrize("schedule", [None, 0, 1, 2])
-def test_the_twin_without_the_bug_runs(path: Path, schedule: int | None) -> None:
+@pytest.mark.parametrize("schedule", [None, 0, 1, "timed"])
+def test_the_twin_without_the_bug_runs(path: Path, schedule: Spec) -> None:
     bug = _read(path)
     e = _stopped(Bug(path, bug.twin(), bug.header), schedule=schedule)
     assert e is None, str(e)

@@ -11,6 +11,7 @@ import pytest
 from sohu.asm import Kernel, Program, assemble
 from sohu.emulator import Device, Listener, MachineError
 from sohu.emulator.checks import CHECKS
+from sohu.emulator.schedules import Spec
 from sohu.isa import CATEGORIES, ROWS, Inst, encode
 
 from tests.emulator.support import kernel, random_floats, run, stopped
@@ -93,13 +94,14 @@ def _expected_line(text: str) -> int | None:
 
 
 def _device(path: str) -> Device:
-    device = Device("small", schedule=5 if path == "random" else None)
+    schedule: Spec = {"random": 5, "timed": "timed"}.get(path)  # type: ignore[assignment]
+    device = Device("small", schedule=schedule)
     if path == "observed":
         device.machine.listeners.append(Listener())
     return device
 
 
-@pytest.mark.parametrize("path", ["fast", "observed", "random"])
+@pytest.mark.parametrize("path", ["fast", "observed", "random", "timed"])
 @pytest.mark.parametrize(("category", "body", "decl", "operand", "message"), PLANTED)
 def test_planted_faults(category: str, body: str, decl: str, operand: str, message: str, path: str) -> None:
     text = f" .kernel k\n{decl}\n{body}\n halt\n"

@@ -180,6 +180,9 @@ def test_a_group_of_one_is_a_chip_by_itself(make: Callable[[np.random.Generator,
     for k, v in case.expected[0].items():
         np.testing.assert_array_equal(given[k], v)
     check(Group(1, "small"), in_sram(case), case)
+    body = "vfill a, 2.0 signal s1\n cce.allreduce a, a, group=9 wait s1>=1"
+    for run in (Device("small").launch, Group(1, "small").launch):
+        run(kernel(body, ".tile a, sram, f32, [4]"), "k")
 
 
 def test_the_same_tile_in_and_out_and_tiles_that_overlap() -> None:
@@ -202,6 +205,26 @@ def test_the_same_tile_in_and_out_and_tiles_that_overlap() -> None:
         program = kernel(shifted, ".param x, inout, f32, [5]\n.tile a, sram, f32, [5]")
         Group(3, "small", schedule=schedule).launch(program, "k", [[g] for g in given])
         assert all(np.array_equal(g, total) for g in given)
+
+
+def test_a_ring_of_tiles_that_overlap_what_they_become() -> None:
+    body = """
+        tslice t30, a, 0, x0, 4
+        li x5, 1
+        tslice t31, a, 0, x5, 4
+        dma.load a, x signal s1
+        dma.load to, ring signal s1
+        cce.permute t31, t30, to wait s1>=2 signal s2
+        dma.store x, a wait s2>=1
+    """
+    decl = ".param x, inout, f32, [5]\n.param ring, in, i32, [3]\n.tile a, sram, f32, [5]\n.tile to, sram, i32, [3]"
+    xs = whole(np.random.default_rng(0), 3, (5,))
+    for schedule in SCHEDULES:
+        given = [x.copy() for x in xs]
+        ring = np.array([1, 2, 0], np.int32)
+        Group(3, "small", schedule=schedule).launch(kernel(body, decl), "k", [[g, ring] for g in given])
+        for i, g in enumerate(given):
+            assert g.tolist() == [xs[i][0], *xs[i - 1][:4]]
 
 
 # Chips that do different amounts of work between collectives, in two buffers, with the ring of a pipeline at the end
@@ -518,3 +541,49 @@ def test_a_chip_of_a_running_group_has_no_snapshot() -> None:
         group.devices[0].snapshot()
     group.run()
     group.devices[0].snapshot()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_ball_goes_back_and_forth(schedule: Any) -> None:
+    """Waits for another chip in the middle of a loop, which program order has compiled by then."""
+    body = """
+        chipid x20
+        xor    x21, x20, 1
+        loop   100, 9f
+          add   x22, x22, 1
+          sub   x23, x22, x20
+          bne   x20, 0, 1f
+          cce.signal x21   signal ball
+          sync  wait ball>=x22
+          add   x24, x24, x22
+          j     2f
+          1: sync  wait ball>=x22
+          cce.signal x21   signal ball
+          add   x24, x24, x22
+          nop
+          2: nop
+        9:
+    """
+    group = Group(2, "small", schedule=schedule)
+    results = group.launch(kernel(body, ".sem ball"), "k")
+    assert [m.x[24] for m in group.machines] == [5050, 5050]
+    assert [m.sems[0] for m in group.machines] == [100, 100]
+    assert [r.instructions for r in results] == [3 + 100 * 8 + 1, 3 + 100 * 8 + 1]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_checkers_watch_every_chip(schedule: Any) -> None:
+    n = 3
+    group = Group(n, "small", schedule=schedule, checks="all")
+    for make in CASES:
+        case = make(np.random.default_rng(0), n, 3, 5)
+        check(group, in_hbm(case), case)
+        check(group, in_sram(case), case)
+    group.launch(kernel(TOKEN, ".tile a, sram, f32, [4]"), "k")
+    args = [[x, np.roll(np.arange(n, dtype=np.int32), -1)] for x in whole(np.random.default_rng(0), n, (16,))]
+    filled = MANY.replace("loop   6, 9f", "vfill w, 0.0\n loop 6, 9f")
+    group.launch(kernel(filled, MANY_TILES.format(n=n)), "k", args)
+    bad = "chipid x5\n beq x5, 1, 1f\n vfill a, 1.0 signal s1\n 1: vpu.sync signal s1\n cce.allreduce a, a wait s1>=1\n"
+    with pytest.raises(MachineError) as e:
+        group.launch(kernel(bad + "sync wait s1>=1", ".tile a, sram, f32, [4]"), "k")
+    assert (e.value.category, e.value.chip) == ("uninitialized", 1), e.value

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.emulator import Device, Listener, MachineError
-from sohu.emulator.machine import Queue
+from sohu.emulator.parts import Queue
 
 from tests.emulator.support import Array, kernel, named, random_floats, run, stopped
 

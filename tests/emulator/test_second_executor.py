@@ -112,7 +112,6 @@ def off_by_a_bit(name: str, operand: str) -> Callable[..., None]:
 @pytest.mark.parametrize(("name", "operand"), [("vadd", "dst"), ("vcumsum.row", "dst"), ("vfma", "dst")])
 def test_the_last_bit_of_a_result(monkeypatch: pytest.MonkeyPatch, name: str, operand: str) -> None:
     right, wrong = ROWS[name].semantics, off_by_a_bit(name, operand)
-    monkeypatch.setattr(programs, "_hosts", [])
     object.__setattr__(ROWS[name], "semantics", wrong)
     try:
         why = search()
@@ -127,7 +126,6 @@ def no_copies(*_: Any) -> set[int]:
 
 def test_an_input_that_is_overwritten_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bind, "_copied", no_copies)
-    monkeypatch.setattr(programs, "_hosts", [])
     assert ": element" in search()
 
 
@@ -140,7 +138,6 @@ def test_a_size_that_is_read_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
         return tile if tile.dimregs is None else first.setdefault(id(tile), (tile, right(tile, x)))[1]
 
     monkeypatch.setattr(bind, "resolve", wrong)
-    monkeypatch.setattr(programs, "_hosts", [])
     assert search()
 
 
@@ -156,7 +153,6 @@ def test_a_signal_that_comes_before_the_work(monkeypatch: pytest.MonkeyPatch) ->
         right(self, q)
 
     monkeypatch.setattr(Emulator, "_execute", wrong)
-    monkeypatch.setattr(programs, "_hosts", [])
     assert search()
 
 
@@ -178,7 +174,6 @@ def test_what_differs_between_running_fast_and_being_watched(monkeypatch: pytest
         return run_and_spoil
 
     monkeypatch.setattr(translate.Translator, "_straight", wrong)
-    monkeypatch.setattr(programs, "_hosts", [])
     assert "run fast, and" in search()
 
 

@@ -250,3 +250,27 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(cycle: int, tmp_path: Path) -
     assert opened.machine.run() is Stop.HALTED
     assert opened.machine.cycles == whole.machine.cycles
     assert np.array_equal(opened.finish().outputs["o"].numpy(), want)
+
+
+def test_a_snapshot_between_any_two_instructions_keeps_time(tmp_path: Path) -> None:
+    # the `sync` signals what the fill is parked for: that signal is on its way when the sync has been taken
+    body = "vfill a, 1.0 signal s1\n vadds b, b, 1.0 wait s2>=1 signal s3\n sync wait s1>=1 signal s2\n nop\n drain"
+    device = timed(body)
+    device.machine.run()
+    want = device.machine.cycles, device.machine.sems[:4]
+    device = timed(body)
+    for number in range(8):
+        device.save(tmp_path / str(number))
+        opened = SnapshotFile(tmp_path / str(number)).device()
+        assert opened.machine.run() is Stop.HALTED
+        assert (opened.machine.cycles, opened.machine.sems[:4]) == want, number
+        device.machine.step()
+    assert device.machine.halted
+
+
+def test_what_can_go_on_at_that_very_cycle_has_not_been_taken() -> None:
+    m = timed("vfill a, 1.0 signal s1\n sync wait s1>=1 signal s2\n nop").machine
+    assert m.run(until_cycle=PROLOGUE + 15) is Stop.CYCLE
+    assert (m.sems[1:3], m.pc // 16) == ([1, 0], PROLOGUE + 1)
+    assert m.run(until_cycle=PROLOGUE + 16) is Stop.CYCLE
+    assert (m.sems[1:3], m.pc // 16) == ([1, 1], PROLOGUE + 2)

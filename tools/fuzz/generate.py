@@ -32,7 +32,7 @@ class Generator(Instructions):
             body += self.structure(2)
         if rng.random() < 0.04:
             body += self.fault()
-        schedule = rng.randrange(1 << 20) if rng.random() < 0.3 else "none"
+        schedule = rng.choice(("none", "none", "none", "none", "timed", rng.randrange(1 << 20), rng.randrange(1 << 20)))
         effort = rng.choice(("eager", "eager", "usual"))
         text = [f"# program, schedule {schedule}, {effort}", *self.fills, "        .kernel k, noprologue"]
         for name in ("arena", "other"):

@@ -1,7 +1,8 @@
 """Chips of a group that came to different collectives, or to none: one error that says which chip skipped what.
 
 Who skipped what follows from what can still come: of two chips that stand at different places, the one whose
-instruction the other one will come to is ahead, and has left out what the other one waits in.
+instruction the other one will come to is ahead, and has left out what the other one waits in. No checker to switch:
+the chips stand still anyway.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sohu.emulator.machine import Machine
-from sohu.emulator.translate import Issued
 from sohu.emulator.waits import place, waiting
 from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Inst
 from sohu.isa.machine import RA
 
 if TYPE_CHECKING:
     from sohu.emulator.group import Group
+    from sohu.emulator.machine import Machine
+    from sohu.emulator.translate import Issued
 
 _SIGNAL = "an instruction must signal what is waited for, or the wait be dropped"
 _HELP = "all chips of a group execute the same collectives in the same order, with the same shapes"
@@ -51,12 +52,19 @@ def _operands(issued: Issued) -> dict[str, str]:
 def differing(a: Issued, b: Issued) -> str:
     """Why two instructions are not one collective: "instruction", an operand's name, or "" if they are one."""
     assert a.op.inst is not None and b.op.inst is not None
-    if a.op.inst.row is not b.op.inst.row:
+    row = a.op.inst.row
+    if row is not b.op.inst.row:
         return "instruction"
     if a is b:
         return ""
-    mine, other = _operands(a), _operands(b)
-    return next((name for name in mine if mine[name] != other[name]), "")
+    for (_, o, _), mine, other in zip(row.data, a.bound.tiles, b.bound.tiles, strict=True):
+        if mine.dims != other.dims or mine.dtype is not other.dtype:
+            return o.name
+    if a.op.inst.values == b.op.inst.values and not a.op.scalars:
+        return ""
+    tiles = {o.name for _, o, _ in row.data}
+    scalars = [o.name for o in row.operands if o.name not in tiles]
+    return next((name for name in scalars if given(a, name) != given(b, name)), "")
 
 
 def unlike(heads: Sequence[tuple[Machine, Issued]]) -> NoReturn:
