@@ -3,7 +3,7 @@
 Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
 with it timed order, alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens, and with checkers that of checks/path.py; else
+`run` takes the fast path (blocks.py) when nothing listens, with the checkers' hooks in it where there are some; else
 each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sohu.asm import Program, format_inst
 from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
-from sohu.emulator.blocks import LONGEST
+from sohu.emulator.blocks import LONGEST, Untranslated, at
 from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
@@ -30,7 +30,7 @@ from sohu.emulator.parts import Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
-from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op, Untranslated
+from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
 from sohu.emulator.workers import at_work, usable
 from sohu.isa import (
     INSTRUCTION_BYTES,
@@ -334,10 +334,9 @@ class Machine(Services):
 
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
-        code, count, quota = self._code, self.count, self.quota
-        run, single = code.run, code.blocks.around(stops)
-        if self.hooks:
-            run, single = self.hooks.watched(code, self), frozenset()
+        count, quota = self.count, self.quota
+        blocks = self.hooks.blocks(self._code)
+        run, one, single = blocks.run, blocks.one, blocks.around(stops)
         i = self._index
         try:
             while True:
@@ -350,20 +349,20 @@ class Machine(Services):
                             i = run[i]()
                     else:
                         while count[0] < quota[0]:
-                            i = self._one(i) if i in single else run[i]()
+                            i = one(i) if i in single else run[i]()
                             if i in stops:
                                 return Stop.BREAKPOINT
                 except Untranslated:
-                    code.first(i)
+                    blocks.first(i)
                     continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = run[i]() if self.hooks else self._one(i)
+                    i = one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             count[0] += 1
             self._index = i
             if not self._finish():
@@ -371,38 +370,31 @@ class Machine(Services):
             self.memories.deferrals.settle_changing()
             return Stop.HALTED
         except Deadlock as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             self._index = i
             if self.group is None:
                 self.stop(e, self._code.op(i))
             return Stop.BLOCKED
         except (Fault, MemoryError, *_REFUSALS) as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             self._index = i
             self.stop(e, self._code.op(i))
         except BaseException as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             raise
         finally:
             self._index = i
             if not self.halted:
                 self.memories.settle()
 
-    def _one(self, index: int) -> int:
-        """A single instruction on the fast path; where to go on."""
-        self.at = index
-        index = self._code.op(index).run()
-        self.count[0] += 1
-        return index
-
-    def _raised(self, index: int, trace: TracebackType | None) -> int:
+    def _raised(self, trace: TracebackType | None) -> int:
         """The instruction at which a block was left by an exception; counts those of the block before it."""
-        found = self._code.blocks.at(trace)
+        found = at(trace)
         if found is None:
             return self.at
-        start, at = found
-        self.count[0] += at - start
-        return at
+        start, index = found
+        self.count[0] += index - start
+        return index
 
     def _check_limit(self) -> None:
         limit = self.max_instructions

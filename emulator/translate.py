@@ -2,8 +2,7 @@
 
 `Code.op(i).run()` executes instruction i on the fast path and returns the index of the next one; it is made when the
 instruction is first reached, so that a large program starts at once. `Code.op(i)` has the same instruction in parts
-(bind, wait, signal), for schedules, listeners and the timer. `Code.run[i]()` executes the whole block that begins
-there (emulator/blocks.py).
+(bind, wait, signal), for schedules, listeners and the timer. Code.blocks has whole blocks (emulator/blocks.py).
 """
 
 from __future__ import annotations
@@ -132,14 +131,6 @@ class Op:
         return bound, bound.invoke
 
 
-class Untranslated(Exception):
-    """A block has not run before: Code.first translates it."""
-
-
-def _untranslated() -> int:
-    raise Untranslated
-
-
 def _unset() -> int:
     raise AssertionError("an op without translation")
 
@@ -153,15 +144,14 @@ class Code:
 
     def __init__(self, text: bytes, machine: Machine) -> None:
         self.machine = machine
-        self.blocks = Blocks(self)
         self.size = len(text) // INSTRUCTION_BYTES
+        self.blocks = Blocks(self)
         self._text = text
         self._opcodes = (np.frombuffer(text, "<u2")[::8] & np.uint16(0xFFF)).astype(np.intp)
         self._ops: dict[int, Op] = {}
         self._ends = self._loop_ends()
         self.resets = len(self._indices(_RESETS)) > 0
         self.clock = len(self._indices([row for row in ROWS if row.clock])) > 0  # reads the cycle counter
-        self.run: list[Run] = [_untranslated] * (self.size + 1)
 
     def op(self, index: int) -> Op:
         """Instruction `index`, translated when first asked for. `index` may be the size: one past the end."""
@@ -169,10 +159,6 @@ class Code:
         if op is None:
             op = self._ops[index] = self._translate(index)
         return op
-
-    def first(self, index: int) -> None:
-        """The block from `index` is about to run for the first time."""
-        self.run[index] = self.blocks.cold(index)
 
     def ends(self, index: int) -> bool:
         """Whether a hardware loop's body may end at an index."""

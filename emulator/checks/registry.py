@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sohu.emulator.checks.path import Watched
+from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
 from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
 
@@ -121,7 +121,7 @@ class Hooks:
         self.checks = tuple(checks)
         self.whole = whole or self  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
-        self._watched: tuple[Code, Watched] | None = None
+        self._watched: tuple[Code, Blocks] | None = None
         self.launch = list(self._of("launch"))
         self.parked = list(self._of("parked"))
         self.before = list(self._of("before"))
@@ -143,11 +143,13 @@ class Hooks:
         for touched in self.touched:
             touched(self.op, address, address + size, write)
 
-    def watched(self, code: Code, machine: Machine) -> list[Callable[[], int]]:
-        """The instructions of a program, to be run in program order with the hooks called."""
+    def blocks(self, code: Code) -> Blocks:
+        """The blocks of a program with these hooks in them; its own where there are none."""
+        if not self.checks:
+            return code.blocks
         if self._watched is None or self._watched[0] is not code:
-            self._watched = code, Watched(code, machine, self)
-        return self._watched[1].run
+            self._watched = code, Blocks(code, self)
+        return self._watched[1]
 
     def __bool__(self) -> bool:
         return bool(self.checks)
