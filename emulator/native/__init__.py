@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from sohu.emulator.cache import NoHomeError, cache_folder
+
+Array = NDArray[Any]
 
 _BF16 = np.dtype(ml_dtypes.bfloat16)
 _F32 = np.dtype(np.float32)
@@ -65,57 +68,75 @@ class Library:
         """The set of vector instructions in use."""
         return LEVELS[self._level]
 
-    def product(self, a: NDArray[Any], b: NDArray[Any], out: NDArray[Any], accumulate: bool = False) -> bool:
+    def product(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> bool:
         """out = a @ b, or out += a @ b; False, with `out` untouched, where arrays are not of its kind.
 
         Its kind: a bf16 [.., M, K], b bf16 [.., K, N], out float32 [.., M, N] of which no part is in a or b; leading
         dimensions of a and b are those of out, or 1, or fewer. One of the last two strides of a and of b is that of
-        neighbours, and the last one of out.
+        neighbours, and the last one of out. Raises MemoryError.
         """
-        if a.dtype != _BF16 or b.dtype != _BF16 or out.dtype != _F32:
+        calls = self._calls(a, b, out, accumulate)
+        if calls is None:
             return False
-        if a.ndim < 2 or b.ndim < 2 or out.ndim < 2 or not out.flags.writeable:
-            return False
-        (m, k), (depth, n) = a.shape[-2:], b.shape[-2:]
-        *lead, rows, columns = out.shape
-        if k != depth or (m, n) != (rows, columns) or a.ndim > out.ndim or b.ndim > out.ndim:
-            return False
-        a_row, a_col = _strides(a)
-        b_row, b_col = _strides(b)
-        c_row, c_col = out.strides[-2:]
-        at, bt, ct = _address(a), _address(b), _address(out)
-        if (at | bt | a_row | a_col | b_row | b_col) & 1 or (ct | c_row) & 3 or (c_col != 4 and n > 1):
-            return False
-        if (a_row != 2 and a_col != 2) or (b_row != 2 and b_col != 2):
-            return False
-        common = (self._level, m, n, k), (a_row >> 1, a_col >> 1), (b_row >> 1, b_col >> 1), (c_row >> 2, accumulate)
-        if not lead:
-            return self._call(at, bt, ct, *common)
-        leading = _offsets(a, lead), _offsets(b, lead), _offsets(out, lead)
-        if any((step & 1) for step in a.strides[:-2] + b.strides[:-2]) or any(step & 3 for step in out.strides[:-2]):
-            return False
-        if leading[0] is None or leading[1] is None or leading[2] is None:
-            return False
-        for i, (x, y, z) in enumerate(zip(*leading, strict=True)):
-            if not self._call(at + x, bt + y, ct + z, *common):
-                if i:
-                    raise MemoryError("no memory for a matrix product")
-                return False
+        for call in calls:
+            if self._function(*call):
+                raise MemoryError("no memory for a matrix product")
         return True
 
-    def _call(
-        self, a: int, b: int, c: int, sizes: tuple[int, ...], a_by: tuple[int, int], b_by: tuple[int, int], rest: Any
-    ) -> bool:
-        return bool(self._function(*sizes, a, *a_by, b, *b_by, c, *rest) == 0)
+    def bound(self, a: Array, b: Array, out: Array, accumulate: bool = False) -> Callable[[], None] | None:
+        """`product` for arrays that stay where they are: to be called many times, without looking at them again."""
+        calls = self._calls(a, b, out, accumulate)
+        if calls is None:
+            return None
+        function, held = self._function, (a, b, out)
+
+        def call() -> None:
+            for arguments in calls:
+                if function(*arguments):
+                    raise MemoryError(f"no memory for a matrix product of {held[2].shape}")
+
+        return call
+
+    def _calls(self, a: Array, b: Array, out: Array, accumulate: bool) -> list[tuple[int, ...]] | None:
+        """The function's arguments for each matrix; None for what is not of its kind."""
+        if a.dtype != _BF16 or b.dtype != _BF16 or out.dtype != _F32 or not out.flags.writeable:
+            return None
+        if not 2 <= a.ndim <= out.ndim or not 2 <= b.ndim <= out.ndim:
+            return None
+        (m, k), (depth, n) = a.shape[-2:], b.shape[-2:]
+        if k != depth or (m, n) != out.shape[-2:]:
+            return None
+        a_row, a_col = _strides(a)
+        b_row, b_col = _strides(b)
+        c_row, c_col = out.strides[-2:] if out.size else (0, 4)
+        at, bt, ct = _address(a), _address(b), _address(out)
+        if (at | bt | a_row | a_col | b_row | b_col) & 1 or (ct | c_row) & 3 or (c_col != 4 and n > 1):
+            return None
+        if (a_row != 2 and a_col != 2) or (b_row != 2 and b_col != 2):
+            return None
+        level, add = self._level, int(accumulate)
+        a_row, a_col, b_row, b_col, c_row = a_row >> 1, a_col >> 1, b_row >> 1, b_col >> 1, c_row >> 2
+        if out.ndim == 2:
+            return [(level, m, n, k, at, a_row, a_col, bt, b_row, b_col, ct, c_row, add)]
+        lead = out.shape[:-2]
+        x, y, z = _offsets(a, lead, 1), _offsets(b, lead, 1), _offsets(out, lead, 3)
+        if x is None or y is None or z is None:
+            return None
+        return [
+            (level, m, n, k, at + i, a_row, a_col, bt + j, b_row, b_col, ct + o, c_row, add)
+            for i, j, o in zip(x, y, z, strict=True)
+        ]
 
 
-def _address(array: NDArray[Any]) -> int:
+def _address(array: Array) -> int:
     address: int = array.__array_interface__["data"][0]
     return address
 
 
-def _strides(array: NDArray[Any]) -> tuple[int, int]:
+def _strides(array: Array) -> tuple[int, int]:
     """The last two strides in bytes; those of dimensions of size 1, which nobody steps along, as the function likes."""
+    if not array.size:
+        return 2, 2
     row, col = array.strides[-2:]
     if row != 2 and col != 2:
         if array.shape[-1] == 1:
@@ -125,16 +146,19 @@ def _strides(array: NDArray[Any]) -> tuple[int, int]:
     return row, col
 
 
-def _offsets(array: NDArray[Any], lead: list[int]) -> list[int] | None:
-    """Where the matrices of an array begin, in bytes, broadcast to leading dimensions; None where they don't fit."""
+def _offsets(array: Array, lead: tuple[int, ...], odd: int) -> list[int] | None:
+    """Where the matrices of an array begin, in bytes, broadcast to leading dimensions.
+
+    None where they don't fit, or where an offset has one of the bits `odd`.
+    """
     offsets = [0]
     missing = len(lead) + 2 - array.ndim
     for i, size in enumerate(lead):
         step = 0
         if i >= missing and array.shape[i - missing] != 1:
-            if array.shape[i - missing] != size:
-                return None
             step = array.strides[i - missing]
+            if array.shape[i - missing] != size or step & odd:
+                return None
         offsets = [offset + j * step for offset in offsets for j in range(size)]
     return offsets
 

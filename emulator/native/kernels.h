@@ -161,98 +161,82 @@ static TARGET void NAME(pack_columns)(long k, long columns, long width, const ui
     }
 }
 
-/* c[i, j] = sum of a[i, k] * b[k, j] for few rows: b is read once, row by row, and not packed. a is float32 here. */
-INLINE TARGET void NAME(row_step)(int rows, int depth, long columns, const float *a, long a_row, const uint16_t *b,
-                                  long b_row, float *sum)
-{
-    long j = 0;
-    for (; j + LANES <= columns; j += LANES) {
-        FLOATS s[FEW];
-        UNROLL for (int i = 0; i < rows; i++) s[i] = LOAD(sum + i * STRIP + j);
-        UNROLL for (int step = 0; step < depth; step++) {
-            const int q = depth > 1 ? step ^ 1 : step;
-            FLOATS right = WIDEN(LOAD_HALVES(b + q * b_row + j));
-            UNROLL for (int i = 0; i < rows; i++) s[i] = FMA(EVERY(a[i * a_row + q]), right, s[i]);
-        }
-        UNROLL for (int i = 0; i < rows; i++) STORE(sum + i * STRIP + j, s[i]);
-    }
-    if (j < columns)
-        for (int step = 0; step < depth; step++) {
-            const int q = depth > 1 ? step ^ 1 : step;
-            NAME(halves) last = {0};
-            memcpy(&last, b + q * b_row + j, (size_t)(columns - j) * 2);
-            FLOATS right = WIDEN(last);
-            for (int i = 0; i < rows; i++) {
-                float *to = sum + i * STRIP + j; /* a strip is a multiple of LANES, so this stays within it */
-                STORE(to, FMA(EVERY(a[i * a_row + q]), right, LOAD(to)));
-            }
-        }
-}
-
+/* c = a @ b for few rows: b is read once, DEPTH rows side by side, and not packed. a is float32 here, its rows padded with
+ * zeros to a multiple of DEPTH. */
 INLINE TARGET void NAME(rows)(int rows, long n, long k, const float *a, long a_row, const uint16_t *b, long b_row,
                               float *c, long c_row, int accumulate)
 {
     float sum[FEW * STRIP];
-    for (long start = 0; start < n; start += STRIP, b += STRIP) {
-        long columns = n - start < STRIP ? n - start : STRIP, p = 0;
+    for (long start = 0; start < n; start += STRIP) {
+        long columns = n - start < STRIP ? n - start : STRIP;
         memset(sum, 0, (size_t)rows * STRIP * sizeof *sum);
-        for (; p + DEPTH <= k; p += DEPTH)
-            NAME(row_step)(rows, DEPTH, columns, a + p, a_row, b + p * b_row, b_row, sum);
-        for (; p + 2 <= k; p += 2)
-            NAME(row_step)(rows, 2, columns, a + p, a_row, b + p * b_row, b_row, sum);
-        if (p < k)
-            NAME(row_step)(rows, 1, columns, a + p, a_row, b + p * b_row, b_row, sum);
-        for (int i = 0; i < rows; i++)
-            for (long j = 0; j < columns; j++) {
-                float *to = c + i * c_row + start + j;
-                *to = accumulate ? *to + sum[i * STRIP + j] : sum[i * STRIP + j];
+        for (long p = 0; p < k; p += DEPTH) {
+            const uint16_t *from[DEPTH];
+            for (int q = 0; q < DEPTH; q++)
+                from[q] = p + q < k ? b + (p + q) * b_row + start : zeros;
+            long j = 0;
+            for (; j + LANES <= columns; j += LANES) {
+                FLOATS s[FEW];
+                UNROLL for (int i = 0; i < rows; i++) s[i] = LOAD(sum + i * STRIP + j);
+                UNROLL for (int q = 0; q < DEPTH; q++) {
+                    FLOATS right = WIDEN(LOAD_HALVES(from[q ^ 1] + j));
+                    UNROLL for (int i = 0; i < rows; i++) s[i] = FMA(EVERY(a[i * a_row + p + (q ^ 1)]), right, s[i]);
+                }
+                UNROLL for (int i = 0; i < rows; i++) STORE(sum + i * STRIP + j, s[i]);
             }
+            for (int q = 0; j < columns && q < DEPTH; q++) {
+                NAME(halves) last = {0};
+                memcpy(&last, from[q ^ 1] + j, (size_t)(columns - j) * 2);
+                for (int i = 0; i < rows; i++) {
+                    float *to = sum + i * STRIP + j; /* STRIP is a multiple of LANES: this stays within it */
+                    STORE(to, FMA(EVERY(a[i * a_row + p + (q ^ 1)]), WIDEN(last), LOAD(to)));
+                }
+            }
+        }
+        for (int i = 0; i < rows; i++)
+            put(1, columns, sum + i * STRIP, 0, c + i * c_row + start, 0, accumulate);
     }
 }
 
-/* The same for b transposed: sums run along its contiguous columns. In a, the floats of each 2 * LANES are ordered: those
- * of even k, then those of odd k; rows are padded with zeros. */
-INLINE TARGET void NAME(column_step)(int rows, int columns, long k, const float *a, long a_row, const uint16_t *b,
-                                     long b_col, float *c, long c_row, int accumulate)
-{
-    FLOATS sum[FEW][4];
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < columns; j++) sum[i][j] = (FLOATS){0};
-    long p = 0;
-    for (; p + 2 * LANES <= k; p += 2 * LANES)
-        UNROLL for (int j = 0; j < columns; j++) {
-            WORDS pairs = LOAD_WORDS(b + j * b_col + p);
-            UNROLL for (int i = 0; i < rows; i++) {
-                sum[i][j] = FMA(LOAD(a + i * a_row + p), LOWER(pairs), sum[i][j]);
-                sum[i][j] = FMA(LOAD(a + i * a_row + p + LANES), UPPER(pairs), sum[i][j]);
-            }
-        }
-    if (p < k)
-        UNROLL for (int j = 0; j < columns; j++) {
-            WORDS pairs = {0};
-            memcpy(&pairs, b + j * b_col + p, (size_t)(k - p) * 2);
-            UNROLL for (int i = 0; i < rows; i++) {
-                sum[i][j] = FMA(LOAD(a + i * a_row + p), LOWER(pairs), sum[i][j]);
-                sum[i][j] = FMA(LOAD(a + i * a_row + p + LANES), UPPER(pairs), sum[i][j]);
-            }
-        }
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int j = 0; j < columns; j++) {
-            float lanes[LANES], *to = c + i * c_row + j;
-            STORE(lanes, sum[i][j]);
-            UNROLL for (int half = LANES / 2; half; half /= 2)
-                UNROLL for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-            *to = accumulate ? *to + lanes[0] : lanes[0];
-        }
-}
-
+/* The same for b transposed: sums run along its contiguous columns. Four are read side by side, far from one another:
+ * memory gives several streams faster than one. In a, the floats of each 2 * LANES
+ * are ordered: those of even k, then those of odd k; rows are padded with zeros. */
 INLINE TARGET void NAME(columns)(int rows, long n, long k, const float *a, long a_row, const uint16_t *b, long b_col,
                                  float *c, long c_row, int accumulate)
 {
-    long j = 0;
-    for (; j + 4 <= n; j += 4)
-        NAME(column_step)(rows, 4, k, a, a_row, b + j * b_col, b_col, c + j, c_row, accumulate);
-    for (; j < n; j++)
-        NAME(column_step)(rows, 1, k, a, a_row, b + j * b_col, b_col, c + j, c_row, accumulate);
+    const long apart = (n + 3) / 4;
+    for (long start = 0; start < apart; start++) {
+        const uint16_t *from[4];
+        uint32_t last[LANES] = {0};
+        FLOATS sum[FEW][4];
+        UNROLL for (int j = 0; j < 4; j++) {
+            long column = start + j * apart;
+            from[j] = b + (column < n ? column : start) * b_col;
+        }
+        UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < 4; j++) sum[i][j] = (FLOATS){0};
+        for (long p = 0; p < k; p += 2 * LANES) {
+            const int whole = p + 2 * LANES <= k;
+            UNROLL for (int j = 0; j < 4; j++) {
+                if (!whole)
+                    memcpy(last, from[j] + p, (size_t)(k - p) * 2);
+                WORDS pairs = LOAD_WORDS(whole ? from[j] + p : (const uint16_t *)last);
+                UNROLL for (int i = 0; i < rows; i++) {
+                    sum[i][j] = FMA(LOAD(a + i * a_row + p), LOWER(pairs), sum[i][j]);
+                    sum[i][j] = FMA(LOAD(a + i * a_row + p + LANES), UPPER(pairs), sum[i][j]);
+                }
+            }
+        }
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < 4; j++) {
+                float lanes[LANES];
+                STORE(lanes, sum[i][j]);
+                for (int half = LANES / 2; half; half /= 2)
+                    for (int l = 0; l < half; l++)
+                        lanes[l] += lanes[l + half];
+                if (start + j * apart < n)
+                    put(1, 1, lanes, 0, c + i * c_row + start + j * apart, 0, accumulate);
+            }
+    }
 }
 
 /* Few rows: b is read once, at the speed of memory. Returns 0, or -1 without memory. */

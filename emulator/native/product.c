@@ -22,12 +22,12 @@
 enum {
     FEW = 4,           /* rows up to which b is not packed */
     DEPTH = 8,         /* rows of b read side by side then */
-    STRIP = 1024,      /* columns whose sums are kept in the first cache meanwhile */
+    STRIP = 4096,      /* columns whose sums are kept in the first cache meanwhile */
     PANEL = 96 * 1024, /* words of packed b: within the second cache */
     SUBNORMAL = 2,
 };
 
-static const uint16_t zeros[64]; /* the row after the last one: as wide as a tile */
+static const uint16_t zeros[STRIP]; /* the rows after the last one */
 
 static float widened(uint16_t x)
 {
