@@ -10,10 +10,10 @@ nothing :=
 space := $(nothing) $(nothing)
 VENV := .venv/rooms-$(subst $(space),-,$(ROOMS))
 
-.PHONY: help venv demo test lint types bench fuzz manual clean
+.PHONY: help venv demo test lint types bench fuzz schedules manual clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' Makefile | while read -r name does; do printf '  make %-7s %s\n' "$$name" "$$does"; done
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1 \2/p' Makefile | while read -r name does; do printf '  make %-9s %s\n' "$$name" "$$does"; done
 
 venv: $(VENV) ## make .venv and install Sohu with all its tools into it
 
@@ -43,6 +43,13 @@ bench: $(VENV) ## speed of the emulator, the compiler and a model beside plain N
 fuzz: $(VENV) ## hours of random and damaged input, from where it last stopped; then the property tests with new cases
 	$(BIN)/python -m tools.fuzz --resume build/fuzz/state.json --jobs $$(nproc)
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile fuzz --numprocesses auto --maxprocesses 8
+
+# Left out: programs that are meant to be wrong, or that only program order makes right, and limits of time.
+UNORDERED := $(patsubst %,--ignore tests/emulator/test_%.py,schedules mutated_programs device run_cli limits)
+
+schedules: $(VENV) ## every program of the tests in 100 random orders and in timed order: the same to the bit
+	$(BIN)/python -m pytest tests/dsl tests/models tests/front tests/emulator $(UNORDERED) --schedules 100 \
+		--numprocesses auto --maxprocesses 8 --dist loadfile
 
 manual: $(VENV) ## docs/isa/, docs/directives.md and docs/diagnostics.md, which are made of the tables and checked in
 	$(BIN)/python -m sohu.isa.manual docs/isa

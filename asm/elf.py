@@ -31,7 +31,7 @@ from sohu.asm.elf_file import (
 )
 from sohu.asm.elf_kernels import kernels_section, read_kernels
 from sohu.asm.lines import Lines
-from sohu.asm.names import is_local, is_name
+from sohu.asm.names import is_symbol
 from sohu.asm.program import Program, Symbol
 from sohu.isa import INSTRUCTION_BYTES, TILE_BYTES, extensions
 
@@ -84,6 +84,9 @@ def _symbol_table(program: Program) -> tuple[bytes, bytes, int]:
     return bytes(table), bytes(strings), first_global
 
 
+_KINDS = (STT_NOTYPE, STT_FUNC)
+
+
 # -- reading -------------------------------------------------------------------------------------
 
 
@@ -123,21 +126,35 @@ def _symbols(file: Reader, program: Program) -> dict[str, Symbol]:
     numbers = {file.sections[f".{name}"].index: name for name in ("text", "rodata") if f".{name}" in file.sections}
     ends = {"text": (0, len(program.text)), "rodata": (program.rodata_address, program.image_bytes)}
     symbols: dict[str, Symbol] = {}
+    known = _names(strings)
     for name_at, info, _, index, value, size in SYMBOL.iter_unpack(table[SYMBOL.size :]):
-        name = file.string(strings, name_at, "a symbol's name")
+        name = known.get(name_at)
+        if name is None:
+            name = file.string(strings, name_at, "a symbol's name")
         section = numbers.get(index)
-        if not is_name(name) or is_local(name) or name in symbols:
+        if not is_symbol(name) or name in symbols:
             file.bad(f"symbol {name!r} has a name that is reserved, malformed or used twice")
-        if section is None or info & 15 not in (STT_NOTYPE, STT_FUNC) or info >> 4 > STB_GLOBAL:
+        if section is None or info & 15 not in _KINDS or info >> 4 > STB_GLOBAL:
             file.bad(f"symbol {name!r} is of a kind that Sohu programs do not have")
         low, high = ends[section]
         if not low <= value <= high or size > high - value:
             file.bad(f"symbol {name!r} is outside its section")
-        if section == "text" and (value % INSTRUCTION_BYTES or size % INSTRUCTION_BYTES):
+        if section == "text" and (value | size) % INSTRUCTION_BYTES:
             file.bad(f"symbol {name!r} is not at an instruction")
         where: Any = section
         symbols[name] = Symbol(name, value, where, size, info >> 4 == STB_GLOBAL)
     return symbols
+
+
+def _names(strings: bytes) -> dict[int, str]:
+    """The texts of a string table by offset, where they begin; without those in other alphabets."""
+    out: dict[int, str] = {}
+    at = 0
+    for raw in strings.split(b"\0")[:-1]:
+        if raw.isascii():
+            out[at] = raw.decode()
+        at += len(raw) + 1
+    return out
 
 
 def _read_kernels(file: Reader, program: Program) -> None:

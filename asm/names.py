@@ -24,6 +24,8 @@ _SUGGEST_AMONG = 2000  # names compared for a suggestion
 _WORDS = {"wait", "signal", "inf", "nan"}
 _REGISTER_LIKE = re.compile(r"[xts][0-9]+")
 _NAME = re.compile(r"\.?[^\W\d][\w.]*")  # as in grammar.lark
+_SYMBOL = re.compile(rf"(?!\.L|{_REGISTER_LIKE.pattern}\Z){_NAME.pattern}")
+_TAKEN = {*REGISTERS, *_WORDS}
 
 
 def file_of(name: str) -> RegisterFile | None:
@@ -44,6 +46,11 @@ def reserved(name: str) -> bool:
 def is_name(name: str) -> bool:
     """True when a program can define `name`: the assembler reads it as a name, and it is not reserved."""
     return _NAME.fullmatch(name) is not None and not reserved(name)
+
+
+def is_symbol(name: str) -> bool:
+    """True for a name that a symbol table can hold: is_name and not is_local, in one look."""
+    return _SYMBOL.fullmatch(name) is not None and name not in _TAKEN
 
 
 def is_local(name: str) -> bool:

@@ -11,7 +11,7 @@ declarations; what the source put there; the strings that instructions name, zer
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sohu.asm.lines import Line, Lines
 from sohu.isa import INSTRUCTION_BYTES, ISA_VERSION, DType, Tile
@@ -74,8 +74,7 @@ class Kernel:
         return max((t.tile.extent()[1] for t in self.tiles if str(t.tile.space) == space), default=0)
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A label or kernel: code has section "text", data "rodata"; size in bytes, 0 when not known."""
 
     name: str

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-NAMES = ("instructions", "compile", "model", "assembler", "disassembler")
+NAMES = ("instructions", "start", "snapshots", "compile", "kernels", "model", "assembler", "disassembler")
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
 
@@ -29,9 +29,10 @@ def main() -> int:
 
     from sohu.isa import SohuError
 
-    from benchmarks import assembler, compiling, disassembler, instructions, machine, model
+    from benchmarks import assembler, compiling, disassembler, instructions, kernels, machine, model, snapshots, start
 
-    benchmarks = dict(zip(NAMES, (instructions, compiling, model, assembler, disassembler), strict=True))
+    modules = (instructions, start, snapshots, compiling, kernels, model, assembler, disassembler)
+    benchmarks = dict(zip(NAMES, modules, strict=True))
     facts = machine.facts(threads)
     if not args.json:
         print("\n".join(f"{name:12}{value}" for name, value in facts.items()))

@@ -1,88 +1,75 @@
-"""Tokens a second of SmolLM2 on the emulator, beside the plain NumPy reference with the same weights."""
+"""Tokens a second of SmolLM2 on the emulator, beside PyTorch and plain NumPy; and what memory it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import os
+import sys
+from collections.abc import Iterator
+from itertools import product
 
-import numpy as np
-from sohu.isa import bf16, f32
-from sohu.models import Checkpoint, LlamaConfig, load, reference
-from sohu.models.llama import LlamaOnChip, Stats
-from sohu.models.weights import assemble
+from sohu.isa.dtypes import DTYPES
+from sohu.models import load
 
-from benchmarks.measure import Table, interleaved
+from benchmarks.contenders import PEERS, Contender, excuses, python_of, started, take_turns
+from benchmarks.measure import Table
+from benchmarks.peers.llama import PROMPT, STEPS, small
 
-PREFILL = 64  # tokens of the prompt
-DECODE = 8  # tokens timed together, after it
+ROUNDS = 5
+OURS = "benchmarks.peers.llama"
+WORKS = {"prefill": PROMPT, "decode": STEPS}
 
 
 def run(*, quick: bool) -> Iterator[Table]:
-    """Speeds of reading a prompt and of decoding after it, and what the emulator executes for them."""
-    checkpoint, name = (_small(), "a small random Llama") if quick else (load("smollm2").checkpoint, "SmolLM2-135M")
-    tokens = list(np.random.default_rng(0).integers(0, checkpoint.config.vocab_size, PREFILL))
-    positions = PREFILL + DECODE
-    chips = {f"emulator, {t}": LlamaOnChip(checkpoint, dtype=t, max_positions=positions) for t in (f32, bf16)}
-    caches = {"now": reference.KVCache(checkpoint.config, positions)}
+    """Speeds, with as many threads as BLAS has here, then memory and what is executed for one token."""
+    threads = int(os.environ["OPENBLAS_NUM_THREADS"])
+    model, title = ("small", "a small random Llama") if quick else ("smollm2", "SmolLM2-135M")
+    config = small().config if quick else load(model).config
+    torch = "" if quick else python_of("torch", "TORCH")
+    commands: dict[str, list[str]] = {"NumPy": [sys.executable, "-m", OURS, "numpy", "f32", model]}
+    for dtype in ("f32", "bf16"):
+        commands[dtype] = [sys.executable, "-m", OURS, "emulator", dtype, model]
+        commands[f"{dtype} low"] = [*commands[dtype], "low"]
+        commands[f"PyTorch {dtype}"] = [
+            torch, str(PEERS / "llama_torch.py"), str(threads), dtype, str(PROMPT), str(STEPS)
+        ]  # fmt: skip
+    with started(commands, threads) as contenders:
+        take_turns(contenders, list(WORKS), 1 if quick else ROUNDS)
+    by_name = {c.name: c for c in contenders}
+    yield _speeds(title, threads, by_name)
+    yield _costs(title, sum(math.prod(shape) for _, shape in config.shapes()), by_name)
 
-    def numpy_prefill() -> None:
-        caches["now"] = reference.KVCache(checkpoint.config, positions)
-        reference.forward(checkpoint, tokens, caches["now"], last=True)
 
-    def numpy_decode() -> None:
-        for token in tokens[:DECODE]:
-            reference.forward(checkpoint, [token], caches["now"], last=True)
-
-    def chip_prefill(chip: LlamaOnChip) -> Callable[[], None]:
-        def once() -> None:
-            chip.reset()
-            chip.next(tokens)
-
-        return once
-
-    def chip_decode(chip: LlamaOnChip) -> Callable[[], None]:
-        def once() -> None:
-            for token in tokens[:DECODE]:
-                chip.next([token])
-
-        return once
-
-    # Every round of decoding needs a cache with the prompt, so prefill and decode take turns too.
-    contenders: dict[str, Callable[[], object]] = {
-        "prefill NumPy": numpy_prefill,
-        "decode NumPy": numpy_decode,
-    }
-    for title, chip in chips.items():
-        contenders |= {f"prefill {title}": chip_prefill(chip), f"decode {title}": chip_decode(chip)}
-    interleaved(contenders, 1)  # touches all weights
-    seconds = interleaved(contenders, 1 if quick else 5)
-
+def _speeds(title: str, threads: int, by_name: dict[str, Contender]) -> Table:
     table = Table(
-        f"{name}, tokens/s (float32 weights in NumPy; prefill of {PREFILL}, decode after it)",
-        ["emulator", "NumPy", "ratio"],
+        f"{title}, {threads} thread{'s' * (threads > 1)}, tokens/s: prefill of {PROMPT}, decode after it",
+        ["emulator", "low memory", "PyTorch", "NumPy f32", "x PyTorch", "low x PyTorch", "x NumPy"],
     )
-    for work, count in (("prefill", PREFILL), ("decode", DECODE)):
-        theirs = count / seconds[f"{work} NumPy"]
-        for title in chips:
-            ours = count / seconds[f"{work} {title}"]
-            table.add(f"{work} {title.partition(', ')[2]}", ours, theirs, ours / theirs)
-    yield table
 
-    executed = Table(f"{name}, executed for one decoded token", ["launches", "instructions", "µs each"])
-    for title, chip in chips.items():
-        chip_prefill(chip)()
-        chip.stats = Stats()
-        chip_decode(chip)()
-        each = seconds[f"decode {title}"] / chip.stats.instructions * 1e6
-        executed.add(title, chip.stats.launches / DECODE, chip.stats.instructions / DECODE, each)
-    yield executed
+    def speed(name: str, work: str) -> float | None:
+        seconds = by_name[name].median(work)
+        return seconds and WORKS[work] / seconds
+
+    for dtype, work in product(("f32", "bf16"), WORKS):
+        ours, low, torch, numpy = by_name[dtype], by_name[f"{dtype} low"], by_name[f"PyTorch {dtype}"], by_name["NumPy"]
+        speeds = [speed(c.name, work) for c in (ours, low, torch, numpy)]
+        table.add(
+            f"{work} {dtype}", *speeds, torch.ratio(work, ours), torch.ratio(work, low), numpy.ratio(work, ours)
+        )  # fmt: skip
+    about = "; ".join(c.about for c in by_name.values() if c.about.startswith("PyTorch"))
+    table.note = "; ".join(x for x in (about, excuses(list(by_name.values()))) if x)
+    return table
 
 
-def _small() -> Checkpoint:
-    """Random weights in the shape of a very small Llama."""
-    config = LlamaConfig(
-        dim=64, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=16, ffn_dim=128, vocab_size=512, max_positions=128,
-        rope_theta=1e4, norm_eps=1e-5, tied=True,
-    )  # fmt: skip
-    random = np.random.default_rng(0)
-    tensors = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in config.shapes()}
-    return assemble(config, tensors.__getitem__, where="random weights")
+def _costs(title: str, weights: int, by_name: dict[str, Contender]) -> Table:
+    """weights: how many numbers."""
+    table = Table(
+        f"{title}: peak memory of the process, and what one decoded token executes",
+        ["MB", "x weights", "launches", "instructions"],
+    )
+    for dtype, low in product(("f32", "bf16"), ("", " low")):
+        c = by_name[dtype + low]
+        _, launches, instructions = c.probes.get("decode", (None, None, None))
+        nbytes = weights * DTYPES[dtype].itemsize
+        table.add(f"{dtype}{' in low memory' if low else ''}", c.peak / 1e6, c.peak / nbytes, launches, instructions)
+    return table

@@ -15,7 +15,7 @@ from sohu.debugger.session import Session
 from sohu.debugger.shell import Quit, Shell
 from sohu.debugger.style import Style
 from sohu.emulator import Device
-from sohu.emulator.run_cli import read_arguments, read_program
+from sohu.emulator.run_cli import read_arguments, read_program, read_schedule
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.isa import SohuError
 
@@ -69,7 +69,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-q", "-quiet", action="store_true", dest="quiet", help="do not say hello")
     p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
     p.add_argument("--timing", action="store_true", help="count cycles")
-    p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
+    p.add_argument(
+        "--schedule",
+        type=read_schedule,
+        metavar="SEED|timed",
+        help="instead of program order: a random legal order, or `timed`, when the timer says that effects are there",
+    )
     p.set_defaults(todo=[])
     return p
 

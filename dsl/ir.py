@@ -256,10 +256,13 @@ def no_reshape(source: Sequence[Dim], out: Sequence[Dim]) -> str | None:
     n = 0
     while n < min(len(source), len(out)) and source[n].same(out[n]) and source[n].cap == out[n].cap:
         n += 1
-    rest = [d.size for d in (*source[n:], *out[n:])]
-    if not all(isinstance(s, int) for s in rest):
-        return "only leading dimensions that stay as they are may have sizes known at run time"
-    have, want = (prod(int(d.size) for d in dims[n:]) for dims in (source, out))  # type: ignore[arg-type]
+    counts = []
+    for rest in (source[n:], out[n:]):
+        sizes = [d.size for d in rest if isinstance(d.size, int)]
+        if len(sizes) < len(rest):
+            return "only leading dimensions that stay as they are may have sizes known at run time"
+        counts.append(prod(sizes))
+    have, want = counts
     return None if have == want else f"{have} elements do not become {want}"
 
 

@@ -70,18 +70,24 @@ def _share(kernel: MKernel) -> None:
     spans = _spans(kernel)
     heads: dict[Buffer, list[Span]] = {}
     instead: dict[Buffer, Buffer] = {}
+    shapes: dict[VReg, VReg] = {}
     for b in sorted((b for b in kernel.buffers if b in spans), key=lambda b: spans[b].start):
         kind = (b.space, b.dtype, b.caps, b.sizes)
         for head, taken in heads.items():
             alike = (head.space, head.dtype, head.caps, head.sizes) == kind
             if alike and not any(_meet(spans[b], s) for s in taken):
                 instead[b] = head
-                head.aliases += b.aliases
+                for a in b.aliases:
+                    same = next((x for x in head.aliases if (x.caps, x.sizes) == (a.caps, a.sizes)), None)
+                    if same is None:
+                        head.aliases.append(a)
+                    else:
+                        shapes[a.reg] = same.reg
                 taken.append(spans[b])
                 break
         else:
             heads[b] = [spans[b]]
-    regs = {b.reg: head.reg for b, head in instead.items()}
+    regs = {b.reg: head.reg for b, head in instead.items()} | shapes
     kernel.buffers = [b for b in kernel.buffers if b not in instead]
 
     def place(p: Place) -> Place:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sohu.emulator.codegen import function
 from sohu.emulator.deferred import Deferrals, Deferred, is_dense
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
-from sohu.isa import BY_CODE, Fault, Inst, Row, Space, Tile, bf16, f32, i32, products
+from sohu.isa import BY_CODE, Fault, Inst, Row, Tile, bf16, f32, i32, pieces, products
 from sohu.isa.dtypes import DTypes, Fp8
 from sohu.isa.numerics import convert, widen
 from sohu.isa.operands import XF, XFI, XI, Data, FImm, Kind, Reg, T, X, bits_f32, f32_bits
@@ -31,6 +31,9 @@ _KEPT_REDIRECTIONS = 4096  # per binding
 _SHARE_WORK = 1 << 16  # candidates that NumPy may try when it decides whether two strided tiles overlap
 _F32 = np.dtype(np.float32)
 _SATURATING = frozenset(d.code for d in Fp8)
+
+
+_VIEWS = [f"v{i}" for i in range(8)]
 
 
 class Bound:
@@ -51,12 +54,13 @@ class Bound:
         self.invoke: Callable[..., Any] = recipe.invoke([(v.array, False) for v in views])
         self.tiles = tiles
         self.views = views
-        for i, v in enumerate(views):
-            setattr(self, f"v{i}", v)
-        self.blocks = tuple(v.allocation for v in views if v.allocation is not None)
-        self.hbm_writes = [
-            (v.low, v.high) for s, v in zip(recipe.specs, views, strict=True) if s.writes and v.tile.space is Space.HBM
-        ]
+        for name, v in zip(_VIEWS, views, strict=False):
+            setattr(self, name, v)
+        self.blocks = tuple([v.allocation for v in views if v.allocation is not None])
+        self.hbm_writes: Sequence[tuple[int, int]] = ()
+        if self.blocks:
+            written = [v for s, v in zip(recipe.specs, views, strict=True) if s.writes and v.allocation is not None]
+            self.hbm_writes = [(v.low, v.high) for v in written]
         self.dims = dims
         self.cost: tuple[float, float] | None = None  # filled by the timer
         self.deferred: Deferred | None = None
@@ -137,12 +141,21 @@ def resolve(tile: Tile, x: list[int]) -> Tile:
     return found  # type: ignore[no-any-return]  # cache is Any
 
 
+def _named(tile: Tile, x: list[int], operand: str) -> Tile:
+    """`resolve`, whose faults name the operand."""
+    try:
+        return resolve(tile, x)
+    except Fault as e:
+        e.operand = operand
+        raise
+
+
 def read_tile(t: list[Tile | None], reg: int, x: list[int], operand: str) -> Tile:
     """The resolved descriptor in a tile register; raises Fault (operand)."""
     tile = t[reg]
     if tile is None:
         raise Fault("operand", f"t{reg} holds no tile", operand=operand, help="load a descriptor with tld first")
-    return resolve(tile, x)
+    return _named(tile, x, operand)
 
 
 def scalar_reader(kind: Kind, value: Any, name: str, r: Registers) -> Callable[[], Any] | None:
@@ -183,13 +196,25 @@ class _Spec(NamedTuple):
     either: bool  # takes elements as stored, or as float32
 
 
-_specs_of: dict[tuple[Row, int], tuple[_Spec, ...]] = {}  # by row and number of dtypes, which may grow
+class Traits(NamedTuple):
+    """All data operands of a row, and which of them there is something to check about."""
+
+    specs: tuple[_Spec, ...]
+    num: tuple[int, ...]
+    mixed: tuple[int, ...]
+    ranks: tuple[int, ...]  # the least rank of each
+    optional: tuple[int, ...]  # those that may lack leading dimensions
+    alike: tuple[int, ...]  # zeros
+
+
+_kept_traits: dict[tuple[Row, int], Traits] = {}  # by row and number of dtypes, which may grow
 _dims_of: dict[tuple[Row, tuple[Shape, ...]], dict[str, int]] = {}
 
 
-def _specs(row: Row) -> tuple[_Spec, ...]:
+def traits_of(row: Row) -> Traits:
+    """What binding looks at in the data operands of a row."""
     key = row, len(BY_CODE)
-    known = _specs_of.get(key)
+    known = _kept_traits.get(key)
     if known is None:
         out = []
         for _, o, k in row.data:
@@ -199,7 +224,14 @@ def _specs(row: Row) -> tuple[_Spec, ...]:
             direct = frozenset(d.code for d in stored)
             mixed = len({d.numbers for d in k.dtypes}) > 1
             out.append(_Spec(o.name, k, accepted, direct, k.reads_data, k.writes_data, k.view == "num", mixed, either))
-        known = _specs_of[key] = tuple(out)
+        known = _kept_traits[key] = Traits(
+            tuple(out),
+            tuple([i for i, s in enumerate(out) if s.num]),
+            tuple([i for i, s in enumerate(out) if s.mixed]),
+            tuple([s.data.pattern.min_rank for s in out]),
+            tuple([i for i, s in enumerate(out) if s.data.pattern.leading == "...?"]),
+            (0,) * len(out),
+        )
     return known
 
 
@@ -226,22 +258,23 @@ def native_takes(tile: Tile) -> bool:
     return products.native is not None and tile.dtype == bf16
 
 
-def _extra_ranks(specs: tuple[_Spec, ...], views: Sequence[View]) -> tuple[int, ...]:
+def _extra_ranks(traits: Traits, views: Sequence[View]) -> tuple[int, ...]:
     """How many leading dimensions of size 1 broadcast operands have beyond the first operand's rank.
 
     The pattern allows them, and NumPy does in assignments; where it has an `out`, it does not.
     """
-    lead = next((v.array.ndim - s.data.pattern.min_rank for s, v in zip(specs, views, strict=True)), 0)
-    return tuple(
-        max(0, v.array.ndim - s.data.pattern.min_rank - lead) if s.data.pattern.leading == "...?" else 0
-        for s, v in zip(specs, views, strict=True)
-    )
+    if not traits.optional:
+        return traits.alike
+    ranks = traits.ranks
+    lead = views[0].array.ndim - ranks[0]
+    extra = {i: views[i].array.ndim - ranks[i] - lead for i in traits.optional}
+    return tuple([max(0, extra.get(i, 0)) for i in range(len(ranks))]) if max(extra.values()) > 0 else traits.alike
 
 
 def _check_nests(tile: Tile, name: str) -> None:
     """A tile that is written may hold no byte twice: its dimensions, by stride, lie within each other."""
     reach = 0
-    for stride, d in sorted((abs(s), d) for s, d in zip(tile.strides, tile.dims, strict=True) if d > 1):
+    for stride, d in sorted([(abs(s), d) for s, d in zip(tile.strides, tile.dims, strict=True) if d > 1]):
         if stride <= reach:
             raise Fault(
                 "operand",
@@ -332,19 +365,43 @@ class _Recipe(NamedTuple):
             tiles = {s.name for s in self.specs}
             values = {n: [v] if n in tiles else v for n, v in values.items()}
         first = (self.machine,) if row.takes_machine else ()
+        semantics = row.semantics
+        if row.split and arrays[0][0].ndim >= row.split and pieces.is_large(a for a, _ in arrays):
+            semantics = partial(pieces.in_pieces, row.semantics, row.split)
         if not before and not self.scalars:
-            return partial(row.semantics, *first, *(values[n] for n in names))
+            return partial(semantics, *first, *(values[n] for n in names))
         made = {s.name for s in self.specs if s.name not in values}
         arguments = ", ".join(
             [*(["m_"] if first else []), *(f"[{n}]" if row.collective and n in made else n for n in names)]
         )
-        constants |= {n: values[n] for n in names if n in values} | {"f_": row.semantics}
+        constants |= {n: values[n] for n in names if n in values} | {"f_": semantics}
         if first:
             constants["m_"] = self.machine
         lines = (
             [*before, f"r_ = f_({arguments})", *after, "return r_"] if after else [*before, f"return f_({arguments})"]
         )
         return function(self.scalars, lines, constants)
+
+
+def join(bounds: Sequence[Bound], scalars: Mapping[str, Any]) -> None:
+    """Run a collective on all chips of a group: a binding for each, in rank order; `scalars` are the same on all."""
+    first = bounds[0].recipe
+    tiles: dict[str, list[NDArray[Any]]] = {s.name: [] for s in first.specs}
+    after: list[tuple[NDArray[Any], NDArray[Any], bool]] = []
+    for b in bounds:
+        r = b.recipe
+        for i, (s, code, extra, v) in enumerate(zip(r.specs, r.codes, r.extra, b.views, strict=True)):
+            array = v.array[(0,) * extra] if extra else v.array
+            if code in s.direct:
+                tiles[s.name].append(array.copy() if i in r.copied else array)
+                continue
+            held = np.asarray(widen(array) if array.dtype.itemsize == 1 else array.astype(_F32))
+            tiles[s.name].append(held)
+            if s.writes:
+                after.append((array, held, code in _SATURATING))
+    first.row.semantics(**(dict(first.fixed) | tiles | dict(scalars)))
+    for array, held, saturate in after:
+        array[...] = convert(held, array.dtype) if saturate else held
 
 
 def bind(
@@ -360,7 +417,8 @@ def bind(
     `fixed` holds the operands that are constants; `scalars` names those that are still to come, in order.
     Raises Fault (operand, misaligned, out-of-bounds, read-only), with the operand's name.
     """
-    specs = _specs(row)
+    traits = traits_of(row)
+    specs = traits.specs
     views: list[View] = []
     for s, tile in zip(specs, tiles, strict=True):
         try:
@@ -376,13 +434,12 @@ def bind(
             raise fault
         views.append(v)
     dims = _bind_dims(row, tuple([t.dims for t in tiles]))
-    numbers = {BY_CODE[v.kind & 255].is_float for s, v in zip(specs, views, strict=True) if s.num}
-    if len(numbers) > 1:
+    if traits.num and len({tiles[i].dtype.is_float for i in traits.num}) > 1:
         what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.num)
         raise Fault(
             "operand", f"{row.mnemonic} mixes integers and floats: {what}", help="convert one with vf2i or vi2f"
         )
-    if len({t.dtype.numbers for s, t in zip(specs, tiles, strict=True) if s.mixed}) > 1:
+    if traits.mixed and len({tiles[i].dtype.numbers for i in traits.mixed}) > 1:
         what = ", ".join(f"{s.name} {t.dtype}" for s, t in zip(specs, tiles, strict=True) if s.mixed)
         raise Fault(
             "operand",
@@ -393,7 +450,7 @@ def bind(
         row,
         specs,
         tuple([v.kind & 255 for v in views]),
-        _extra_ranks(specs, views),
+        _extra_ranks(traits, views),
         _copied(specs, tiles, views),
         fixed,
         scalars,
@@ -433,7 +490,7 @@ def binder(
     contents: Callable[[Any], tuple[Any, ...]] = itemgetter(*regs) if len(regs) > 1 else lambda t: (t[regs[0]],)
 
     def fresh(family: _Family) -> Bound:
-        tiles = tuple([resolve(tile, x) for tile in family.tiles])
+        tiles = tuple([_named(tile, x, name) for tile, name in zip(family.tiles, names, strict=True)])
         bound = bind(row, tiles, fixed, machine, memories, scalars)
         if family.sizes is None:
             family.only = bound

@@ -5,7 +5,7 @@ Its function runs all of it, and itself again where it is a loop of one block, a
 instruction. Operands of scalar instructions are inlined; engine instructions become: bind, park or execute, signal.
 The semantics of each instruction is its row's; only the calls around it are saved.
 
-Which instruction was at work when something is raised is told by the line of the generated function (`Blocks.at`).
+Which instruction was at work when something is raised is told by the line of the generated function (`at`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import numpy as np
 from sohu.emulator import inline
 from sohu.emulator.bind import read_tile
 from sohu.emulator.codegen import FILE, function
+from sohu.emulator.observed import observed
 from sohu.isa import INSTRUCTION_BYTES, Engine, Flow, Space
 from sohu.isa.operands import XF, XFI, XI, Reg, T, X, bits_f32
 
 if TYPE_CHECKING:
+    from sohu.emulator.checks.registry import Hooks
     from sohu.emulator.translate import Code, Op
 
 Run = Callable[[], int]
@@ -33,12 +35,47 @@ LONGEST = 200  # instructions in a block; what is left of a limit on instruction
 _MIN, _MAX = -(1 << 63), (1 << 63) - 1
 
 
-class Blocks:
-    """The blocks of one program on one machine."""
+class Untranslated(Exception):
+    """A block has not run before: Blocks.first translates it."""
 
-    def __init__(self, code: Code) -> None:
+
+def _untranslated() -> int:
+    raise Untranslated
+
+
+class Blocks:
+    """The blocks of one program on one machine, with the hooks of checkers in them or without.
+
+    `run[i]()` executes the block that begins at instruction i, and gives the index of the next one.
+    """
+
+    def __init__(self, code: Code, hooks: Hooks | None = None) -> None:
         self.code = code
+        self.hooks = hooks
+        self.run: list[Run] = [_untranslated] * (code.size + 1)
         self._leaders: list[int] | None = None
+        self._observed: dict[int, Run] = {}
+
+    def first(self, index: int) -> None:
+        """The block from `index` is about to run for the first time."""
+        self.run[index] = self._cold(index)
+
+    def one(self, index: int) -> int:
+        """Execute a single instruction; where to go on."""
+        machine = self.code.machine
+        machine.at = index
+        index = self._step(index)()
+        machine.count[0] += 1
+        return index
+
+    def _step(self, index: int) -> Run:
+        op = self.code.op(index)
+        if self.hooks is None:
+            return op.run
+        known = self._observed.get(index)
+        if known is None:
+            known = self._observed[index] = observed(op, self.code, self.hooks)
+        return known
 
     # -- where blocks begin and end ----------------------------------------------------------------
 
@@ -74,19 +111,19 @@ class Blocks:
 
     # -- running them ------------------------------------------------------------------------------
 
-    def cold(self, start: int) -> Run:
+    def _cold(self, start: int) -> Run:
         """The block from `start`, one instruction after the other, until it has run often enough."""
-        code, machine = self.code, self.code.machine
+        machine = self.code.machine
         count, quota = machine.count, machine.quota
         end = self.end(start)
-        steps = list(zip(range(start, end), [code.op(i).run for i in range(start, end)], strict=True))
+        steps = list(zip(range(start, end), map(self._step, range(start, end)), strict=True))
         hits = 0
 
         def run() -> int:
             nonlocal hits
             hits += 1
             if hits > HOT:
-                compiled = code.run[start] = self.compile(start)
+                compiled = self.run[start] = _Writer(self.code, start, end, self._step, self.hooks).function()
                 return compiled()
             at = nxt = start
             try:
@@ -104,29 +141,27 @@ class Blocks:
 
         return run
 
-    def compile(self, start: int) -> Run:
-        """The block from `start` as one function."""
-        writer = _Writer(self.code, start, self.end(start))
-        return writer.function()
 
-    def at(self, trace: TracebackType | None) -> tuple[int, int] | None:
-        """The first instruction of the block that raised, and the one that did; None if none of these functions did."""
-        found = None
-        while trace is not None:
-            frame = trace.tb_frame
-            if frame.f_code.co_filename == FILE and "start_" in frame.f_locals:
-                start, lines = frame.f_locals["start_"], frame.f_locals["lines_"]
-                found = start, start + bisect_right(lines, trace.tb_lineno) - 1
-            trace = trace.tb_next
-        return found
+def at(trace: TracebackType | None) -> tuple[int, int] | None:
+    """The first instruction of the block that raised, and the one that did; None if no compiled block did."""
+    found = None
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code.co_filename == FILE and "start_" in frame.f_locals:
+            start, lines = frame.f_locals["start_"], frame.f_locals["lines_"]
+            found = start, start + bisect_right(lines, trace.tb_lineno) - 1
+        trace = trace.tb_next
+    return found
 
 
 class _Writer:
     """Writes the function of one block."""
 
-    def __init__(self, code: Code, start: int, end: int) -> None:
+    def __init__(self, code: Code, start: int, end: int, step: Callable[[int], Run], hooks: Hooks | None) -> None:
         self.code = code
         self.machine = code.machine
+        self.step = step
+        self.hooks = hooks
         self.start = start
         self.end = end
         self.body: list[str] = []
@@ -155,17 +190,18 @@ class _Writer:
         """One instruction; True when it has left the block."""
         n = index - self.start
         out = self.body
-        if op.queue is not None:
+        inst = op.inst
+        if op.queue is not None and inst is not None and not inst.row.shared:
             self._engine(op, n)
             return False
-        inst = op.inst
         flow = None if inst is None else inst.row.flow
-        if op.wait is None and op.signal is None:
+        step = self.step(index)
+        if op.wait is None and op.signal is None and step is op.run:
             if flow is Flow.NEXT and (self._scalar(op, n) or self._tile(op, n)):
                 return False
             if flow is Flow.BRANCH and self._branch(op, n, index):
                 return True
-        run = f"{self._use(f'run{n}', op.run)}()"
+        run = f"{self._use(f'run{n}', step)}()"
         if flow is Flow.NEXT and not self.code.ends(index + 1):
             out.append(run)
             return False
@@ -308,11 +344,10 @@ class _Writer:
         inst, queue, out = op.inst, op.queue, self.body
         assert inst is not None and queue is not None and op.bind is not None
         row = inst.row
-        if (
-            row.engine is Engine.MXU and n
-        ):  # a product can take long: whoever interrupts must not wait for a row of them
+        if row.engine is Engine.MXU and n:  # products can take long, and whoever interrupts must not wait for many
             out.append(f"if quota[0] < 0: count[0] += {n}; return {op.index}")
-        if self.code.resets:
+        hooks = self.hooks
+        if self.code.resets or hooks:
             out.append("m.drained = False")
         out.append(f"b = {self._use(f'bind{n}', op.bind)}()")
         scalars = self._engine_scalars(op, n)
@@ -321,14 +356,18 @@ class _Writer:
         waits = ""
         if op.wait is not None:
             value = f"x[{op.wait.reg}] + {op.wait.imm}" if op.wait.reg else str(op.wait.imm)
+            if hooks:
+                out.append(f"w = {value}")
+                value = "w"
             waits = f" or sems[{op.wait.sem}] < {value}"
-        issued, part = self._use("Issued", self.code.issued), self._use("partial", partial)
+        issued, part, this = self._use("Issued", self.code.issued), self._use("partial", partial), f"op{n}"
         run = f"{part}({', '.join(['b.invoke', *scalars])})" if scalars else "b.invoke"
-        out += [
-            f"if {entries}{waits}:",
-            f" m.park({issued}({self._use(f'op{n}', op)}, b, {run}, {value}))",
-            "else:",
-        ]
+        out += [f"if {entries}{waits}:", f" i = {issued}({self._use(this, op)}, b, {run}, {value})", " m.park(i)"]
+        if hooks:
+            out += [f" {self._use(f'parked_{i}', hook)}(i)" for i, hook in enumerate(hooks.parked)]
+        out.append("else:")
+        if hooks:
+            out += [f" {self._use(f'before_{i}', hook)}({this}, b, {value})" for i, hook in enumerate(hooks.before)]
         given = ", ".join(scalars)
         if row.copies:
             out += [" d = b.deferred", " if d is not None and D.enabled: D.defer(d)", " else:"]
@@ -340,14 +379,23 @@ class _Writer:
             out += [f"{pad}if {' or '.join(on_chip)}: b.redirected(D)({given})", f"{pad}else: b.invoke({given})"]
         else:
             out.append(f"{pad}b.invoke({given})")
-        if op.signal is not None:
-            limit = self.code.semaphore_limit
-            out += [
-                f" v = sems[{op.signal.sem}] + {op.signal.inc}",
-                f" if v >= {limit}: m.signal({self._use(f'signal{n}', op.signal)})",
-                f" sems[{op.signal.sem}] = v",
-                " if m.parked: m.pump()",
-            ]
+        if hooks:
+            out += [f" {self._use(f'after_{i}', hook)}({this}, b, {value})" for i, hook in enumerate(hooks.after)]
+        self._signal(op, n)
+
+    def _signal(self, op: Op, n: int) -> None:
+        if op.signal is None:
+            return
+        signal = self._use(f"signal{n}", op.signal)
+        if self.hooks:
+            self.body += [f" {self._use('hooks', self.hooks)}.op = op{n}", f" m.signal({signal})"]
+            return
+        self.body += [
+            f" v = sems[{op.signal.sem}] + {op.signal.inc}",
+            f" if v >= {self.code.semaphore_limit}: m.signal({signal})",
+            f" sems[{op.signal.sem}] = v",
+            " if m.parked: m.pump()",
+        ]
 
     def _engine_scalars(self, op: Op, n: int) -> list[str]:
         """What is read from registers when the instruction issues; a name per scalar operand."""

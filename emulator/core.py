@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sohu.emulator.errors import MachineError
-from sohu.emulator.machine import Listener, Machine, Stop
+from sohu.emulator.listener import Listener
+from sohu.emulator.machine import Machine
+from sohu.emulator.parts import Stop
 from sohu.emulator.snapshot import Snapshot, put_back, take
 from sohu.emulator.snapshot_file import save
 from sohu.emulator.translate import Op
@@ -71,14 +73,14 @@ def write(device: Device, path: Path, error: MachineError, since: Snapshot) -> N
     """
     end = take(device, since)
     try:
-        recent = _repeat(device, since, end, error)
+        recent = _repeat(device, since, end)
     finally:
         put_back(device, end)
     save(device, path, {"recent": recent})
     error.core = str(path)
 
 
-def _repeat(device: Device, since: Snapshot, end: Snapshot, error: MachineError) -> list[int]:
+def _repeat(device: Device, since: Snapshot, end: Snapshot) -> list[int]:
     """The pcs of the last instructions before `end`; empty when the run could not be repeated."""
     machine = device.machine
     kept = (
@@ -87,6 +89,7 @@ def _repeat(device: Device, since: Snapshot, end: Snapshot, error: MachineError)
         machine.max_instructions,
         machine.max_seconds,
         machine.max_memory,
+        machine.hooks,
     )
     recorder = _Recorder()
     put_back(device, since)
@@ -96,8 +99,9 @@ def _repeat(device: Device, since: Snapshot, end: Snapshot, error: MachineError)
         if (first := end.instructions - RECENT) > since.instructions:
             _up_to(machine, first)
         machine.listeners = [recorder]
-        # the one at fault is not among those that have executed; it is met again by trying it
-        _up_to(machine, end.instructions + (error.category != "limit"))
+        # without the one that could not be executed, and without what checkers find
+        if _up_to(machine, end.instructions):
+            recorder.pcs.append(end.pc)
     finally:
         (
             machine.output,
@@ -105,18 +109,21 @@ def _repeat(device: Device, since: Snapshot, end: Snapshot, error: MachineError)
             machine.max_instructions,
             machine.max_seconds,
             machine.max_memory,
+            machine.hooks,
         ) = kept
-    same = (machine.instructions, machine.pc) == (end.instructions, end.state.index * 16)
+    same = (machine.instructions, machine.pc) == (end.instructions, end.pc)
     return recorder.pcs[-RECENT:] if same else []
 
 
-def _up_to(machine: Machine, count: int) -> None:
-    """Run until so many instructions have executed since the launch, or the machine stops it."""
+def _up_to(machine: Machine, count: int) -> bool:
+    """Run until so many instructions have executed since the launch; False when something else stops it before."""
     machine.max_instructions = count
     try:
         machine.run()
-    except MachineError:
+    except MachineError as e:
         machine.fault = None
+        return e.category == "limit"
+    return False
 
 
 def _silent(_: str) -> None:

@@ -14,7 +14,7 @@ the newest Deferred whose bytes the view has, MIXED when they come from more tha
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ _BLOCK = 8192  # elements that are widened at once
 class Deferred:
     """One copy: from `src` in HBM to `dst` in SRAM, of the same dtype and shape."""
 
-    __slots__ = ("arrays", "dense", "dst", "range", "src")
+    __slots__ = ("arrays", "dense", "dst", "range", "rests", "src")
 
     def __init__(self, dst: View, src: View) -> None:
         self.dst = dst
@@ -40,6 +40,7 @@ class Deferred:
         self.dense = is_dense(dst)  # it writes all the bytes of `range`
         self.range = dst.low, dst.high
         self.arrays: dict[tuple[View, bool], NDArray[Any] | None] = {}
+        self.rests: dict[Range, _Rest | None] = {}
 
     def array(self, view: View, wide: bool, deferrals: Deferrals) -> NDArray[Any] | None:
         """What `view`, which lies within `dst`, would hold, as a view of the source; None where that is no view.
@@ -54,6 +55,37 @@ class Deferred:
                 array = deferrals.widened(tile, self.src) if wide else deferrals.memories.view(tile).array
             self.arrays[key] = array
         return self.arrays[key]
+
+    def rest(self, low: int, high: int, memories: Memories) -> _Rest | None:
+        """What is left to do when the bytes [low, high) are not wanted any more; None where that is not simple."""
+        if (low, high) not in self.rests:
+            self.rests[low, high] = self._rest(low, high, memories) if self.dense else None
+        return self.rests[low, high]
+
+    def _rest(self, low: int, high: int, memories: Memories) -> _Rest | None:
+        dst, src = self.dst.tile, self.src.tile
+        rows, row = dst.dims[0], dst.strides[0] * dst.dtype.itemsize
+        if rows * row != self.dst.high - self.dst.low:
+            return None  # its first dimension is not the slowest
+        first, last = max(low - dst.base, 0), min(high, self.dst.high) - dst.base
+        kept = [(0, first // row), (-(-last // row), rows)]
+        torn = {first // row} if first % row else set()
+        torn |= {last // row} if last % row else set()
+        return _Rest(
+            [
+                Deferred(memories.view(dst.slice(0, a, b - a)), memories.view(src.slice(0, a, b - a)))
+                for a, b in kept
+                if a < b
+            ],
+            [(self.dst.array[i : i + 1], self.src.array[i : i + 1]) for i in sorted(torn)],
+        )
+
+
+class _Rest(NamedTuple):
+    """Of a copy that something has been written over in part: copies of whole rows, and rows to be copied at once."""
+
+    deferred: list[Deferred]
+    now: list[tuple[NDArray[Any], NDArray[Any]]]
 
 
 class _Mixed(Deferred):
@@ -133,7 +165,9 @@ def is_dense(view: View) -> bool:
 class Widened:
     """Float32 copies of the elements of one block of HBM, made as they are asked for."""
 
-    def __init__(self, allocation: Allocation, stored: NDArray[Any]) -> None:
+    def __init__(self, allocation: Allocation, stored: NDArray[Any], memories: Memories) -> None:
+        self.allocation = allocation
+        self.memories = memories
         self.start = allocation.start
         self.stored = stored
         self.floats = np.empty(stored.size, np.float32)
@@ -147,6 +181,7 @@ class Widened:
                 at = slice(i * _BLOCK, (i + 1) * _BLOCK)
                 self.floats[at] = widen(self.stored[at])
                 self.done[i] = 1
+        self.memories.hbm.release(self.allocation, low, high)  # nobody reads them any more
         offset = (tile.base - self.start) // size * 4
         out: NDArray[Any] = np.ndarray(tile.dims, np.float32, self.floats, offset, strides)
         return out
@@ -159,6 +194,8 @@ class Deferrals:
         """keep: bytes of float32 copies at most; None: half of what the host has free at the first one."""
         self.memories = memories
         self.keep = keep
+        # Memory counts more than time: pages of files are not kept either, where converting takes longer than reading.
+        self.frugal = keep == 0
         self.live: list[Deferred] = []  # oldest first
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
         self.enabled = True
@@ -172,10 +209,9 @@ class Deferrals:
         """Take the place of the copy; what it overwrites entirely need not be copied any more."""
         low, high = d.range
         live = self.live
-        for p in live:
-            if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high):
-                self._drop([p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)])
-                break
+        gone = [p for p in live if p.dst is d.dst or (d.dense and p.dst.low >= low and p.dst.high <= high)]
+        if gone:
+            self._drop(gone)
         live.append(d)
         assert d.src.allocation is not None
         if d.src.allocation.writable:
@@ -188,6 +224,9 @@ class Deferrals:
             self.live.remove(p)
             if p in self.sourced:
                 self.sourced.remove(p)
+            block = p.src.allocation
+            if self.frugal and block is not None and block.mapped and p.src.array.dtype.itemsize < 4:
+                self.memories.hbm.release(block, p.src.low, p.src.high)
 
     def settle(self) -> None:
         """Make every copy that is outstanding, in order."""
@@ -222,18 +261,37 @@ class Deferrals:
             self.settle()
 
     def forget(self, ranges: list[Range]) -> bool:
-        """Bytes of SRAM are about to be written, all of them: drop the copies to there.
+        """Bytes of SRAM are about to be written, all of them: drop the copies to there, or what they have there.
 
-        False when one reaches beyond them: then all have been made instead.
+        False when that is not simple: then all copies have been made instead.
         """
         touched = [p for p in self.live if any(p.dst.low < high and low < p.dst.high for low, high in ranges)]
-        if not all(any(low <= p.dst.low and p.dst.high <= high for low, high in ranges) for p in touched):
-            self.settle()
-            return False
-        self._drop(touched)
+        whole = [p for p in touched if any(low <= p.dst.low and p.dst.high <= high for low, high in ranges)]
+        parts: list[tuple[Deferred, _Rest]] = []
         for p in touched:
-            for cover in self._ranges[p.range]:
-                cover.refresh(self.live)
+            if p in whole:
+                continue
+            rest = p.rest(*ranges[0], self.memories) if len(ranges) == 1 else None
+            alone = not any(q is not p and q.dst.low < p.dst.high and p.dst.low < q.dst.high for q in self.live)
+            if rest is None or not alone:
+                self.settle()
+                return False
+            parts.append((p, rest))
+        for p, rest in parts:
+            for to, source in rest.now:
+                to[...] = source
+            at = self.live.index(p)
+            self.live[at : at + 1] = [p, *rest.deferred]
+            if p in self.sourced:
+                self.sourced += rest.deferred
+            for d in rest.deferred:
+                if d.range not in self._ranges:
+                    self._new_range(d.range)
+        gone = [*whole, *(p for p, _ in parts)]
+        self._drop(gone)
+        changed = {d.range for d in [*gone, *(d for _, rest in parts for d in rest.deferred)]}
+        for cover in [c for r in changed for c in self._ranges[r]]:
+            cover.refresh(self.live)
         return True
 
     def hbm_write(self, low: int, high: int) -> None:
@@ -297,7 +355,7 @@ class Deferrals:
                 return None
             self.keep -= count * 4
             stored = np.frombuffer(self.memories.hbm.map, tile.dtype.np, count, block.start)
-            known = block.widened[tile.dtype.code] = Widened(block, stored)
+            known = block.widened[tile.dtype.code] = Widened(block, stored, self.memories)
         return known.array(tile, *tile.extent(), list(self.memories.strides(tile, 4)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from sohu.emulator.core import run as run_for_core
 from sohu.emulator.errors import ArgumentError
 from sohu.emulator.machine import Machine
 from sohu.emulator.memory import PAGE, Allocation, Memories
+from sohu.emulator.schedules import Spec
 from sohu.emulator.snapshot import Snapshot, put_back, take
 from sohu.emulator.snapshot_file import save
 from sohu.emulator.tensor import Tensor
@@ -83,20 +84,22 @@ class Device:
     """One emulated chip.
 
     chip: a configuration or its name; schedule: None for program order, an int for a random legal order
-    with that seed; timing: count cycles; max_instructions, max_seconds, max_memory: stop a launch (category limit)
+    with that seed, "timed" for effects when the timer says that they are there; timing: count cycles, as timed
+    order always does; max_instructions, max_seconds, max_memory: stop a launch (category limit)
     that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
     device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
     products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
-    narrower formats, at the cost of speed; output: where the program's own prints go.
+    narrower formats, at the cost of speed; output: where the program's own prints go;
+    checks: the checkers that are on, "all", "none" or names (docs/checkers.md; machine.check switches them later).
 
-    Raises SohuError for an unknown chip and when the host refuses the address space.
+    Raises SohuError for an unknown chip or checker and when the host refuses the address space.
     """
 
     def __init__(
         self,
         chip: Chip | str = "sohu",
         *,
-        schedule: int | None = None,
+        schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
         max_seconds: float | None = None,
@@ -104,7 +107,9 @@ class Device:
         core: Path | str | None = None,
         workers: int | None = None,
         low_memory: bool = False,
+        native: bool = False,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
         self.core = None if core is None else Path(core)
         self.low_memory = low_memory
@@ -121,9 +126,11 @@ class Device:
             max_memory=max_memory,
             workers=workers,
             output=output,
+            checks=checks,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
+        self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
         self._running: tuple[Packed, float] | None = None
         self.kernel: str | None = None  # that was launched and has not ended
@@ -232,6 +239,10 @@ class Device:
         packed = plan.pack(args, self)
         block = self._parameters.start
         self.hbm.map[block : block + len(packed.block)] = packed.block
+        if self.machine.hooks:
+            given = args.values() if isinstance(args, Mapping) else args
+            own = {n: t for n, t in packed.outputs.items() if not any(a is t for a in given)}
+            self.machine.outputs = [(n, t.tile) for n, t in own.items()]
         self.machine.reset(
             loaded.program,
             loaded.code,
@@ -254,7 +265,8 @@ class Device:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this device: what runs from there is the same, bit for bit.
 
-        Tensors freed since then hold again what they held; those made since then are left alone. Raises SohuError
+        Tensors freed since then hold again what they held; those made since then are left alone. Checkers do not know
+        what ran before: within a launch, they rest until the next one begins. Raises SohuError
         for a snapshot of another device, and when memory that it needs has been given away.
         """
         put_back(self, snapshot)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import linecache
 import os
 import stat
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sohu.asm import Line
 from sohu.isa import SohuError
@@ -16,12 +18,22 @@ class ArgumentError(SohuError):
     """A kernel was launched with arguments that its declaration does not allow."""
 
 
+class Place(NamedTuple):
+    """One side of an error: what happened at an instruction; or, without a pc, a sentence of its own."""
+
+    text: str
+    pc: int | None = None
+    instruction: str = ""
+    line: Line | None = None
+
+
 class MachineError(SohuError):
     """A program was stopped by the machine.
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is), `core` the core file that was written ("" when none was).
+    of the operand at fault ("" when none is), `notes` the sides of an error that has more than one, `core` the core
+    file that was written ("" when none was), `chip` its number in a group (None without one).
     """
 
     exit_code = 3
@@ -36,6 +48,8 @@ class MachineError(SohuError):
         instruction: str = "",
         operand: str = "",
         help: str = "",
+        chip: int | None = None,
+        notes: Sequence[Place] = (),
     ) -> None:
         super().__init__(message, help=help)
         self.category = category
@@ -44,6 +58,8 @@ class MachineError(SohuError):
         self.core = ""
         self.instruction = instruction
         self.operand = operand
+        self.chip = chip
+        self.notes = tuple(notes)
 
     def place(self, line: Line | None) -> None:
         """Say where the instruction comes from."""
@@ -60,13 +76,36 @@ class MachineError(SohuError):
                 # tabs stay tabs, so that the caret stands under its column
                 lead = "".join(c if c == "\t" else " " for c in source[: self.line.column - 1])
                 out.append(f"{' ' * len(number)} | {lead}^")
-        if self.instruction or self.line:  # without a line, the first one names the pc
-            out.append(f"  pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
+        chip = "" if self.chip is None else f"chip {self.chip}, "
+        if any(n.pc is not None for n in self.notes):  # they tell of this instruction too
+            out += _sides(self.notes)
+        elif self.instruction or self.line:  # without a line, the first one names the pc
+            out.append(f"  {chip}pc {self.pc:#06x}: {self.instruction or 'no instruction'}")
+            out += [f"  {n.text}" for n in self.notes]
         if self.help:
             out.append(f"  help: {self.help}")
         if self.core:
             out.append(f"  core: {self.core} (sohu-dbg --core opens it)")
         return "\n".join(out)
+
+
+def _sides(notes: Sequence[Place]) -> list[str]:
+    """The lines of notes, in columns: what, pc, instruction, source place and source."""
+    places = [n for n in notes if n.pc is not None]
+    words = max(len(n.text) for n in places)
+    width = max(len(n.instruction) for n in places)
+    out = []
+    for n in notes:
+        if n.pc is None:
+            out.append(f"  {n.text}")
+            continue
+        text = f"  {n.text.ljust(words)}  {n.pc:#06x}  {n.instruction.ljust(width)}"
+        if n.line is not None:
+            text += f"  {n.line.file}:{n.line.line}"
+            if source := _source(n.line).strip():
+                text += f"   {source}"
+        out.append(text.rstrip())
+    return out
 
 
 def _source(line: Line) -> str:

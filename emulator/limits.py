@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from types import FrameType, TracebackType
 from typing import Any
 
 POLL = 0.01  # seconds between two looks at memory
+LINGER = 0.5
 _PAGE = resource.getpagesize()
 
-# The C functions behind signal.signal and getsignal, which make enums of handlers and so take 14 microseconds.
-_signal: Callable[..., Any] = getattr(signal.signal, "__wrapped__", signal.signal)
-_getsignal: Callable[..., Any] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+# The C functions behind signal.signal and getsignal, which make enums of handlers: that takes 14 microseconds.
+_plain: Any = importlib.import_module("_signal" if "_signal" in sys.builtin_module_names else "signal")
 _SIGINT = int(signal.SIGINT)
 
 
@@ -36,10 +39,10 @@ class CtrlC:
 
     def __enter__(self) -> CtrlC:
         if threading.current_thread() is threading.main_thread():
-            before = _getsignal(_SIGINT)
+            before = _plain.getsignal(_SIGINT)
             if before is signal.default_int_handler:
                 self._before = before
-                _signal(_SIGINT, self._press)
+                _plain.signal(_SIGINT, self._press)
         return self
 
     def _press(self, _signal: int, _frame: FrameType | None) -> None:
@@ -52,7 +55,7 @@ class CtrlC:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._before is not None:
-            _signal(_SIGINT, self._before)
+            _plain.signal(_SIGINT, self._before)
             if self.pressed and kind is None:
                 raise KeyboardInterrupt
 
@@ -74,33 +77,27 @@ class Watch:
     ) -> None:
         self.why = ""
         self._interrupt = interrupt
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end = inf if seconds is None else time.monotonic() + seconds
         self._limit = limit
         self._memory = memory
         self._base = base
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="limits of a run", daemon=True)
 
     def __enter__(self) -> Watch:
-        if not self._over():
-            self._thread.start()
+        if not self.over():
+            _watcher.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        _watcher.remove(self)
 
-    def _watch(self) -> None:
-        while True:
-            wait = None if self._end is None else max(0.0, self._end - time.monotonic())
-            if self._memory is not None:
-                wait = POLL if wait is None else min(wait, POLL)
-            if self._done.wait(wait) or self._over():
-                return
+    @property
+    def due(self) -> float:
+        """When to look at it."""
+        return self._end if self._memory is None else min(self._end, time.monotonic() + POLL)
 
-    def _over(self) -> bool:
-        if self._end is not None and time.monotonic() >= self._end:
+    def over(self) -> bool:
+        """Look at it now: whether a limit has been reached, of which the run has been told then."""
+        if time.monotonic() >= self._end:
             self.why = f"the run has taken {self._limit:,g} seconds, the limit that was set"
         elif self._memory is not None and (taken := resident() - self._base) > self._memory:
             self.why = (
@@ -109,6 +106,42 @@ class Watch:
         if self.why:
             self._interrupt()
         return bool(self.why)
+
+
+class _Watcher:
+    """One thread for all watches: to start one for each run would take longer than many a run."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watches: set[Watch] = set()
+        self._wakes = inf  # when the thread looks next
+        self._process = 0  # that the thread is in: a fork has none
+
+    def add(self, watch: Watch) -> None:
+        with self._changed:
+            self._watches.add(watch)
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                threading.Thread(target=self._run, name="limits of runs", daemon=True).start()
+            elif watch.due < self._wakes:
+                self._changed.notify()
+
+    def remove(self, watch: Watch) -> None:
+        with self._changed:
+            self._watches.discard(watch)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                for watch in [w for w in self._watches if w.over()]:
+                    self._watches.discard(watch)
+                now = time.monotonic()
+                # with nothing to watch it looks again soon: the next run is likely to come
+                self._wakes = min([w.due for w in self._watches], default=now + LINGER)
+                self._changed.wait(None if self._wakes == inf else max(0.0, self._wakes - now))
+
+
+_watcher = _Watcher()
 
 
 def resident() -> int:

@@ -1,32 +1,34 @@
-"""The machine running: registers, sequencer, engine queues and semaphores, under one of two schedules.
+"""The machine running: registers, sequencer, engine queues and semaphores, under a schedule (schedules.py).
 
-Program order: an instruction whose queue is empty and whose wait is met executes when it issues; what must
-wait parks in its queue, and every signal tries the parked again. Random order: at each turn, one of the
-sequencer and the queues that may legally move is drawn. Queues are as deep as every chip's are at least, so
-that a program which runs here runs on any; the timer alone knows the depth of the configuration.
+Queues are as deep as every chip's are at least, so that a program which runs here runs on any; the timer, and
+with it timed order, alone knows the depth of the configuration.
 
-`run` takes the fast path (translate.Code.run) when nothing listens; otherwise each instruction goes through
-`step`, which shares its binding and semantics. Neither listeners nor the timer change results.
+`run` takes the fast path (blocks.py) when nothing listens, with the checkers' hooks in it where there are some; else
+each instruction goes through `step`, which shares its binding and semantics. None of them changes results.
 """
 
 from __future__ import annotations
 
-import enum
-import random
 import time
-from collections import deque
 from collections.abc import Callable, Collection
+from math import inf
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.asm import Names, Program, format_inst
+from sohu.asm import Program, format_inst
+from sohu.emulator import checks as checkers
 from sohu.emulator.bind import Bound, resolve
-from sohu.emulator.blocks import LONGEST
+from sohu.emulator.blocks import LONGEST, Untranslated, at
+from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
 from sohu.emulator.limits import CtrlC, Watch, resident
+from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
+from sohu.emulator.parts import Queue, Stop
+from sohu.emulator.schedules import Spec, schedule_of
+from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
 from sohu.emulator.translate import SEMAPHORE_LIMIT, Code, Deadlock, Frame, Halted, Issued, Op
 from sohu.emulator.workers import at_work, usable
@@ -36,7 +38,6 @@ from sohu.isa import (
     NUM_SCALARS,
     NUM_SEMAPHORES,
     NUM_TILES,
-    TILE_BYTES,
     Chip,
     Engine,
     Fault,
@@ -47,61 +48,25 @@ from sohu.isa import (
     Wait,
 )
 from sohu.isa.machine import ARGS, GP, RA, SP
+from sohu.isa.products import Native
+
+if TYPE_CHECKING:
+    from sohu.emulator.group import Group
 
 QUEUES = sum(e.queues for e in Engine)
 _FOREVER = 1 << 62  # instructions
-_KEPT_TILES = 1 << 16
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
 # What NumPy raises when semantics meet operands they cannot take
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
-class Stop(enum.Enum):
-    """Why `run` came back."""
-
-    HALTED = "halted"
-    BREAKPOINT = "breakpoint"
-    INTERRUPTED = "interrupted"
-
-
-class Queue:
-    """One in-order queue of an engine: what has issued and not executed yet."""
-
-    __slots__ = ("depth", "engine", "entries", "name", "number")
-
-    def __init__(self, engine: Engine, number: int, depth: int) -> None:
-        self.engine = engine
-        self.number = number
-        self.depth = depth
-        self.name = f"{engine.value}{number}" if engine.queues > 1 else engine.value
-        self.entries: deque[Issued] = deque()
-
-    def __repr__(self) -> str:
-        return f"<queue {self.name}: {len(self.entries)} of {self.depth}>"
-
-
-class Listener:
-    """What a debugger or tracer overrides. It may look at everything, and must change nothing."""
-
-    def will_issue(self, machine: Machine, op: Op) -> None:
-        """The sequencer is about to execute `op`, or to hand it to its queue."""
-
-    def did_issue(self, machine: Machine, op: Op) -> None:
-        """It has done so; machine.pc is the next instruction."""
-
-    def will_execute(self, machine: Machine, issued: Issued) -> None:
-        """An engine is about to execute an instruction: its tiles are in issued.bound.tiles."""
-
-    def did_execute(self, machine: Machine, issued: Issued) -> None:
-        """It has done so; its signal has not been sent yet."""
-
-
-class Machine:
+class Machine(Services):
     """One chip's state, and what moves it.
 
     x: scalar registers; t: tile registers; sems: semaphores; loops: active hardware loops, innermost last;
     queues: all engine queues; memories: HBM, SRAM, ACC; halted; instructions: how many the sequencer has
-    executed or issued since the launch; fault: the MachineError that stopped it, or None.
+    executed or issued since the launch; fault: the MachineError that stopped it, or None; group: the chips it
+    runs with, or None; parked: how many instructions all queues hold; hooks: of the checkers that are on.
     """
 
     def __init__(
@@ -109,19 +74,23 @@ class Machine:
         chip: Chip,
         memories: Memories,
         *,
-        schedule: int | None = None,
+        schedule: Spec = None,
         timing: bool = False,
         max_instructions: int | None = None,
         max_seconds: float | None = None,
         max_memory: int | None = None,
         workers: int | None = None,
+        native: Native | None = None,
         output: Callable[[str], None] = print,
+        checks: str | Collection[str] | None = None,
     ) -> None:
+        super().__init__(memories)
         self.config = chip
         self.workers = usable() if workers is None else workers
-        self.memories = memories
+        self.native = native
         self.chip = 0  # number in its group
         self.chips = 1
+        self.group: Group | None = None
         self.schedule = schedule
         self.max_instructions = max_instructions
         for name, limit in (("max_seconds", max_seconds), ("max_memory", max_memory)):
@@ -136,11 +105,12 @@ class Machine:
         self.t: list[Tile | None] = [None] * NUM_TILES
         self.sems: list[int] = [0] * NUM_SEMAPHORES
         self.loops: list[Frame] = []
-        self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH) for e in Engine if e.is_async for n in range(e.queues)]
-        self.timing = timing
+        places = [(e, n) for e in Engine if e.is_async for n in range(e.queues)]
+        self.queues: list[Queue] = [Queue(e, n, MIN_QUEUE_DEPTH, i) for i, (e, n) in enumerate(places)]
+        self.order = schedule_of(schedule, self)
+        self.timing = timing = timing or self.order.timed
         self.timer: Timer | None = self._new_timer() if timing else None
         self.listeners: list[Listener] = []
-        self.program = Program(b"")
         self.halted = True
         self.count = [0]  # `instructions`, where generated code reaches it
         self.quota = [0]  # blocks are begun while `count` is below
@@ -148,12 +118,14 @@ class Machine:
         self.fault: MachineError | None = None
         self._code = Code(b"", self)
         self._index = 0
-        self.parked = 0  # entries in all queues
+        self.parked = 0
         self.drained = True  # no engine instruction has issued since the last drain
         self._interrupted = False
-        self._tiles: dict[bytes, Tile] = {}
-        self._random = random.Random()
-        self._weights: list[float] = []
+        self.ending = False  # the sequencer has halted, and engines still work
+        self.announced = False  # listeners know that the current instruction will issue
+        self.entry = 0  # pc where the kernel started
+        self.outputs: list[tuple[str, Tile]] = []  # names and tensors that hold nothing until the kernel writes them
+        self.hooks = checkers.hooks(self, checks)
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -161,6 +133,11 @@ class Machine:
     def pc(self) -> int:
         """Byte offset in .text of the instruction that comes next (or is blocked)."""
         return self._index * INSTRUCTION_BYTES
+
+    @property
+    def op(self) -> Op:
+        """The instruction that comes next (or is blocked)."""
+        return self._code.op(self._index)
 
     @property
     def instructions(self) -> int:
@@ -179,10 +156,19 @@ class Machine:
         """
         return None if self.timer is None else self.timer.cycles
 
+    @property
+    def time(self) -> float | None:
+        """In timed order, the cycle up to which the effects of engines are there; None in others."""
+        return self.timer.time if self.timer is not None and self.order.timed else None
+
     def inst_at(self, pc: int) -> Inst | None:
         """The instruction at a pc; None when there is none, or it is no legal one."""
         index, rest = divmod(pc, INSTRUCTION_BYTES)
         return None if rest or not 0 <= index < self._code.size else self._code.op(index).inst
+
+    def op_at(self, index: int) -> Op:
+        """An instruction of the running program by its index in .text."""
+        return self._code.op(index)
 
     def view(self, tile: Tile) -> NDArray[Any]:
         """The elements of a descriptor as stored, in place, its sizes read from the registers of now.
@@ -215,46 +201,69 @@ class Machine:
                 q.entries.clear()
             self.parked = 0
         self._index = entry // INSTRUCTION_BYTES
+        self.entry = entry
         self.halted = False
         self.instructions = 0
         self.fault = None
         self.drained = True
-        self._interrupted = False
+        self._interrupted = self.ending = self.announced = False
         self._seconds = 0.0
         if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
             self.timer.reset()
         else:
             self.timer = None
-        if self.schedule is not None:
-            # per launch, so that a launch repeats whatever ran before; unequal weights make some
-            # engines lag far behind, which even odds would hardly ever do
-            self._random.seed(self.schedule)
-            self._weights = [self._random.choice((1.0, 4.0, 32.0)) for _ in range(len(self.queues) + 1)]
+        self.order.reset()
+        self.hooks = self.hooks.whole
+        for launch in self.hooks.launch:
+            launch()
+
+    def check(self, spec: str | Collection[str] | None) -> None:
+        """Switch checkers: "all", "none", or names (sohu.emulator.checks); between launches.
+
+        Raises SohuError for an unknown name, and while a program runs.
+        """
+        if not self.halted and self.fault is None:
+            raise SohuError("checkers are switched between launches")
+        self.hooks = checkers.hooks(self, spec)
 
     def _new_timer(self) -> Timer:
         return Timer(self.config, [(q.engine, q.name) for q in self.queues])
 
     # -- running -----------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self) -> bool:
         """Execute or issue exactly one sequencer instruction, and what engines can then run.
 
-        Raises MachineError for a fault of the program, SohuError when it has halted.
+        False when it could not, until another chip of the group has moved. Raises MachineError for a fault of the
+        program, SohuError when it has halted.
         """
         if self.halted:
             raise SohuError("the program has halted", help="launch a kernel first")
         self.memories.settle()
-        with np.errstate(all="ignore"), at_work(self.workers):
-            self._step()
+        if self.group is not None:
+            self.group.begin_turn()
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
+            return self._step()
 
-    def run(self, until: Callable[[Machine], bool] | Collection[int] | None = None) -> Stop:
+    def run(
+        self,
+        until: Callable[[Machine], bool] | Collection[int] | None = None,
+        *,
+        until_cycle: int | None = None,
+    ) -> Stop:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
         Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
         asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
         Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
+
+        until_cycle, in timed order: stop at a cycle since the launch. The sequencer has then taken every instruction
+        that it takes before that cycle, and every effect of an engine up to and including it is there. Raises
+        SohuError in other orders.
         """
+        if until_cycle is not None:
+            return self._run_to(until_cycle, until)
         if self.halted:
             return Stop.HALTED
         self._interrupted = False
@@ -262,6 +271,23 @@ class Machine:
             if self.max_seconds is None and self.max_memory is None:
                 return self._run(until)
             return self._run_limited(until)
+
+    def _run_to(self, cycle: int, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if not self.order.timed:
+            raise SohuError("only timed order can stop at a cycle", help="Device(schedule='timed')")
+        if self.group is not None:
+            raise SohuError("chips of a group come to a cycle together", help="run the group to it")
+        assert self.timer is not None
+        self.timer.limit = self.timer.until = cycle
+        try:
+            why = self.run(until)
+            if why is Stop.BLOCKED:
+                with np.errstate(all="ignore"), at_work(self.workers):
+                    self.timer.catch_up()
+                why = Stop.CYCLE
+            return why
+        finally:
+            self.timer.limit = self.timer.until = inf
 
     def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
         began = time.monotonic()
@@ -273,19 +299,25 @@ class Machine:
         finally:
             self._seconds += time.monotonic() - began
         if watch.why and why is Stop.INTERRUPTED:
-            self._stop(Fault("limit", watch.why), self._code.op(self._index))
+            self.stop(Fault("limit", watch.why), self._code.op(self._index))
         return why
 
     def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
+        if self.group is not None:
+            self.group.begin_turn()
         stops = None
         if until is not None and not callable(until):
             stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        with np.errstate(all="ignore"), at_work(self.workers):
+        with np.errstate(all="ignore"), at_work(self.workers, self.native):
             if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
-                return self._run_fast(stops or frozenset())
+                if self.group is not None:
+                    self.pump()  # what others have sent or done since
+                if not self.ending:
+                    return self._run_fast(stops or frozenset())
             self.memories.settle()
             while True:
-                self._step()
+                if not self._step():
+                    return Stop.BLOCKED
                 if self.halted:
                     return Stop.HALTED
                 if stops is not None and self._index in stops:
@@ -302,63 +334,67 @@ class Machine:
 
     def _run_fast(self, stops: frozenset[int]) -> Stop:
         """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
-        code, count, quota = self._code, self.count, self.quota
-        run = code.run
-        single = code.blocks.around(stops)
+        count, quota = self.count, self.quota
+        blocks = self.hooks.blocks(self._code)
+        run, one, single = blocks.run, blocks.one, blocks.around(stops)
         i = self._index
         try:
             while True:
                 quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
                 if self._interrupted:
                     return Stop.INTERRUPTED
-                if not stops:
-                    while count[0] < quota[0]:
-                        i = run[i]()
-                else:
-                    while count[0] < quota[0]:
-                        i = self._one(i) if i in single else run[i]()
-                        if i in stops:
-                            return Stop.BREAKPOINT
+                try:
+                    if not stops:
+                        while count[0] < quota[0]:
+                            i = run[i]()
+                    else:
+                        while count[0] < quota[0]:
+                            i = one(i) if i in single else run[i]()
+                            if i in stops:
+                                return Stop.BREAKPOINT
+                except Untranslated:
+                    blocks.first(i)
+                    continue
                 while not self._interrupted:
                     self._index = i
                     self._check_limit()
-                    i = self._one(i)
+                    i = one(i)
                     if i in stops:
                         return Stop.BREAKPOINT
         except Halted as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             count[0] += 1
             self._index = i
-            self._finish()
+            if not self._finish():
+                return Stop.BLOCKED
             self.memories.deferrals.settle_changing()
             return Stop.HALTED
-        except (Fault, MemoryError, *_REFUSALS) as e:
-            i = self._raised(i, e.__traceback__)
+        except Deadlock as e:
+            i = self._raised(e.__traceback__)
             self._index = i
-            self._stop(e, self._code.op(i))
+            if self.group is None:
+                self.stop(e, self._code.op(i))
+            return Stop.BLOCKED
+        except (Fault, MemoryError, *_REFUSALS) as e:
+            i = self._raised(e.__traceback__)
+            self._index = i
+            self.stop(e, self._code.op(i))
         except BaseException as e:
-            i = self._raised(i, e.__traceback__)
+            i = self._raised(e.__traceback__)
             raise
         finally:
             self._index = i
             if not self.halted:
                 self.memories.settle()
 
-    def _one(self, index: int) -> int:
-        """A single instruction on the fast path; where to go on."""
-        self.at = index
-        index = self._code.op(index).run()
-        self.count[0] += 1
-        return index
-
-    def _raised(self, index: int, trace: TracebackType | None) -> int:
+    def _raised(self, trace: TracebackType | None) -> int:
         """The instruction at which a block was left by an exception; counts those of the block before it."""
-        found = self._code.blocks.at(trace)
+        found = at(trace)
         if found is None:
             return self.at
-        start, at = found
-        self.count[0] += at - start
-        return at
+        start, index = found
+        self.count[0] += index - start
+        return index
 
     def _check_limit(self) -> None:
         limit = self.max_instructions
@@ -366,66 +402,84 @@ class Machine:
             self.at = self._index
             raise Fault("limit", f"{limit:,} instructions have run, the limit that was set")
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """One instruction; False when it cannot go on: by the timer's limit, or until another chip has moved."""
         op = self._code.op(self._index)
         try:
+            if self.ending:
+                return self._finish()
             self._check_limit()
-            while not self._may_issue(op):
-                if not self._execute_one():
-                    raise Deadlock
-            if self.schedule is not None:
-                self._engines_first()
+            self.order.before(op)
             self._issue(op)
-            if self.schedule is None:
-                self.pump()
+            self.pump()
         except Halted:
-            self._finish()
+            return self._finish()
+        except Deadlock as e:
+            if not self._may_go_on():
+                self.stop(e, op)
+            return False
         except (Fault, MemoryError, *_REFUSALS) as e:
-            self._stop(e, op)
+            self.stop(e, op)
+        return True
+
+    def _may_go_on(self) -> bool:
+        """True for a machine that stands still when that may be for a time."""
+        return self.group is not None or (self.order.timed and self.timer is not None and self.timer.next < inf)
 
     def _issue(self, op: Op) -> None:
-        for listener in self.listeners:
-            listener.will_issue(self, op)
-        bound = value = None
+        value = self.value(op.wait) if op.wait is not None else 0
+        timer = self.timer if op.inst is not None else None
+        place = None if op.queue is None else op.queue.place
+        if timer is not None and not timer.arrive(place, op.wait, value) and self.order.timed:
+            raise Deadlock
+        if not self.announced:
+            for listener in self.listeners:
+                listener.will_issue(self, op)
+            self.announced = True
+        halted = False
+        hooks = self.hooks
         if op.queue is None:
-            if self.timer is not None and op.bind is not None:
-                bound = op.bind()
+            hooks.op = op
+            bound = op.bind() if (timer is not None or hooks) and op.bind is not None else None
             if op.wait is not None:
-                value = self._value(op.wait)
-            halted = False
+                for waited in hooks.waited:
+                    waited(op, value)
+            if bound is not None:
+                for before in hooks.before:
+                    before(op, bound, value)
             try:
                 self._index = op.run()
             except Halted:
                 halted = True
-            self.instructions += 1
-            self._time(op, bound, value)
-            for listener in self.listeners:
-                listener.did_issue(self, op)
-            if halted:
-                raise Halted
+            if bound is not None:
+                for after in hooks.after:
+                    after(op, bound, value)
         else:
             bound, run = op.call()
+            if self.group is not None:
+                self.group.admit(self, op)
             self.drained = False
-            value = self._value(op.wait) if op.wait is not None else 0
-            op.queue.entries.append(Issued(op, bound, run, value))
+            issued = Issued(op, bound, run, value)
+            for parked in hooks.parked:
+                parked(issued)
+            op.queue.entries.append(issued)
             self.parked += 1
             self._index = self.arrive(op.index + 1)
-            self.instructions += 1
-            self._time(op, bound, value)
-            for listener in self.listeners:
-                listener.did_issue(self, op)
+        self.instructions += 1
+        if timer is not None:
+            timer.issue(op, bound, place, value)
+        self.announced = False
+        for listener in self.listeners:
+            listener.did_issue(self, op)
+        if halted:
+            raise Halted
 
-    def _time(self, op: Op, bound: Bound | None, value: int | None) -> None:
-        if self.timer is not None and op.inst is not None:
-            place = None if op.queue is None else self.queues.index(op.queue)
-            self.timer.issue(op, bound, place, value)
-
-    def _stop(self, e: Exception, op: Op) -> NoReturn:
+    def stop(self, e: Exception, op: Op) -> NoReturn:
         """Raise the MachineError of an exception that `op` raised, and keep it as `fault`."""
         cause = None if isinstance(e, Fault) else e
         self.halted = False  # an engine can fail after the sequencer has halted
         if isinstance(e, Deadlock):
-            e = self._deadlock(op)
+            e = explain(self, op)
         if not isinstance(e, Fault):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
@@ -438,6 +492,8 @@ class Machine:
             instruction=self.text(op),
             operand=e.operand,
             help=e.help,
+            chip=self.chip if self.group is not None else None,
+            notes=checkers.sides(self, e.notes),
         )
         raise self.fault from cause
 
@@ -447,91 +503,89 @@ class Machine:
 
     # -- engines -----------------------------------------------------------------------------------
 
-    def _value(self, wait: Wait) -> int:
+    def value(self, wait: Wait) -> int:
+        """What a wait asks for, read from registers now."""
         return self.x[wait.reg] + wait.imm
 
     def reached(self, wait: Wait) -> bool:
         """True when the semaphore has the value that the wait asks for (read from registers now)."""
         return self.sems[wait.sem] >= self.x[wait.reg] + wait.imm
 
-    def _ready(self, q: Queue) -> bool:
+    def ready(self, q: Queue) -> bool:
+        """True when the head of a queue may execute: its wait is met, and all chips have come to a collective."""
         if not q.entries:
             return False
         head = q.entries[0]
         wait = head.op.wait
-        return wait is None or self.sems[wait.sem] >= head.value
+        if wait is not None and self.sems[wait.sem] < head.value:
+            return False
+        return self.group is None or self.group.ready(self, head)
 
-    def _may_issue(self, op: Op) -> bool:
+    def may_issue(self, op: Op) -> bool:
+        """True when the sequencer may take an instruction: there is room in its queue, or its wait is met."""
         if op.queue is not None:
             return len(op.queue.entries) < op.queue.depth
         return op.wait is None or self.reached(op.wait)
 
-    def _execute(self, q: Queue) -> None:
-        """Execute the head of a queue, which is ready."""
+    def execute(self, q: Queue) -> None:
+        """Execute the head of a queue, which is ready; raises MachineError."""
         issued = q.entries.popleft()
         self.parked -= 1
         if self.memories.deferrals.live:
             self.memories.deferrals.settle()
+        op, bound, value = issued.op, issued.bound, issued.value
         try:
             for listener in self.listeners:
                 listener.will_execute(self, issued)
-            issued.run()
+            for before in self.hooks.before:
+                before(op, bound, value)
+            if self.group is None:
+                issued.run()
+            else:
+                self.group.execute(self, issued)
+            for after in self.hooks.after:
+                after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
-            if issued.op.signal is not None:
-                self._add(issued.op.signal)
+            if op.signal is not None:
+                if self.group is None:
+                    self.add(op.signal, op)
+                else:
+                    self.group.signal(self, issued, op.signal)
         except (Fault, MemoryError, *_REFUSALS) as e:
-            self._stop(e, issued.op)
+            self.stop(e, issued.op)
 
     def pump(self) -> None:
-        """Execute all that can execute, queue by queue."""
-        moved = True
-        while moved and self.parked:
-            moved = False
-            for q in self.queues:
-                while self._ready(q):
-                    self._execute(q)
-                    moved = True
+        """In program order: execute all that can execute."""
+        self.order.pump()
 
-    def _execute_one(self) -> bool:
-        """Execute the head of one queue that may; False when none may."""
-        ready = [(q, i) for i, q in enumerate(self.queues) if self._ready(q)]
-        if not ready:
-            return False
-        if self.schedule is None or len(ready) == 1:
-            self._execute(ready[0][0])
-        else:
-            weights = [self._weights[i] for _, i in ready]
-            self._execute(self._random.choices(ready, weights)[0][0])
-        return True
-
-    def _engines_first(self) -> None:
-        """Random order: let engines move until the sequencer is drawn."""
-        while self.parked:
-            ready = [q for q in self.queues if self._ready(q)]
-            if not ready:
-                return
-            others = sum(self._weights[self.queues.index(q)] for q in ready)
-            mine = self._weights[-1]
-            if self._random.random() * (mine + others) < mine:
-                return
-            self._execute_one()
-
-    def _add(self, signal: Signal) -> None:
+    def add(self, signal: Signal, op: Op | None = None) -> None:
+        """Add to a semaphore, no more; raises Fault (semaphore) on overflow. `op` has signalled, if it is known."""
         value = self.sems[signal.sem] + signal.inc
         if value >= SEMAPHORE_LIMIT:
             raise Fault("semaphore", f"s{signal.sem} passes {SEMAPHORE_LIMIT - 1}, all that 32 bits hold")
         self.sems[signal.sem] = value
+        if op is not None:
+            for signalled in self.hooks.signalled:
+                signalled(op, signal.sem, value)
 
-    def _finish(self) -> None:
-        """After halt: what is still queued runs; the program has ended when all queues are empty."""
-        if self.parked:
-            while self._execute_one():
-                pass
-        if self.parked:
-            self._stop(Deadlock(), self._code.op(self._index))
+    def _finish(self) -> bool:
+        """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
+        if self.parked or self.order.timed:
+            self.ending, self.halted = True, False
+            if not self.order.drain():
+                if not self._may_go_on():
+                    self.stop(Deadlock(), self._code.op(self._index))
+                return False
+        self.ending, self.halted = False, True
+        try:
+            for halted in self.hooks.halted:
+                halted()
+        except Fault as e:
+            self.stop(e, self._code.op(self._index))
         if self.timer is not None:
             self.timer.drain()
+        return True
 
     # -- what translated code calls ----------------------------------------------------------------
 
@@ -556,8 +610,8 @@ class Machine:
 
         Raises Fault (semaphore) on overflow.
         """
-        self._add(signal)
-        if self.parked and self.schedule is None:
+        self.add(signal, self.hooks.op)
+        if self.parked:
             self.pump()
 
     def park(self, issued: Issued) -> None:
@@ -566,6 +620,8 @@ class Machine:
         assert q is not None
         if len(q.entries) >= q.depth:
             raise Deadlock
+        if self.group is not None:
+            self.group.admit(self, issued.op)
         q.entries.append(issued)
         self.parked += 1
 
@@ -584,63 +640,7 @@ class Machine:
         """The sequencer stops."""
         self.halted = True
 
-    def _deadlock(self, op: Op) -> Fault:
-        """The fault of a machine in which nothing can move, the sequencer at `op`: who waits for what."""
-        lines = ["nothing can run, and these wait:"]
-        names = Names(self.program)
-
-        def unmet(op: Op, wait: Wait, value: int) -> str:
-            return f"for {names.semaphore(op.pc, wait.sem)} >= {value}, which is {self.sems[wait.sem]}"
-
-        if op.queue is not None:
-            lines.append(f"    sequencer at {self._place(op)}: for room in the queue of {op.queue.name}")
-        elif op.wait is not None:
-            lines.append(f"    sequencer at {self._place(op)}: {unmet(op, op.wait, self._value(op.wait))}")
-        else:
-            lines.append(f"    sequencer at {self._place(op)}: for all queues to empty")
-        for q in self.queues:
-            if q.entries:
-                head = q.entries[0]
-                assert head.op.wait is not None
-                more = f" ({len(q.entries) - 1} more behind it)" if len(q.entries) > 1 else ""
-                lines.append(
-                    f"    {q.name} at {self._place(head.op)}: {unmet(head.op, head.op.wait, head.value)}{more}"
-                )
-        return Fault("deadlock", "\n".join(lines), help="an instruction must signal it, or the wait be dropped")
-
-    def _place(self, op: Op) -> str:
-        line = self.program.line_at(op.pc)
-        where = f" ({line.file}:{line.line})" if line else ""
-        return f"pc {op.pc:#06x}{where} `{self.text(op)}`"
-
     # -- what semantics may ask for (isa.instruction.Machine) --------------------------------------
-
-    def load64(self, address: int) -> int:
-        """Eight bytes of HBM, signed; raises Fault (misaligned, out-of-bounds)."""
-        return self.memories.hbm.load64(address)
-
-    def store64(self, address: int, value: int) -> None:
-        """Write eight bytes of HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        self.memories.deferrals.hbm_write(address, address + 8)
-        self.memories.hbm.store64(address, value)
-
-    def load_tile(self, address: int) -> Tile:
-        """The descriptor at an HBM address; equal bytes give the same Tile object.
-
-        Raises Fault (misaligned, out-of-bounds, operand).
-        """
-        raw = self.memories.hbm.load_bytes(address, TILE_BYTES)
-        tile = self._tiles.get(raw)
-        if tile is None:
-            if len(self._tiles) >= _KEPT_TILES:
-                self._tiles.clear()
-            tile = self._tiles[raw] = Tile.unpack(raw)
-        return tile
-
-    def store_tile(self, address: int, tile: Tile) -> None:
-        """Write a descriptor to HBM; raises Fault (misaligned, out-of-bounds, read-only)."""
-        self.memories.deferrals.hbm_write(address, address + TILE_BYTES)
-        self.memories.hbm.store_bytes(address, tile.pack())
 
     def cycle(self) -> int:
         """Cycles since the launch at which the sequencer is: those of the instructions before the current one."""
@@ -649,11 +649,11 @@ class Machine:
 
     def drain(self) -> None:
         """Run until every queue is empty; raises Fault (deadlock) when that cannot be."""
-        while self._execute_one():
-            pass
-        if self.parked:
+        if not self.order.drain():
             raise Deadlock
         self.drained = True
+        for drained in self.hooks.drained:
+            drained()
         if self.timer is not None:
             self.timer.drain()
 
@@ -665,13 +665,7 @@ class Machine:
         if not self.drained:
             raise Fault("semaphore", f"s{sem} is reset while engines may be at work", help="drain first")
         self.sems[sem] = 0
+        for cleared in self.hooks.cleared:
+            cleared(sem)
         if self.timer is not None:
             self.timer.reset_semaphore(sem)
-
-    def string(self, offset: int) -> str:
-        """Zero-terminated text at an offset of the image; raises Fault (out-of-bounds)."""
-        data, at = self.program.rodata, offset - self.program.rodata_address
-        end = data.find(b"\0", at) if 0 <= at < len(data) else -1
-        if end < 0:
-            raise Fault("out-of-bounds", f"there is no text at {offset:#x} in .rodata", operand="text")
-        return data[at:end].decode("utf-8", "replace")

@@ -35,6 +35,7 @@ def place(hbm: Hbm, block: Allocation, file: BinaryIO, offset: int) -> bool:
         if not (block.start % GRANULE or offset % GRANULE or block.reserved % GRANULE):
             flags = mmap.MAP_PRIVATE | _FIXED | _NORESERVE if sys.platform != "win32" else 0
             if _map(hbm, block, flags, file.fileno(), offset):
+                block.mapped = hasattr(mmap, "MADV_DONTNEED") and not block.writable
                 return True
         file.seek(offset)
         view = memoryview(hbm.map)[block.start : block.end]
@@ -51,6 +52,7 @@ def place(hbm: Hbm, block: Allocation, file: BinaryIO, offset: int) -> bool:
 
 def withdraw(hbm: Hbm, block: Allocation) -> None:
     """Memory of its own, all zero, where a block's pages were those of a file."""
+    block.mapped = False
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _FIXED | _NORESERVE if sys.platform != "win32" else 0
     if not _map(hbm, block, flags, -1, 0):
         hbm.map[block.start : block.end] = bytes(block.end - block.start)

@@ -28,18 +28,22 @@ _RETURN_PAGES = 16 << 20  # freed blocks from this size on give their pages back
 class Allocation:
     """A block of HBM that a program may touch: [start, end), and nobody else has what follows up to `reserved`.
 
-    `live` turns false when it is freed.
+    `live` turns false when it is freed. `fresh`: the host has put nothing there; `scratch`: and each launch finds it
+    so. `mapped`: its pages are those of a file, which has all they hold.
     """
 
-    __slots__ = ("end", "live", "name", "reserved", "start", "widened", "writable")
+    __slots__ = ("end", "fresh", "live", "mapped", "name", "reserved", "scratch", "start", "widened", "writable")
 
     def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
         self.end = end
         self.reserved = max(reserved, end)
+        self.mapped = False
         self.writable = writable
         self.name = name
         self.live = True
+        self.fresh = False
+        self.scratch = False
         self.widened: dict[int, Widened] = {}  # float32 copies of its elements, by dtype code
 
     def __repr__(self) -> str:
@@ -166,6 +170,12 @@ class Hbm:
         self._touched = max(self._touched, at + need)
         return block
 
+    def release(self, block: Allocation, low: int, high: int) -> None:
+        """Bytes that will not be read soon: pages of a file go back to the host, and come again when touched."""
+        low, high = -(-low // mmap.PAGESIZE) * mmap.PAGESIZE, high // mmap.PAGESIZE * mmap.PAGESIZE
+        if block.mapped and low < high:
+            self.map.madvise(mmap.MADV_DONTNEED, low, high - low)
+
     def free(self, block: Allocation) -> None:
         """Give a block back; whoever still holds its address gets an out-of-bounds error."""
         if not block.live:
@@ -191,7 +201,7 @@ class Hbm:
         """Take back a block that has been freed, where it was; raises SohuError when others have its memory now."""
         if block.live:
             return
-        end = max(-(-block.end // ALIGN) * ALIGN, block.start + ALIGN)
+        end = block.reserved
         i = bisect.bisect_right(self._free, (block.start, self.size)) - 1
         if i < 0 or self._free[i][1] < end:
             raise SohuError(f"the memory of {block} has been given away since")
@@ -207,7 +217,7 @@ class Hbm:
         self._allocations = list(blocks)
         self._starts = [b.start for b in blocks]
         self._free = list(free)
-        self._touched = max([self._touched, *(b.end for b in blocks)])
+        self._touched = max([self._touched, *(b.reserved for b in blocks)])
 
     @property
     def free_ranges(self) -> tuple[tuple[int, int], ...]:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from sohu.asm import Kernel, Param, Program, read_elf
 from sohu.asm.diagnostics import printable
 from sohu.asm.npy import read_header
+from sohu.emulator.checks import CHECKS
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import MachineError
+from sohu.emulator.schedules import Spec
 from sohu.isa import SohuError
 from sohu.isa.numerics import widen
 
@@ -67,8 +69,19 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
     p.add_argument("--timing", action="store_true", help="count cycles")
-    p.add_argument("--schedule", type=int, metavar="SEED", help="a random legal order instead of program order")
+    p.add_argument(
+        "--schedule",
+        type=read_schedule,
+        metavar="SEED|timed",
+        help="instead of program order: a random legal order, or `timed`, when the timer says that effects are there",
+    )
     p.add_argument("--max-instructions", type=int, metavar="N", help="stop when more than N have executed")
+    p.add_argument(
+        "--check",
+        default="none",
+        metavar="NAMES",
+        help="checkers that watch for bugs: all, none, or some of " + ", ".join(CHECKS) + "; all,-race: all but that",
+    )
     p.add_argument("--max-seconds", type=_seconds, metavar="S", help="stop when it has run longer than S seconds")
     p.add_argument(
         "--max-memory",
@@ -85,6 +98,14 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
+
+
+def read_schedule(text: str) -> Spec:
+    """A schedule as the command line says it: a seed, or `timed`; raises ArgumentTypeError."""
+    try:
+        return "timed" if text == "timed" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"wants a seed or `timed`, not {text!r}") from None
 
 
 def _seconds(text: str) -> float:
@@ -139,6 +160,7 @@ def _run(options: argparse.Namespace) -> int:
         schedule=options.schedule,
         timing=options.timing,
         max_instructions=options.max_instructions,
+        checks=options.check,
         max_seconds=options.max_seconds,
         max_memory=options.max_memory,
         core=None if options.core is None else options.core or f"{kernel.name}.core",

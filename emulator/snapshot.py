@@ -12,14 +12,14 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sohu.asm import Program
 from sohu.emulator.memory import PAGE, Allocation, Memories
 from sohu.emulator.state import State, capture, restore
 from sohu.emulator.translate import Code
-from sohu.isa import SohuError, Space
+from sohu.isa import INSTRUCTION_BYTES, SohuError, Space
 
 if TYPE_CHECKING:
     from sohu.emulator.device import Device
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 ZERO = bytes(PAGE)
 _PRESENT, _SWAPPED = 1 << 63, 1 << 62  # Linux, Documentation/admin-guide/mm/pagemap.rst
 _AT_ONCE = 1 << 16  # pages looked up at once
+
+
+class Held(NamedTuple):
+    """A block of HBM, and whether programs might write it then (Tensor.freeze)."""
+
+    block: Allocation
+    writable: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Snapshot:
 
     program: Program
     state: State
-    blocks: tuple[Allocation, ...]
+    blocks: tuple[Held, ...]
     pages: Mapping[Space, Mapping[int, bytes]]
     code: Code
     launch: Any  # what Device needs to finish it
@@ -47,6 +54,11 @@ class Snapshot:
     def instructions(self) -> int:
         """How many had executed or issued since the launch."""
         return self.state.instructions
+
+    @property
+    def pc(self) -> int:
+        """Of the instruction that comes next."""
+        return self.state.index * INSTRUCTION_BYTES
 
     @property
     def nbytes(self) -> int:
@@ -72,7 +84,7 @@ class Snapshot:
 def take(device: Device, previous: Snapshot | None = None) -> Snapshot:
     """A snapshot; `previous` is an older one of the device, whose pages it shares where they are the same."""
     machine, memories = device.machine, device.memories
-    blocks = device.hbm.allocations
+    blocks = tuple([Held(b, b.writable) for b in device.hbm.allocations])
     memories.settle()
     pages: dict[Space, dict[int, bytes]] = {}
     for space in Space:
@@ -86,27 +98,39 @@ def put_back(device: Device, snapshot: Snapshot) -> None:
     machine, memories = device.machine, device.memories
     if snapshot.code.machine is not machine:
         raise SohuError("the snapshot is of another device", help="save it to a file to open it on a new one")
-    for block in snapshot.blocks:
+    for block, writable in snapshot.blocks:
+        if not (block.live or _copied(device, block, writable)):
+            raise SohuError(f"{block} has been freed since, and a snapshot holds no copy of what programs only read")
+    for block, writable in snapshot.blocks:
         device.hbm.revive(block)
+        if writable and not block.writable:
+            block.writable = True
+            block.widened.clear()
     memories.settle()
     for space in Space:
         _write(memories, space, snapshot.pages[space], _pieces(device, space, snapshot.blocks))
     machine.load(snapshot.program, snapshot.code)
     restore(machine, snapshot.state)
+    if not machine.halted:
+        machine.hooks = machine.hooks.resting()
     device._running, device.kernel = snapshot.launch
 
 
 # -- which bytes ---------------------------------------------------------------------------------------
 
 
-def _pieces(device: Device, space: Space, blocks: Iterable[Allocation]) -> list[tuple[int, int]]:
+def _copied(device: Device, block: Allocation, writable: bool) -> bool:
+    return writable or block is device._parameters
+
+
+def _pieces(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
     """The byte ranges of a memory that a snapshot holds: of HBM what programs may write, and the parameters."""
     if space is not Space.HBM:
         return [(0, len(device.memories.map(space)))]
-    return [(b.start, b.end) for b in blocks if (b.writable or b is device._parameters) and b.start < b.end]
+    return [(b.start, b.end) for b, writable in blocks if _copied(device, b, writable) and b.start < b.end]
 
 
-def _spans(device: Device, space: Space, blocks: Iterable[Allocation]) -> list[tuple[int, int]]:
+def _spans(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
     """The pages [first, end) that hold these ranges, apart and in order."""
     return page_spans(_pieces(device, space, blocks))
 
@@ -156,11 +180,13 @@ def _changed(
     map = memories.map(space)
     for page in touched(memories, space, spans):
         data = map[page * PAGE : page * PAGE + PAGE]
+        if len(data) < PAGE:  # the end of a memory
+            data = data.ljust(PAGE, b"\0")
         was = old.get(page)
-        if data == was:
-            yield page, was  # type: ignore[misc]  # not None: it equals bytes
+        if was is not None and data == was:
+            yield page, was
         elif data != ZERO:
-            yield page, data + bytes(PAGE - len(data))
+            yield page, data
 
 
 def _write(memories: Memories, space: Space, pages: Mapping[int, bytes], pieces: list[tuple[int, int]]) -> None:

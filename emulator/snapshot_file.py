@@ -25,9 +25,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 from sohu.asm import Program, read_elf, write_elf
 from sohu.emulator.memory import PAGE, Allocation
-from sohu.emulator.snapshot import ZERO, page_spans, touched
+from sohu.emulator.snapshot import page_spans, touched
 from sohu.emulator.state import Damaged, Reader, State, capture, from_json, items, number, restore, to_json
 from sohu.isa import INSTRUCTION_BYTES, Chip, SohuError, Space, chip_of
 
@@ -42,7 +43,7 @@ _PAGES = struct.Struct("<IIQ")
 _DIGEST = 32
 _META, _ELF, _PAGE, _END = b"meta", b"elf", b"pages", b"end"
 _LARGEST_META = 64 << 20
-_PAGES_AT_ONCE = 1 << 12
+_PAGES_AT_ONCE = 1 << 10
 _CHUNK = 1 << 20
 _WORD = 1 << 63
 
@@ -81,7 +82,7 @@ def _write(device: Device, file: BinaryIO, core: dict[str, Any] | None) -> None:
     elf = write_elf(program)
     put(_SECTION.pack(_ELF, len(elf)), elf)
     for space, first, pages in _runs(device):
-        put(_SECTION.pack(_PAGE, _PAGES.size + PAGE * len(pages)), _PAGES.pack(space, 0, first), *pages)
+        put(_SECTION.pack(_PAGE, _PAGES.size + len(pages)), _PAGES.pack(space, 0, first), pages)
     put(_SECTION.pack(_END, _DIGEST))
     file.write(hash.digest())
 
@@ -96,13 +97,13 @@ def _meta(device: Device, core: dict[str, Any] | None) -> dict[str, Any]:
         "image": None if loaded is None else loaded.address,
         "kernel": device.kernel,
         "state": to_json(capture(machine)),
-        "blocks": [[b.start, b.end, b.writable, b.name] for b in device.hbm.allocations],
+        "blocks": [[b.start, b.end, b.reserved, b.writable, b.name] for b in device.hbm.allocations],
         "free": [list(r) for r in device.hbm.free_ranges],
         "core": core,
     }
 
 
-def _runs(device: Device) -> Iterator[tuple[Space, int, list[bytes]]]:
+def _runs(device: Device) -> Iterator[tuple[Space, int, memoryview]]:
     """The pages that are not zero: (memory, first page, contents of it and those that follow)."""
     for space in Space:
         map = device.memories.map(space)
@@ -115,19 +116,25 @@ def _runs(device: Device) -> Iterator[tuple[Space, int, list[bytes]]]:
             there: Iterable[int] = sorted(written)
         else:
             there = touched(device.memories, space, page_spans([(0, len(map))]))
-        start, run = 0, list[bytes]()
-        for page in there:
-            data = map[page * PAGE : page * PAGE + PAGE].ljust(PAGE, b"\0")
-            follows = page == start + len(run) and len(run) < _PAGES_AT_ONCE
-            if run and (data == ZERO or not follows):
-                yield space, start, run
-                run = []
-            if data != ZERO:
-                if not run:
-                    start = page
-                run.append(data)
-        if run:
-            yield space, start, run
+        for first, count in _consecutive(there):
+            data = map[first * PAGE : (first + count) * PAGE].ljust(count * PAGE, b"\0")
+            full = np.frombuffer(data, np.uint64).reshape(count, -1).any(axis=1)
+            for start, pages in _consecutive(np.flatnonzero(full).tolist()):
+                yield space, first + start, memoryview(data)[start * PAGE : (start + pages) * PAGE]
+
+
+def _consecutive(pages: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as (first, count) of those that follow each other, at most _PAGES_AT_ONCE of them."""
+    first = count = 0
+    for page in pages:
+        if count and page == first + count and count < _PAGES_AT_ONCE:
+            count += 1
+            continue
+        if count:
+            yield first, count
+        first, count = page, 1
+    if count:
+        yield first, count
 
 
 # -- reading -------------------------------------------------------------------------------------------
@@ -272,13 +279,14 @@ class SnapshotFile:
         blocks, free = [], []
         taken: list[tuple[int, int]] = []
         for b in self.meta.items("blocks"):
-            start, end, writable, name = items(b, "a block", 4)
+            start, end, reserved, writable, name = items(b, "a block", 5)
             if not isinstance(writable, bool) or not isinstance(name, str):
                 raise Damaged("a block of HBM is none")
             number(start, "a block's address", PAGE, size)
-            number(end, "a block's end", start, size + 1)
-            blocks.append(Allocation(start, end, writable, name))
-            taken.append((start, end))
+            number(reserved, "what a block has reserved", start, size + 1)
+            number(end, "a block's end", start, reserved + 1)
+            blocks.append(Allocation(start, end, writable, name, reserved))
+            taken.append((start, reserved))
         for r in self.meta.items("free"):
             start, end = items(r, "a free range", 2)
             number(start, "a free range", PAGE, self.chip.hbm_bytes)
@@ -303,7 +311,7 @@ class SnapshotFile:
                     raise Damaged(f"it holds pages of {space} that are nobody's")
                 file.seek(offset)
                 target = memoryview(device.memories.map(space))[first * PAGE : (first + count) * PAGE]
-                if file.readinto(target) != len(target):  # type: ignore[attr-defined]  # of BufferedReader
+                if file.readinto(target) != len(target):
                     raise Damaged("it ends early")
 
 

@@ -15,12 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sohu.emulator.errors import MachineError
+from sohu.emulator.schedules import RandomOrder, Spec, schedule_of
 from sohu.emulator.timing import Timer
 from sohu.emulator.timing import _Entry as TimedEntry
 from sohu.emulator.translate import Frame, Issued
 from sohu.isa import (
     BY_CODE,
     CATEGORIES,
+    INSTRUCTION_BYTES,
     LOOP_DEPTH,
     MIN_QUEUE_DEPTH,
     NUM_SCALARS,
@@ -41,13 +43,14 @@ Scalar: TypeAlias = "int | float | Tile"
 
 _WORD = 1 << 63
 _RANDOM_WORDS = 625  # of Python's Mersenne Twister: 624 and a position
-_TIMES = ("now", "_hbm_free")
+_TIMES = ("now", "time", "_hbm_free")
+_MOST_QUEUED = 1 << 16  # in timed order, queues are as deep as the chip's
 
 
 class Parked(NamedTuple):
     """An instruction in a queue: its index, its operands as they were resolved, what its semaphore must reach."""
 
-    index: int
+    at: int
     tiles: tuple[Tile, ...]
     scalars: tuple[Scalar, ...]
     value: int
@@ -64,9 +67,10 @@ class TimedQueue(NamedTuple):
 
 
 class Clock(NamedTuple):
-    """The timer."""
+    """The timer; sent: the signal of the sequencer's last instruction, which is still to count."""
 
     times: tuple[float, ...]
+    sent: Signal | None
     sems: tuple[int, ...]
     events: tuple[tuple[float, int, int], ...]
     signals: tuple[tuple[int, Signal | None], ...]
@@ -83,12 +87,15 @@ class State:
     sems: tuple[int, ...]
     loops: tuple[tuple[int, int, int], ...]  # start, end, left
     queues: tuple[tuple[Parked, ...], ...]
+    entry: int  # pc where the kernel started
     index: int  # of the instruction that comes next
     instructions: int
     halted: bool
+    ending: bool
+    announced: bool
     drained: bool
-    schedule: int | None
-    random: tuple[Any, ...] | None  # None in program order
+    schedule: Spec
+    random: tuple[Any, ...] | None  # None in orders that are not random
     weights: tuple[float, ...]
     clock: Clock | None  # None without timing
     fault: MachineError | None
@@ -105,20 +112,29 @@ class State:
 
 
 def capture(machine: Machine) -> State:
-    """The state of a machine that stands between two instructions."""
+    """The state of a machine that stands between two instructions.
+
+    Raises SohuError for a chip of a group that runs: what it shares with the others is not its own.
+    """
+    if machine.group is not None and not machine.halted:
+        raise SohuError("a chip of a group has no snapshot by itself while the group runs")
+    order = machine.order
     return State(
         tuple(machine.x),
         tuple(machine.t),
         tuple(machine.sems),
         tuple([(f.start, f.end, f.left) for f in machine.loops]),
         tuple([tuple([_parked(i) for i in q.entries]) for q in machine.queues]),
+        machine.entry,
         machine._index,
         machine.instructions,
         machine.halted,
+        machine.ending,
+        machine.announced,
         machine.drained,
         machine.schedule,
-        None if machine.schedule is None else machine._random.getstate(),
-        tuple(machine._weights),
+        order.random.getstate() if isinstance(order, RandomOrder) else None,
+        tuple(order.weights) if isinstance(order, RandomOrder) else (),
         None if machine.timer is None else _clock(machine.timer),
         machine.fault,
     )
@@ -128,9 +144,11 @@ def restore(machine: Machine, state: State) -> None:
     """Put a state back into a machine that has the program it was captured with.
 
     The memories are those of the state already. Raises SohuError when an instruction that waits in a queue uses
-    memory that has been freed since.
+    memory that has been freed since, and for a state that no machine can be in.
     """
     queues = [[_issued(machine, number, p) for p in entries] for number, entries in enumerate(state.queues)]
+    if state.schedule == "timed" and not _in_step(state, queues):
+        raise SohuError("the timer does not know of what the queues hold")
     machine.x[:] = state.x
     machine.t[:] = state.t
     machine.sems[:] = state.sems
@@ -139,14 +157,19 @@ def restore(machine: Machine, state: State) -> None:
         q.entries.clear()
         q.entries.extend(entries)
     machine.parked = sum(map(len, queues))
+    machine.entry = state.entry
     machine._index = state.index
     machine.instructions = state.instructions
     machine.halted = state.halted
+    machine.ending = state.ending
+    machine.announced = state.announced
     machine.drained = state.drained
-    machine.schedule = state.schedule
-    if state.random is not None:
-        machine._random.setstate(state.random)
-    machine._weights = list(state.weights)
+    if machine.schedule != state.schedule:
+        machine.schedule = state.schedule
+        machine.order = schedule_of(state.schedule, machine)
+    if isinstance(machine.order, RandomOrder) and state.random is not None:
+        machine.order.random.setstate(state.random)
+        machine.order.weights = list(state.weights)
     machine.fault = state.fault
     machine._interrupted = False
     if state.clock is None:
@@ -154,6 +177,7 @@ def restore(machine: Machine, state: State) -> None:
     else:
         machine.timer = machine.timer or machine._new_timer()
         _set_clock(machine.timer, state.clock)
+        machine.order.lead()
 
 
 # -- instructions in queues ----------------------------------------------------------------------------
@@ -168,7 +192,7 @@ def _parked(issued: Issued) -> Parked:
 
 
 def _issued(machine: Machine, number: int, parked: Parked) -> Issued:
-    op = machine._code.op(parked.index)
+    op = machine._code.op(parked.at)
     wrong = op.inst is None or op.queue is not machine.queues[number] or op.bind is None
     if wrong or len(parked.scalars) != len(op.scalars) or len(parked.tiles) != len(op.inst.row.data):  # type: ignore[union-attr]  # inst
         raise SohuError(f"pc {op.pc:#06x} holds no such instruction as waits in {machine.queues[number].name}")
@@ -195,6 +219,7 @@ def _issued(machine: Machine, number: int, parked: Parked) -> Issued:
 def _clock(timer: Timer) -> Clock:
     return Clock(
         tuple([getattr(timer, name) for name in _TIMES]),
+        timer._sent,
         tuple(timer._sems),
         tuple(timer._events),
         tuple(timer._signals.items()),
@@ -206,6 +231,7 @@ def _clock(timer: Timer) -> Clock:
 def _set_clock(timer: Timer, clock: Clock) -> None:
     for name, value in zip(_TIMES, clock.times, strict=True):
         setattr(timer, name, value)
+    timer._sent = clock.sent
     timer._sems = list(clock.sems)
     timer._events = list(clock.events)
     timer._signals = dict(clock.signals)
@@ -213,6 +239,28 @@ def _set_clock(timer: Timer, clock: Clock) -> None:
     for q, was in zip(timer._queues, clock.queues, strict=True):
         q.entries = deque(was.entries)
         q.running, q.busy, q.stalled, q.until = was.running, was.busy, was.stalled, was.until
+
+
+def _in_step(state: State, queues: list[list[Issued]]) -> bool:
+    """Whether the timer, which leads in timed order, has what the machine has."""
+    clock = state.clock
+    if clock is None:
+        return False
+    signals = dict(clock.signals)
+    runs = {place: signals[order] for _, order, place in clock.events}
+    for place, (entries, timed) in enumerate(zip(queues, clock.queues, strict=True)):
+        if timed.running and (not entries or entries[0].op.signal != runs[place]):
+            return False
+        waits = entries[timed.running :]
+        if [(e.sem, e.value if e.sem >= 0 else 0, e.signal) for e in timed.entries] != [
+            (-1 if i.op.wait is None else i.op.wait.sem, 0 if i.op.wait is None else i.value, i.op.signal)
+            for i in waits
+        ]:
+            return False
+    sems = list(clock.sems)
+    if clock.sent is not None:
+        sems[clock.sent.sem] += clock.sent.inc
+    return sems == list(state.sems)
 
 
 # -- as JSON -------------------------------------------------------------------------------------------
@@ -226,12 +274,15 @@ def to_json(state: State) -> dict[str, Any]:
         "sems": list(state.sems),
         "loops": [list(f) for f in state.loops],
         "queues": [
-            [[p.index, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
+            [[p.at, [tile_to_json(t) for t in p.tiles], [_scalar_to_json(v) for v in p.scalars], p.value] for p in q]
             for q in state.queues
         ],
+        "entry": state.entry,
         "index": state.index,
         "instructions": state.instructions,
         "halted": state.halted,
+        "ending": state.ending,
+        "announced": state.announced,
         "drained": state.drained,
         "schedule": state.schedule,
         "random": None if state.random is None else list(state.random[1]),
@@ -242,6 +293,7 @@ def to_json(state: State) -> dict[str, Any]:
     if (c := state.clock) is not None:
         out["clock"] = {
             "times": list(c.times),
+            "sent": _signal_to_json(c.sent),
             "sems": list(c.sems),
             "events": [list(e) for e in c.events],
             "signals": [[order, _signal_to_json(s)] for order, s in c.signals],
@@ -352,6 +404,12 @@ def _time(value: Any, what: str) -> float:
     return float(value)
 
 
+def _weight(value: Any) -> float:
+    if not 1e-3 <= _time(value, "a weight") <= 1e6:
+        raise Damaged(f"{value!r:.40} is no weight")
+    return float(value)
+
+
 def from_json(value: Any, size: int, queues: int) -> State:
     """The state that `to_json` wrote, of a program with `size` instructions; raises Damaged.
 
@@ -367,9 +425,11 @@ def from_json(value: Any, size: int, queues: int) -> State:
             raise Damaged("the random state is none")
         random_state = (random.Random.VERSION, tuple(words), None)
     schedule = r.get("schedule")
-    if (schedule is None) != (random_state is None):
+    drawn_order = schedule is not None and schedule != "timed"
+    if drawn_order == (random_state is None):
         raise Damaged("a schedule and its random state belong together")
-    weights = r.items("weights", None if schedule is None else queues + 1)
+    most = _MOST_QUEUED if schedule == "timed" else MIN_QUEUE_DEPTH
+    weights = r.items("weights", queues + 1 if drawn_order else 0)
     clock = r.record("clock")
     return State(
         x=tuple(number(v, "a register", -_WORD, _WORD) for v in r.items("x", NUM_SCALARS)),
@@ -380,16 +440,18 @@ def from_json(value: Any, size: int, queues: int) -> State:
             for a, b, n in loops
         ),
         queues=tuple(
-            tuple(_parked_from_json(p, size) for p in items(q, "a queue", most=MIN_QUEUE_DEPTH))
-            for q in r.items("queues", queues)
+            tuple(_parked_from_json(p, size) for p in items(q, "a queue", most=most)) for q in r.items("queues", queues)
         ),
+        entry=r.number("entry", 0, size * INSTRUCTION_BYTES + 1),
         index=r.number("index", 0, size + 1),
         instructions=r.number("instructions"),
         halted=r.flag("halted"),
+        ending=r.flag("ending"),
+        announced=r.flag("announced"),
         drained=r.flag("drained"),
-        schedule=None if schedule is None else number(schedule, "the schedule", -_WORD, _WORD),
+        schedule=number(schedule, "the schedule", -_WORD, _WORD) if drawn_order else schedule,
         random=random_state,
-        weights=tuple(_time(w, "a weight") for w in weights),
+        weights=tuple(_weight(w) for w in weights),
         clock=None if clock is None else _clock_from_json(clock, queues),
         fault=_fault_from_json(r.record("fault"), size),
     )
@@ -456,6 +518,7 @@ def _clock_from_json(r: Reader, queues: int) -> Clock:
         raise Damaged("the timer's events are not those of its queues")
     return Clock(
         tuple(_time(v, "a time") for v in r.items("times", len(_TIMES))),
+        _signal_from_json(r.get("sent")),
         tuple(number(v, "a semaphore", 0, 1 << 40) for v in r.items("sems", NUM_SEMAPHORES)),
         tuple(events),
         tuple(signals),
@@ -476,6 +539,7 @@ def _timed_from_json(r: Reader) -> TimedQueue:
                 number(value, "what it waits for", -_WORD << 1, _WORD << 1),
                 _signal_from_json(signal),
                 _time(issued, "a time"),
+                joint=False,
             )
         )
     busy, stalled, until = (_time(v, "a time") for v in r.items("times", 3))

@@ -109,6 +109,7 @@ class Tensor:
         """A new tensor; raises SohuError for shapes that no tile has and when HBM is full."""
         _check(shape)
         block = hbm.allocate(prod(shape) * dtype.itemsize, name=name, zero=zero)
+        block.fresh = not zero
         return cls(device, _Storage(hbm, block), shape, dtype, name)
 
     @classmethod
@@ -155,6 +156,7 @@ class Tensor:
         """
         if not self.live:
             raise SohuError(f"{self} has been freed")
+        self._storage.block.fresh = False  # who has a view may write
         if self._view is None:
             raw = np.asarray(_Owner(self._storage, self.nbytes))
             self._view = raw.view(self.dtype.np).reshape(self.shape)

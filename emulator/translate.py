@@ -2,8 +2,7 @@
 
 `Code.op(i).run()` executes instruction i on the fast path and returns the index of the next one; it is made when the
 instruction is first reached, so that a large program starts at once. `Code.op(i)` has the same instruction in parts
-(bind, wait, signal), for schedules, listeners and the timer. `Code.run[i]()` executes the whole block that begins
-there (emulator/blocks.py).
+(bind, wait, signal), for schedules, listeners and the timer. Code.blocks has whole blocks (emulator/blocks.py).
 """
 
 from __future__ import annotations
@@ -34,7 +33,8 @@ from sohu.isa.machine import RA
 from sohu.isa.operands import XI, Reg, Sem, T, X
 
 if TYPE_CHECKING:
-    from sohu.emulator.machine import Machine, Queue
+    from sohu.emulator.machine import Machine
+    from sohu.emulator.parts import Queue
 
 Run = Callable[[], int]
 
@@ -144,14 +144,14 @@ class Code:
 
     def __init__(self, text: bytes, machine: Machine) -> None:
         self.machine = machine
-        self.blocks = Blocks(self)
         self.size = len(text) // INSTRUCTION_BYTES
+        self.blocks = Blocks(self)
         self._text = text
+        self._opcodes = (np.frombuffer(text, "<u2")[::8] & np.uint16(0xFFF)).astype(np.intp)
         self._ops: dict[int, Op] = {}
-        self._ends = _loop_ends(text)
-        self.resets = bool(_indices(text, _RESETS))
-        self.clock = bool(_indices(text, [row for row in ROWS if row.clock]))  # reads the cycle counter
-        self.run: list[Run] = [partial(self._first, i) for i in range(self.size + 1)]
+        self._ends = self._loop_ends()
+        self.resets = len(self._indices(_RESETS)) > 0
+        self.clock = len(self._indices([row for row in ROWS if row.clock])) > 0  # reads the cycle counter
 
     def op(self, index: int) -> Op:
         """Instruction `index`, translated when first asked for. `index` may be the size: one past the end."""
@@ -159,10 +159,6 @@ class Code:
         if op is None:
             op = self._ops[index] = self._translate(index)
         return op
-
-    def _first(self, index: int) -> int:
-        run = self.run[index] = self.blocks.cold(index)
-        return run()
 
     def ends(self, index: int) -> bool:
         """Whether a hardware loop's body may end at an index."""
@@ -174,7 +170,7 @@ class Code:
         for row in ROWS:
             if row.flow is Flow.NEXT:
                 continue
-            at = np.array(_indices(self._text, [row]), np.int64)
+            at = self._indices([row])
             label = row.label_operand
             if label is None:
                 yield at, None
@@ -182,6 +178,26 @@ class Code:
             o = row.operands[label]
             half = words[at, o.low // 64] >> np.uint64(o.low % 64)
             yield at, at + (half & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32) // INSTRUCTION_BYTES
+
+    def _indices(self, rows: list[Row]) -> NDArray[np.int64]:
+        """Where instructions of these rows may be."""
+        wanted = np.zeros(1 << 12, bool)
+        wanted[[row.opcode for row in rows]] = True
+        return np.flatnonzero(wanted[self._opcodes])
+
+    def _loop_ends(self) -> set[int]:
+        """Indices where a hardware loop's body may end."""
+        ends = set()
+        for i in self._indices([row for row in ROWS if row.flow is Flow.LOOP]).tolist():
+            raw = self._text[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES]
+            try:
+                inst = decode(int.from_bytes(raw, "little"))
+            except EncodingError:
+                continue  # it faults if it is ever executed
+            at = inst.row.label_operand
+            assert at is not None
+            ends.add(i + inst.values[at] // INSTRUCTION_BYTES)
+        return ends
 
     def _fell_off(self) -> int:
         raise Fault("out-of-bounds", "the pc ran past the end of .text", help="a kernel ends with halt")
@@ -215,27 +231,6 @@ class Code:
         if row.label_operand is not None:
             out.add(op.index + op.inst.values[row.label_operand] // INSTRUCTION_BYTES)
         return out
-
-
-def _indices(text: bytes, rows: list[Row]) -> list[int]:
-    """Where in a text instructions of these rows may be."""
-    words = np.frombuffer(text, "<u8")[::2]
-    opcodes = np.array([row.opcode for row in rows], np.uint64)
-    return list(np.flatnonzero(np.isin(words & np.uint64(0xFFF), opcodes)).tolist())
-
-
-def _loop_ends(text: bytes) -> set[int]:
-    """Indices where a hardware loop's body may end."""
-    ends = set()
-    for i in _indices(text, [row for row in ROWS if row.flow is Flow.LOOP]):
-        try:
-            inst = decode(int.from_bytes(text[i * INSTRUCTION_BYTES : (i + 1) * INSTRUCTION_BYTES], "little"))
-        except EncodingError:
-            continue  # it faults if it is ever executed
-        at = inst.row.label_operand
-        assert at is not None
-        ends.add(i + inst.values[at] // INSTRUCTION_BYTES)
-    return ends
 
 
 def _refuse(category: str, message: str) -> int:
@@ -326,6 +321,8 @@ class Translator:
         entries, bind = op.queue.entries, op.bind
         scalars, wait, signal = op.scalars, op.wait, op.signal
         wait_sem, wait_reg, wait_imm = (wait.sem, wait.reg, wait.imm) if wait else (0, 0, 0)
+        if self.row.shared:
+            return self._shared()
 
         def run() -> int:
             bound = bind()
@@ -337,6 +334,18 @@ class Translator:
             machine.perform(bound, *values)
             if signal:
                 machine.signal(signal)
+            return nxt
+
+        return _noted(run, machine) if self.resets else run
+
+    def _shared(self) -> Run:
+        """By way of the queue, always: other chips may have a part in it, and the machine knows."""
+        machine, op, nxt = self.machine, self.op, self.next
+
+        def run() -> int:
+            bound, invoke = op.call()
+            machine.park(Issued(op, bound, invoke, machine.value(op.wait) if op.wait is not None else 0))
+            machine.pump()
             return nxt
 
         return _noted(run, machine) if self.resets else run

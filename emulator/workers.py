@@ -1,6 +1,6 @@
-"""Threads that share the panels of large matrix products (isa/products.py), each with one thread of BLAS.
+"""Threads that share the pieces of large work (isa/pieces.py), each with one thread of BLAS.
 
-Whether there is one worker or many changes no bit of any result: panels depend on shapes only.
+Whether there is one worker or many changes no bit of any result: pieces depend on shapes only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from sohu.isa import products
-from sohu.isa.products import Task
+from sohu.isa import pieces, products
+from sohu.isa.pieces import Task
+from sohu.isa.products import Native
 from threadpoolctl import ThreadpoolController
 
 
@@ -94,13 +95,14 @@ def usable() -> int:
 
 
 @contextmanager
-def at_work(count: int) -> Iterator[None]:
-    """Large products are shared by `count` threads, and BLAS itself has one."""
-    before = products.run
+def at_work(count: int, native: Native | None = None) -> Iterator[None]:
+    """Large work is shared by `count` threads, and BLAS itself has one; `native` makes those it takes."""
+    before = pieces.run, products.native
     with _blas().limit(limits=1):
+        products.native = native
         if count > 1:
-            products.run = _pool(count, os.getpid()).run
+            pieces.run = _pool(count, os.getpid()).run
         try:
             yield
         finally:
-            products.run = before
+            pieces.run, products.native = before

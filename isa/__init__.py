@@ -20,7 +20,7 @@ from sohu.isa.dtypes import (
     i32,
     u8,
 )
-from sohu.isa.errors import CATEGORIES, DefinitionError, EncodingError, Fault, SohuError
+from sohu.isa.errors import CATEGORIES, DefinitionError, EncodingError, Fault, Note, SohuError
 from sohu.isa.instruction import (
     EXTENSION_OPCODES,
     ROWS,
@@ -83,6 +83,7 @@ __all__ = [
     "Inst",
     "Label",
     "Machine",
+    "Note",
     "Operand",
     "Out",
     "Reg",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 
 class SohuError(Exception):
     """A mistake that a person can mend: printed as it is, never as a traceback.
@@ -37,17 +40,27 @@ class EncodingError(SohuError):
         self.operand = operand
 
 
+class Note(NamedTuple):
+    """One line below an error: a place in the program and what happened there, or (pc None) a sentence."""
+
+    text: str
+    pc: int | None = None
+
+
 class Fault(SohuError):
     """Raised by instruction semantics and operand resolution; the emulator adds pc, line and operand.
 
-    `category` is one of CATEGORIES.
+    `category` is one of CATEGORIES; `notes` are for errors that have more than one side.
     """
 
-    def __init__(self, category: str, message: str, *, operand: str = "", help: str = "") -> None:
+    def __init__(
+        self, category: str, message: str, *, operand: str = "", help: str = "", notes: Sequence[Note] = ()
+    ) -> None:
         super().__init__(message, help=help)
         assert category in CATEGORIES, category
         self.category = category
         self.operand = operand
+        self.notes = tuple(notes)
 
 
 CATEGORIES = {
@@ -58,7 +71,13 @@ CATEGORIES = {
     "operand": "a tile whose space, dtype or shape the instruction does not take",
     "read-only": "a write into memory that the program may only read",
     "deadlock": "nothing can run and something still waits",
+    "collective": "chips of a group that came to different collectives, or one that never came",
     "semaphore": "a semaphore misused: overflow, or reset without drain",
+    "uninitialized": "a use of elements that nothing has written",
+    "race": "two accesses to the same bytes, one of them a write, that nothing orders",
+    "overlap": "elements of one tile overwritten through another before they were read",
+    "nan": "a NaN or an infinity that comes out of numbers without one",
+    "overflow": "a number too large for the dtype it is converted to",
     "trap": "the program stopped itself",
     "assert": "an assertion of the program failed",
     "limit": "a limit set by the user was reached",

@@ -30,7 +30,7 @@ from sohu.isa.chip import Chip
 from sohu.isa.dtypes import DType
 from sohu.isa.errors import DefinitionError, EncodingError
 from sohu.isa.machine import REACHES, Engine, Flow, Space
-from sohu.isa.operands import Data, Kind, Label, Queue, Sem, _extend
+from sohu.isa.operands import Data, Group, Kind, Label, Queue, Sem, _extend
 from sohu.isa.packages import OWN, package_of
 from sohu.isa.shapes import Pattern, Shape, unbound
 from sohu.isa.tile import Tile
@@ -151,6 +151,10 @@ class Row:
     package: str  # that defines it
     data: tuple[tuple[int, Operand, Data], ...] = field(repr=False, default=())
     nesting: int = 0  # of ranges: 1 opens one, -1 closes the innermost
+    remote: str = ""  # the operand that names the chip whose semaphore the signal adds to; "": this chip's
+    moves: tuple[str, ...] = ()  # tile operands whose elements go to the output as they are, only converted
+    casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
+    split: int = 0  # from this rank of its first tile on, no index of the first axis looks at another; 0: they may
     copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
 
     def __repr__(self) -> str:
@@ -185,6 +189,16 @@ class Row:
     def queue_operand(self) -> int | None:
         """Position of the operand that picks the queue."""
         return next((i for i, o in enumerate(self.operands) if isinstance(o.kind, Queue)), None)
+
+    @property
+    def shared(self) -> bool:
+        """True when other chips have a part in it."""
+        return self.collective or bool(self.remote)
+
+    @property
+    def group_operand(self) -> int | None:
+        """Position of the operand that says which chips take part."""
+        return next((i for i, o in enumerate(self.operands) if isinstance(o.kind, Group)), None)
 
     @property
     def label_operand(self) -> int | None:
@@ -269,6 +283,10 @@ def instruction(
     collective: bool = False,
     clock: bool = False,
     nesting: int = 0,
+    remote: str = "",
+    moves: tuple[str, ...] = (),
+    casts: bool = False,
+    split: int = 0,
     copies: bool = False,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
@@ -277,8 +295,12 @@ def instruction(
     """Define an instruction (see the module's documentation).
 
     `sync` defaults to: engine is asynchronous. `clock`: the semantics asks the machine for the cycle counter.
-    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `copies`: the first tile becomes what the
-    second holds, bit by bit where their dtypes are equal. `since` is the ISA version that brought it.
+    `nesting`: 1 for what opens a range, -1 for what closes the innermost. `remote` names the operand that says which
+    chip gets the signal. `copies`: the first tile becomes what the second holds, bit by bit where their dtypes are
+    equal. `moves` and `casts` are for checkers: tile operands whose elements are only moved (the semantics must then
+    work on any dtype), and that the last step is a conversion to the output's dtype, of which float32 would be none.
+    `split`: from this rank of the first tile on, what is computed for an index of the first axis depends on no other
+    index of it, so that executors may cut the work there; 0: it may. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -327,9 +349,15 @@ def instruction(
                 raise bad(f"operand {o.name}: the {engine.value} engine does not reach {names}")
         if (loose := unbound([k.pattern for _, _, k in data])) is not None:
             raise bad(f"shape pattern {loose!r} leans on a dimension that no earlier operand binds")
+        if remote and not (can_sync and any(o.name == remote for o in operands)):
+            raise bad(f"has no operand {remote} for a signal to go by")
+        if collective != any(isinstance(o.kind, Group) for o in operands):
+            raise bad("a collective, and nothing else, has an operand that names its group")
+        if strange := set(moves) - {o.name for _, o, _ in data}:
+            raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
-            collective, clock, doc, where, reserved, since, package, data, nesting, copies,
+            collective, clock, doc, where, reserved, since, package, data, nesting, remote, moves, casts, split, copies,
         )  # fmt: skip
         table.add(row)
         return row

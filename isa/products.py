@@ -1,40 +1,34 @@
 """Matrix products with sums in float32, in panels: the same panels for the same shapes, whoever computes them.
 
 Factors are floats as they are stored (bf16, fp8, ...) or as float32. A large product is cut into panels by its shape
-alone. Each panel is one call of BLAS; `run` says where they run: one after the other, or on the threads of an executor
-that has set it. The sums of an element all lie within one panel, so as long as BLAS itself uses one thread, results do
-not depend on how many threads there are.
+alone, and each is one call of BLAS (isa/pieces.py says where they run). The sums of an element all lie within one
+panel, so as long as BLAS itself uses one thread, results do not depend on how many threads there are.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sohu.isa import pieces
 from sohu.isa.numerics import widen
+from sohu.isa.pieces import cuts
 
 Array = NDArray[Any]
 Floats = NDArray[Any]  # float32
-Task = Callable[[], object]
+Native = Callable[[Array, Array, Floats, bool], bool]
 
 LARGE = 1 << 19  # multiplications from which a product is cut
-PANEL = 1 << 20  # multiplications that a panel has at least, if there are to be more than two
-MOST = 8  # panels
+PANEL = 1 << 25  # multiplications that a panel has at least, if there are to be more than two
+MOST = 4  # panels: each of them packs the factor that is not cut anew
 _STEP = 16  # rows or columns, of which the edges of panels are multiples
 
 
-def _in_turn(tasks: Sequence[Task]) -> None:
-    for task in tasks:
-        task()
-
-
-run: Callable[[Sequence[Task]], None] = _in_turn  # executors replace it
 # out = a @ b, or out += a @ b (the last argument), of factors as stored; False when it is not made for them.
-native: Callable[[Array, Array, Floats, bool], bool] | None = None
+native: Native | None = None
 
 
 def multiply(a: Array, b: Array, out: Floats) -> None:
@@ -56,7 +50,7 @@ def _product(a: Array, b: Array, out: Floats, add: bool) -> None:
             a = _floats(a)
         else:
             b = _floats(b)
-    run([partial(_panel, *panel, add) for panel in panels(a, b, out)])
+    pieces.run([partial(_panel, *panel, add) for panel in panels(a, b, out)])
 
 
 def _panel(a: Array, b: Array, out: Floats, add: bool) -> None:
@@ -80,13 +74,13 @@ def panels(a: Floats, b: Floats, out: Floats) -> Iterator[tuple[Floats, Floats, 
     count = max(2, min(MOST, out.size * a.shape[-1] // PANEL))
     rows, columns = out.shape[-2:]
     if out.ndim > 2 and out.shape[0] >= count:
-        for start, end in _cuts(out.shape[0], count, 1):
+        for start, end in cuts(out.shape[0], count, 1):
             yield _leading(a, out.ndim, start, end), _leading(b, out.ndim, start, end), out[start:end]
     elif columns >= rows and columns >= 2 * _STEP:
-        for start, end in _cuts(columns, count, _STEP):
+        for start, end in cuts(columns, count, _STEP):
             yield a, b[..., start:end], out[..., start:end]
     elif rows >= 2 * _STEP:
-        for start, end in _cuts(rows, count, _STEP):
+        for start, end in cuts(rows, count, _STEP):
             yield a[..., start:end, :], b, out[..., start:end, :]
     else:
         yield a, b, out
@@ -94,11 +88,3 @@ def panels(a: Floats, b: Floats, out: Floats) -> Iterator[tuple[Floats, Floats, 
 
 def _leading(array: Floats, ndim: int, start: int, end: int) -> Floats:
     return array if array.ndim < ndim or array.shape[0] == 1 else array[start:end]
-
-
-def _cuts(size: int, count: int, step: int) -> Iterator[tuple[int, int]]:
-    """About equal pieces of a range, with edges at multiples of `step`."""
-    steps = -(-size // step)
-    count = min(count, steps)
-    edges = [min(steps * i // count * step, size) for i in range(count + 1)]
-    return itertools.pairwise(edges)

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -130,16 +131,49 @@ def _no_space(folder: Path, need: int) -> ModelError:
 
 
 def _is_whole(path: Path, model: NamedModel) -> bool:
-    """Whether the cached file is there and is what it should be (0.1 s: a damaged one is fetched anew)."""
+    """Whether the cached file is there and is what it should be; a damaged one is fetched anew."""
     try:
         if path.stat().st_size != model.size:
             return False
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == model.sha256
+            if not was_checked(file):
+                if hashlib.file_digest(file, "sha256").hexdigest() != model.sha256:
+                    return False
+                note_checked(file)
+            return True
     except FileNotFoundError:
         return False
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def was_checked(file: BinaryIO) -> bool:
+    """Whether a file of the cache is the very one of the last `note_checked`, and has not been written since.
+
+    By its size, times, and place on the disk, so that a large file is not read at each start to check its hash.
+    Damage that leaves all of these alone, as a failing disk does it, is not seen.
+    """
+    try:
+        return _note_of(file).read_text(encoding="ascii", errors="replace") == _stamp(file)
+    except OSError:
+        return False
+
+
+def note_checked(file: BinaryIO) -> None:
+    """Note beside a file of the cache (.NAME.checked) that its content is right."""
+    if not was_checked(file):
+        with contextlib.suppress(OSError):  # it costs a check the next time, and nothing else
+            _note_of(file).write_text(_stamp(file), encoding="ascii")
+
+
+def _note_of(file: BinaryIO) -> Path:
+    path = Path(file.name)
+    return path.with_name(f".{path.name}.checked")
+
+
+def _stamp(file: BinaryIO) -> str:
+    s = os.fstat(file.fileno())
+    return f"{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino} {s.st_dev}"
 
 
 @contextlib.contextmanager

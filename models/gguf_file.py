@@ -84,6 +84,25 @@ class _Cursor:
         except UnicodeDecodeError:
             raise self.fail("text that is not UTF-8") from None
 
+    def strings(self, n: int) -> list[str]:
+        """n strings: what `string` does, for the hundred thousand of a vocabulary."""
+        out: list[str] = []
+        data, pos, size, unpack = self.data, self.pos, self.size, struct.Struct("<Q").unpack_from
+        for _ in range(n):
+            start = pos + 8
+            end = start + unpack(data, pos)[0] if start <= size else size + 1
+            if end > size:
+                self.pos = pos
+                out.append(self.string())  # which says what is wrong
+            try:
+                out.append(data[start:end].decode())
+            except UnicodeDecodeError:
+                self.pos = end
+                raise self.fail("text that is not UTF-8") from None
+            pos = end
+        self.pos = pos
+        return out
+
     def value(self) -> Value:
         kind = self.u32()
         if kind == _STRING:
@@ -92,7 +111,7 @@ class _Cursor:
             return self.scalars(kind, 1)[0].item()  # type: ignore[no-any-return]
         item = self.u32()
         if item == _STRING:
-            return [self.string() for _ in range(self.count("strings", 8))]
+            return self.strings(self.count("strings", 8))
         return self.scalars(item, self.u64())
 
     def scalars(self, kind: int, n: int) -> NDArray[Any]:

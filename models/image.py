@@ -13,7 +13,7 @@ A model file (quantized, or of another dtype and layout) is converted once for e
 What is checked when an image is opened: magic, header and its hash, version of format and layout, size of the file,
 shapes against the model's configuration; that the source's files have the size and time that they had, or else the
 hash. The hash of the content is checked too unless the image is the very file that passed this check before (its size,
-times and inode are noted beside it, in `NAME.checked`): reading all of it at each start is what images are there to
+times and inode are noted beside it, in `.NAME.checked`): reading all of it at each start is what images are there to
 avoid, so damage that leaves the times alone (a failing disk) is found only by `Image.check`. An image that fails any
 check is made anew.
 """
@@ -29,6 +29,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +40,7 @@ from sohu.isa import DType
 from sohu.models import layout
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
-from sohu.models.fetch import check_space, locked
+from sohu.models.fetch import check_space, locked, note_checked, was_checked
 from sohu.models.weights import F32, Source
 
 MAGIC = b"SOHU-HBM"
@@ -49,6 +50,10 @@ _HEADER_LIMIT = ALIGN - 48
 _CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
+
+
+class NoImage(ModelError):
+    """There is no place to keep an image."""
 
 
 class _Unfit(Exception):
@@ -86,7 +91,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
     """The image of a model for a dtype: the one in the cache, or a new one when there is none that fits.
 
     progress: called with the bytes written so far and those to write. Processes that want the same image wait for one
-    another. Raises ModelError: a damaged source, a cache folder that cannot be written, no space.
+    another. Raises NoImage: the cache folder cannot be written, or has no space; ModelError: a damaged source.
     """
     folder = cache_folder() / "images"
     path = folder / f"{_name(source, dtype)}.hbm"
@@ -100,7 +105,7 @@ def image(source: Source, dtype: DType, *, progress: Progress | None = None) -> 
             _build(path, source, dtype, progress)
             return _open(path, source, dtype)
     except OSError as error:
-        raise ModelError(
+        raise NoImage(
             f"no image can be kept there: {error.strerror}",
             where=str(error.filename or folder),
             help="set SOHU_CACHE to a folder you can write to",
@@ -120,7 +125,7 @@ def _name(source: Source, dtype: DType) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file
@@ -149,10 +154,9 @@ def _open(path: Path, source: Source, dtype: DType) -> Image:
                 raise _Unfit("another size")
             _check_source(header.get("source"), source)
             sha256 = header.get("sha256")
-            stamp = path.with_name(f"{path.name}.checked")
-            if not isinstance(sha256, str) or (_noted(stamp) != _stamp(file) and _content_hash(file) != sha256):
+            if not isinstance(sha256, str) or (not was_checked(file) and _content_hash(file) != sha256):
                 raise _Unfit("damaged content")
-            _note(stamp, _stamp(file))
+            note_checked(file)
     except OSError as error:
         raise _Unfit(str(error)) from error
     return Image(path, source.config, dtype, {name: at for name, (at, _) in places.items()}, sha256)
@@ -208,28 +212,9 @@ def _file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _content_hash(file: BinaryIO) -> str:
+def _content_hash(file: BufferedReader) -> str:
     file.seek(ALIGN)
     return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _stamp(file: BinaryIO) -> str:
-    s = os.fstat(file.fileno())
-    return f"{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino} {s.st_dev}"
-
-
-def _noted(stamp: Path) -> str:
-    try:
-        return stamp.read_text(encoding="ascii", errors="replace")[:200]
-    except OSError:
-        return ""
-
-
-def _note(stamp: Path, text: str) -> None:
-    """Failing to note it costs a check at the next start, and nothing else."""
-    if _noted(stamp) != text:
-        with contextlib.suppress(OSError):
-            stamp.write_text(text, encoding="ascii")
 
 
 # -- making ---------------------------------------------------------------------------------------
@@ -238,7 +223,10 @@ def _note(stamp: Path, text: str) -> None:
 def _build(path: Path, source: Source, dtype: DType, progress: Progress | None) -> None:
     """Convert tensor by tensor to a temporary file, and rename it; raises ModelError, OSError."""
     places = _places(source.config, dtype)
-    check_space(path.parent, _end(places))
+    try:
+        check_space(path.parent, _end(places))
+    except ModelError as error:
+        raise NoImage(error.message, where=error.where, help=error.help) from error
     files = [
         {"name": f.name, "size": f.stat().st_size, "time": f.stat().st_mtime_ns, "sha256": _file_hash(f)}
         for f in source.files
@@ -270,7 +258,7 @@ def _build(path: Path, source: Source, dtype: DType, progress: Progress | None) 
             os.fsync(file.fileno())
         os.replace(part, path)
         with path.open("rb") as file:  # what was written was hashed on the way
-            _note(path.with_name(f"{path.name}.checked"), _stamp(file))
+            note_checked(file)
     finally:
         part.unlink(missing_ok=True)
 
@@ -279,7 +267,8 @@ def _content(source: Source, dtype: DType, places: dict[str, tuple[int, int]]) -
     """All that comes after the header's place, in order."""
 
     def convert(piece: Callable[[layout.Read], F32]) -> memoryview:
-        return memoryview(np.ascontiguousarray(piece(source.read).astype(dtype.np, copy=False)).reshape(-1).view("u1"))
+        array = np.ascontiguousarray(piece(source.read).astype(dtype.np, copy=False))
+        return array.reshape(-1).view(np.uint8).data
 
     # Dequantizing releases the interpreter's lock; two pieces ahead, so that memory holds three at most.
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -75,8 +75,8 @@ def mix(
     if one and positions <= bk:  # all keys at once, and all of them are seen
         z = turned[:group, :, 0].transpose(1, 0, 2) @ keys[:, :end].T * scale
         e = exp(z - z.max(axis=-1, keepdims=True))
-        mixed = e.to(t.dtype) @ values[:, :end] / e.sum(axis=-1, keepdims=True)
-        return mixed.to(t.dtype).reshape(1, heads * group * width)
+        all_heads = e.to(t.dtype) @ values[:, :end] / e.sum(axis=-1, keepdims=True)
+        return all_heads.to(t.dtype).reshape(1, heads * group * width)
     q = turned[:group]
     state = (group, heads, count, 1)
     m, l, o = full(state, -np.inf), zeros(state), zeros((group, heads, count, width))  # noqa: E741
@@ -85,13 +85,13 @@ def mix(
         z = q @ keys[None, :, j:stop].T
         p, m, l, o = online_softmax(z, m, l, o, scale=scale, causal=True, qpos=at, kpos=j, dtype=t.dtype)  # noqa: E741
         o += p @ values[None, :, j:stop]
-    mixed = o.transpose(2, 1, 0, 3) / l.transpose(2, 1, 0, 3)
+    mixed: Any = o.transpose(2, 1, 0, 3) / l.transpose(2, 1, 0, 3)
     return mixed.to(t.dtype).reshape(count, heads * group * width)
 
 
 def gated(t: Any, gate_up: Any, down: Any, bm: int) -> Any:
     """The SiLU-gated MLP of t [N, C], with bm of its hidden activations on the chip at a time."""
-    hidden = down.shape[1]
+    hidden: int = down.shape[1]
     if bm >= hidden:
         gu = t @ gate_up[:]
         return swiglu(gu[:, :hidden], gu[:, hidden:], dtype=t.dtype) @ down[:].T
@@ -166,7 +166,7 @@ def next_token(
     bk: int = 512,
     bc: int = 1 << 16,
     bm: int = 1 << 16,
-    bv: int = 16384,
+    bv: int = 8192,
 ) -> None:
     """The most likely token (on a tie, the lowest) after N tokens at positions pos .. pos+N-1.
 

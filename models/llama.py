@@ -132,9 +132,8 @@ class LlamaOnChip:
             blocks |= {"rows": 1, "bk": sizes["S"]}
         while True:
             try:
-                return kernel.compile(
-                    ids=i32, chip=self.device.chip, sizes=sizes, eps=self.config.norm_eps, **dtypes, **blocks
-                )
+                options: dict[str, Any] = {"ids": i32, "eps": self.config.norm_eps, **dtypes, **blocks}
+                return kernel.compile(chip=self.device.chip, sizes=sizes, **options)
             except CompileError as e:
                 largest = max(blocks, key=lambda name: (blocks[name], name))
                 if e.code != "K060" or blocks[largest] <= _SMALLEST:

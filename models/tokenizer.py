@@ -121,9 +121,7 @@ class Tokenizer:
         self.special_ids = frozenset(i for i, token in added.items() if token.special)
         spelling = {i: piece for piece, i in backend.get_vocab(with_added_tokens=True).items()}
         self.vocab_size = 1 + max(spelling, default=-1)
-        self._bytes = [b""] * self.vocab_size
-        for i, piece in spelling.items():
-            self._bytes[i] = piece.encode() if i in added else to_bytes(piece)
+        self._spelling, self._added, self._to_bytes = spelling, frozenset(added), to_bytes
         ends = {i for i in self.special_ids if spelling.get(i) in _ENDS}
         self.eos_ids = tuple(eos_ids)
         self.stop_ids = frozenset(ends | set(eos_ids))
@@ -164,7 +162,8 @@ class Tokenizer:
         """The bytes a token stands for (a control token: its name); ModelError outside the vocabulary."""
         if not 0 <= token < self.vocab_size:
             raise ModelError(f"token {token} is outside the vocabulary of {self.vocab_size}")
-        return self._bytes[token]
+        piece = self._spelling.get(token, "")
+        return piece.encode() if token in self._added else self._to_bytes(piece)
 
     def chat_text(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
         """The conversation as the model's chat template lays it out, ending where the answer starts.

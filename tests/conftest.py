@@ -20,6 +20,14 @@ hypothesis.settings.load_profile("test")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files with what was made")
+    parser.addoption("--schedules", type=int, default=0, metavar="N", help="launch all programs in N random orders too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--schedules"):
+        from tests.every_schedule import Plugin
+
+        config.pluginmanager.register(Plugin(config))
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def attention(
     pos: Index,
     scale: Scalar,
     *,
-    bq: int = 64,
+    bq: int = 256,
     bk: int = 256,
 ) -> None:
     """out = softmax(q k^T * scale, causal) v for N queries at positions pos .. pos+N-1.

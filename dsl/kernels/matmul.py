@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.dsl import DTypeVar, In, Out, bf16, f16, f32, kernel, zeros
+from sohu.dsl import DTypeVar, In, Out, bf16, f16, f32, kernel
 from sohu.dsl import range as range_
 
 F = DTypeVar("F", f32, bf16, f16)
 
 
 @kernel
-def matmul(a: In[F, "M K"], b: In[F, "K N"], c: Out[F, "M N"], *, bm: int = 128, bn: int = 512, bk: int = 512) -> None:
+def matmul(
+    a: In[F, "M K"], b: In[F, "K N"], c: Out[F, "M N"], *, bm: int = 2048, bn: int = 2048, bk: int = 4096
+) -> None:
     """c = a @ b, in blocks of bm x bn, accumulated in float32 over blocks of bk."""
     for i in range_(0, a.M, bm):
         for j in range_(0, b.N, bn):
-            out = c[i : i + bm, j : j + bn]
-            acc = zeros(out.shape)
-            for k in range_(0, a.K, bk):
+            acc = a[i : i + bm, 0:bk] @ b[0:bk, j : j + bn]
+            for k in range_(bk, a.K, bk):
                 acc += a[i : i + bm, k : k + bk] @ b[k : k + bk, j : j + bn]
-            out[...] = acc
+            c[i : i + bm, j : j + bn] = acc
 
 
 def matmul_reference(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.generic]:

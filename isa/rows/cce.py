@@ -1,9 +1,11 @@
 """CCE: collectives over the chips of a group. Opcodes 0x400..0x4ff.
 
-Every chip of the group executes the same instruction, with operands of the same shapes; scalars and immediates have
-the same values on all of them. Group 0 is all chips; other groups are set up by the host, and on a chip by itself
-each is that chip. A chip's rank is its place in the group, from 0; n is the number of ranks. Elements are converted
-where dtypes differ, as the DMA does. To exchange columns, use views with the axes exchanged (tswap).
+Every chip of the group executes the same instruction, with operands of the same shapes and dtypes; scalars and
+immediates have the same values on all of them. It executes when it heads the CCE queue of each of them and its waits
+are met; that a chip comes to another one in its place, or to none, is an error (category `collective`). Group 0 is all
+chips; other groups are set up by the host, and on a chip by itself each is that chip. A chip's rank is its place in
+the group, from 0; n is the number of ranks. Elements are converted where the dtypes of operands differ, as the DMA
+does. To exchange columns, use views with the axes exchanged (tswap).
 
 Semantics get, per tile operand, a list with one view per chip of the group, in rank order. Costs follow Thakur,
 Rabenseifner and Gropp 2005, "Optimization of collective communication operations in MPICH": the better of the
@@ -77,7 +79,7 @@ def reducescatter(dst: Out[Float, "R C"], src: In[Float, "M C"], group: Group = 
         d[...] = total[rank * rows : (rank + 1) * rows]
 
 
-@instruction("cce.allgather", 0x403, CCE, cost=linked(costs.scatter, 0), collective=True, since=(1, 1))
+@instruction("cce.allgather", 0x403, CCE, cost=linked(costs.scatter, 0), collective=True, since=(1, 1), moves=("src",))
 def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0) -> None:
     """The rows of all n chips of a group, one after the other in rank order, to every chip.
 
@@ -97,7 +99,7 @@ def allgather(dst: Out[Stored, "M C"], src: In[Stored, "R C"], group: Group = 0)
             part[...] = converted(s, part)
 
 
-@instruction("cce.alltoall", 0x404, CCE, cost=linked(costs.exchange), collective=True, since=(1, 1))
+@instruction("cce.alltoall", 0x404, CCE, cost=linked(costs.exchange), collective=True, since=(1, 1), moves=("src",))
 def alltoall(dst: Out[Stored, "M C"], src: In[Stored, "M C"], group: Group = 0) -> None:
     """Each of the n chips of a group sends each rank a block of its rows, and gets one from each.
 
@@ -121,7 +123,9 @@ def alltoall(dst: Out[Stored, "M C"], src: In[Stored, "M C"], group: Group = 0) 
             part[...] = converted(s[j * rows : (j + 1) * rows], part)
 
 
-@instruction("cce.alltoallv", 0x405, CCE, cost=linked(costs.exchange, 2), collective=True, since=(1, 1))
+@instruction(
+    "cce.alltoallv", 0x405, CCE, cost=linked(costs.exchange, 2), collective=True, since=(1, 1), moves=("dst", "src")
+)
 def alltoallv(
     dst: InOut[Stored, "R C"],
     received: Out[I32, "N"],
@@ -172,7 +176,7 @@ def alltoallv(
             at += count
 
 
-@instruction("cce.broadcast", 0x406, CCE, cost=linked(costs.broadcast), collective=True, since=(1, 1))
+@instruction("cce.broadcast", 0x406, CCE, cost=linked(costs.broadcast), collective=True, since=(1, 1), moves=("src",))
 def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: Group = 0) -> None:
     """The tile of rank `root` to all n chips of a group; src of the others is not read.
 
@@ -191,7 +195,7 @@ def broadcast(dst: Out[Stored, "..."], src: In[Stored, "..."], root: XI, group: 
         d[...] = converted(src[root], d)
 
 
-@instruction("cce.permute", 0x407, CCE, cost=linked(costs.permute), collective=True, since=(1, 1))
+@instruction("cce.permute", 0x407, CCE, cost=linked(costs.permute), collective=True, since=(1, 1), moves=("dst", "src"))
 def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"], group: Group = 0) -> None:
     """Send and receive within a group of n chips: rank r sends its tile to rank to[r].
 
@@ -223,7 +227,7 @@ def permute(dst: InOut[Stored, "..."], src: In[Stored, "..."], to: In[I32, "N"],
             dst[t][...] = converted(s, dst[t])
 
 
-@instruction("cce.signal", 0x408, CCE, cost=message(), since=(1, 1))
+@instruction("cce.signal", 0x408, CCE, cost=message(), remote="chip", since=(1, 1))
 def signal(m: Machine, chip: XI) -> None:
     """Signal another chip: the signal of this instruction is added to that chip's semaphore, not to this one's.
 

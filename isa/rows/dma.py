@@ -20,7 +20,7 @@ from sohu.isa.numerics import Rounding, convert, widen
 DMA = Engine.DMA
 
 
-@instruction("dma.load", 0x100, DMA, cost=moved(1), copies=True)
+@instruction("dma.load", 0x100, DMA, cost=moved(1), moves=("src",), casts=True, copies=True)
 def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 0) -> None:
     """Copy a tile from HBM to SRAM, converting the dtype where they differ.
 
@@ -32,7 +32,7 @@ def load(dst: Out[Stored, "...", SRAM], src: In[Stored, "...", HBM], q: Queue = 
     dst[...] = converted(src, dst)
 
 
-@instruction("dma.store", 0x101, DMA, cost=moved(0), copies=True)
+@instruction("dma.store", 0x101, DMA, cost=moved(0), moves=("src",), casts=True, copies=True)
 def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue = 0) -> None:
     """Copy a tile from SRAM to HBM, converting the dtype where they differ.
 
@@ -44,7 +44,7 @@ def store(dst: Out[Stored, "...", HBM], src: In[Stored, "...", SRAM], q: Queue =
     dst[...] = converted(src, dst)
 
 
-@instruction("dma.copy", 0x102, DMA, cost=moved(0), copies=True)
+@instruction("dma.copy", 0x102, DMA, cost=moved(0), moves=("src",), casts=True, copies=True)
 def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
     """Copy a tile within or between HBM and SRAM; source and destination must not overlap.
 
@@ -56,7 +56,7 @@ def copy(dst: Out[Stored, "..."], src: In[Stored, "..."], q: Queue = 0) -> None:
     dst[...] = converted(src, dst)
 
 
-@instruction("dma.fill", 0x103, DMA, cost=moved(0))
+@instruction("dma.fill", 0x103, DMA, cost=moved(0), casts=True)
 def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
     """Fill a tile with one number, converted to its dtype.
 
@@ -67,7 +67,7 @@ def fill(dst: Out[Stored, "..."], value: XFI, q: Queue = 0) -> None:
     dst[...] = converted(np.float32(value), dst)
 
 
-@instruction("dma.gather", 0x104, DMA, cost=gathered(0))
+@instruction("dma.gather", 0x104, DMA, cost=gathered(0), moves=("table",), casts=True)
 def gather(
     dst: Out[Stored, "R C", SRAM], table: In[Stored, "V C", HBM], index: In[I32, "R", SRAM], q: Queue = 0
 ) -> None:
@@ -85,7 +85,7 @@ def gather(
     dst[...] = converted(table[index], dst)
 
 
-@instruction("dma.scatter", 0x105, DMA, cost=gathered(1))
+@instruction("dma.scatter", 0x105, DMA, cost=gathered(1), moves=("table", "src"), casts=True)
 def scatter(
     table: InOut[Stored, "V C", HBM], src: In[Stored, "R C", SRAM], index: In[I32, "R", SRAM], q: Queue = 0
 ) -> None:

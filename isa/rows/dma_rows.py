@@ -39,7 +39,7 @@ def scatter_add(
             table[i] += src[r]
 
 
-@instruction("dma.gather.pad", 0x109, DMA, cost=gathered(0), since=(1, 1))
+@instruction("dma.gather.pad", 0x109, DMA, cost=gathered(0), since=(1, 1), moves=("table",), casts=True)
 def gather_pad(
     dst: Out[Stored, "R C", SRAM], table: In[Stored, "V C", HBM], index: In[I32, "R", SRAM], q: Queue = 0
 ) -> None:
@@ -59,7 +59,7 @@ def gather_pad(
     dst[index < 0] = converted(np.zeros(1, np.float32), dst)
 
 
-@instruction("dma.gather.pages", 0x107, DMA, cost=gathered(0), since=(1, 1))
+@instruction("dma.gather.pages", 0x107, DMA, cost=gathered(0), since=(1, 1), moves=("pool",), casts=True)
 def gather_pages(
     dst: Out[Stored, "R C", SRAM],
     pool: In[Stored, "P S C", HBM],
@@ -85,7 +85,7 @@ def gather_pages(
     dst[...] = converted(pool[page, slot], dst)
 
 
-@instruction("dma.scatter.pages", 0x108, DMA, cost=gathered(1), since=(1, 1))
+@instruction("dma.scatter.pages", 0x108, DMA, cost=gathered(1), since=(1, 1), moves=("pool", "src"), casts=True)
 def scatter_pages(
     pool: InOut[Stored, "P S C", HBM],
     src: In[Stored, "R C", SRAM],

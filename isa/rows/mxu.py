@@ -94,7 +94,7 @@ def sync() -> None:
     """
 
 
-@instruction("mout", 0x220, MXU, cost=drained(), since=(1, 1))
+@instruction("mout", 0x220, MXU, cost=drained(), since=(1, 1), casts=True)
 def mout(
     dst: Out[Result, "... M N", SRAM],
     acc: In[Summed, "... M N", ACC],
@@ -117,7 +117,7 @@ def mout(
     store(dst, _activated(_scaled(acc, np.float32(scale)), act), saturate=bool(sat))
 
 
-@instruction("mout.bias", 0x221, MXU, cost=drained(), since=(1, 1))
+@instruction("mout.bias", 0x221, MXU, cost=drained(), since=(1, 1), casts=True)
 def mout_bias(
     dst: Out[Result, "... M N", SRAM],
     acc: In[Summed, "... M N", ACC],
@@ -136,7 +136,7 @@ def mout_bias(
     store(dst, _activated(_scaled(acc, np.float32(1)) + bias, act), saturate=bool(sat))
 
 
-@instruction("mout.scale", 0x222, MXU, cost=drained(), since=(1, 1))
+@instruction("mout.scale", 0x222, MXU, cost=drained(), since=(1, 1), casts=True)
 def mout_scale(
     dst: Out[Result, "... M N", SRAM],
     acc: In[Summed, "... M N", ACC],
@@ -160,7 +160,7 @@ def mout_scale(
     store(dst, _activated(_scaled(acc, rows) * cols, act), saturate=bool(sat))
 
 
-@instruction("mout.scale.bias", 0x223, MXU, cost=drained(), since=(1, 1))
+@instruction("mout.scale.bias", 0x223, MXU, cost=drained(), since=(1, 1), casts=True)
 def mout_scale_bias(
     dst: Out[Result, "... M N", SRAM],
     acc: In[Summed, "... M N", ACC],

@@ -19,7 +19,7 @@ VPU = Engine.VPU
 CHEAP, DIV, FUNC = per_element(1), per_element(4), per_element(4)
 
 
-@instruction("vmov", 0x300, VPU, cost=CHEAP, copies=True)
+@instruction("vmov", 0x300, VPU, cost=CHEAP, moves=("src",), casts=True, copies=True, split=1)
 def vmov(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     """Copy, broadcast and convert between floats: dst = src in dst's dtype.
 
@@ -55,7 +55,7 @@ def viota(dst: Out[Num, "... C"], start: XI) -> None:
     dst[...] = np.arange(dst.shape[-1]) + np.int64(start)  # 64 bits, which wrap
 
 
-@instruction("vneg", 0x303, VPU, cost=CHEAP)
+@instruction("vneg", 0x303, VPU, cost=CHEAP, split=1)
 def vneg(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     """Negate each element.
 
@@ -64,10 +64,11 @@ def vneg(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
         vneg dst, src
         dst = f32 [[-1.5, inf, -0.0]]
     """
-    np.negative(src, out=dst)
+    # not np.negative: in place, it is wrong for elements that lie 16 bytes apart (NumPy 2.4 with AVX-512)
+    np.multiply(src, src.dtype.type(-1), out=dst)
 
 
-@instruction("vabs", 0x304, VPU, cost=CHEAP)
+@instruction("vabs", 0x304, VPU, cost=CHEAP, split=1)
 def vabs(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     """Absolute value of each element.
 
@@ -79,7 +80,7 @@ def vabs(dst: Out[Num, "..."], src: In[Num, "...?"]) -> None:
     np.abs(src, out=dst)
 
 
-@instruction("vexp", 0x305, VPU, cost=FUNC)
+@instruction("vexp", 0x305, VPU, cost=FUNC, split=1)
 def vexp(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Natural exponential: dst = e ** src.
 
@@ -91,7 +92,7 @@ def vexp(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.exp(src, out=dst)
 
 
-@instruction("vlog", 0x306, VPU, cost=FUNC)
+@instruction("vlog", 0x306, VPU, cost=FUNC, split=1)
 def vlog(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Natural logarithm: -inf at 0, NaN below.
 
@@ -103,7 +104,7 @@ def vlog(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.log(src, out=dst)
 
 
-@instruction("vsqrt", 0x307, VPU, cost=FUNC)
+@instruction("vsqrt", 0x307, VPU, cost=FUNC, split=1)
 def vsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Square root: NaN below 0.
 
@@ -115,7 +116,7 @@ def vsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.sqrt(src, out=dst)
 
 
-@instruction("vrsqrt", 0x308, VPU, cost=FUNC)
+@instruction("vrsqrt", 0x308, VPU, cost=FUNC, split=1)
 def vrsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Reciprocal square root: inf at 0, NaN below.
 
@@ -127,7 +128,7 @@ def vrsqrt(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.divide(np.float32(1), np.sqrt(src), out=dst)
 
 
-@instruction("vtanh", 0x309, VPU, cost=FUNC)
+@instruction("vtanh", 0x309, VPU, cost=FUNC, split=1)
 def vtanh(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Hyperbolic tangent of each element.
 
@@ -139,7 +140,7 @@ def vtanh(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.tanh(src, out=dst)
 
 
-@instruction("vsigmoid", 0x30A, VPU, cost=FUNC)
+@instruction("vsigmoid", 0x30A, VPU, cost=FUNC, split=1)
 def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Logistic function: dst = 1 / (1 + e ** -src).
 
@@ -151,7 +152,7 @@ def vsigmoid(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.divide(np.float32(1), np.float32(1) + np.exp(-src), out=dst)
 
 
-@instruction("vf2i", 0x30B, VPU, cost=CHEAP)
+@instruction("vf2i", 0x30B, VPU, cost=CHEAP, casts=True)
 def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     """Floats to integers: toward zero, saturating at the ends of i32, NaN to 0.
 
@@ -163,7 +164,7 @@ def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = convert(src, dst.dtype, Rounding.ZERO)
 
 
-@instruction("vi2f", 0x30C, VPU, cost=CHEAP)
+@instruction("vi2f", 0x30C, VPU, cost=CHEAP, casts=True)
 def vi2f(dst: Out[Float, "..."], src: In[I32, "...?"]) -> None:
     """Integers to floats, rounded to nearest even (by way of float32).
 
@@ -175,7 +176,7 @@ def vi2f(dst: Out[Float, "..."], src: In[I32, "...?"]) -> None:
     dst[...] = src
 
 
-@instruction("vadd", 0x310, VPU, cost=CHEAP)
+@instruction("vadd", 0x310, VPU, cost=CHEAP, split=1)
 def vadd(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """Add: dst = a + b.
 
@@ -188,7 +189,7 @@ def vadd(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.add(a, b, out=dst)
 
 
-@instruction("vsub", 0x311, VPU, cost=CHEAP)
+@instruction("vsub", 0x311, VPU, cost=CHEAP, split=1)
 def vsub(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """Subtract: dst = a - b.
 
@@ -201,7 +202,7 @@ def vsub(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.subtract(a, b, out=dst)
 
 
-@instruction("vmul", 0x312, VPU, cost=CHEAP)
+@instruction("vmul", 0x312, VPU, cost=CHEAP, split=1)
 def vmul(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """Multiply: dst = a * b.
 
@@ -214,7 +215,7 @@ def vmul(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.multiply(a, b, out=dst)
 
 
-@instruction("vdiv", 0x313, VPU, cost=DIV)
+@instruction("vdiv", 0x313, VPU, cost=DIV, split=1)
 def vdiv(dst: Out[Float, "..."], a: In[Float, "...?"], b: In[Float, "...?"]) -> None:
     """Divide: dst = a / b, correctly rounded.
 
@@ -227,7 +228,7 @@ def vdiv(dst: Out[Float, "..."], a: In[Float, "...?"], b: In[Float, "...?"]) -> 
     np.divide(a, b, out=dst)
 
 
-@instruction("vmax", 0x314, VPU, cost=CHEAP)
+@instruction("vmax", 0x314, VPU, cost=CHEAP, split=1)
 def vmax(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """The larger of each pair; NaN if either is.
 
@@ -240,7 +241,7 @@ def vmax(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.maximum(a, b, out=dst)
 
 
-@instruction("vmin", 0x315, VPU, cost=CHEAP)
+@instruction("vmin", 0x315, VPU, cost=CHEAP, split=1)
 def vmin(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """The smaller of each pair; NaN if either is.
 
@@ -253,7 +254,7 @@ def vmin(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.minimum(a, b, out=dst)
 
 
-@instruction("vlt", 0x316, VPU, cost=CHEAP)
+@instruction("vlt", 0x316, VPU, cost=CHEAP, split=1)
 def vlt(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a < b, else 0.
 
@@ -266,7 +267,7 @@ def vlt(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a < b
 
 
-@instruction("vle", 0x317, VPU, cost=CHEAP)
+@instruction("vle", 0x317, VPU, cost=CHEAP, split=1)
 def vle(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a <= b, else 0.
 
@@ -279,7 +280,7 @@ def vle(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a <= b
 
 
-@instruction("veq", 0x318, VPU, cost=CHEAP)
+@instruction("veq", 0x318, VPU, cost=CHEAP, split=1)
 def veq(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a equals b, else 0.
 
@@ -292,7 +293,7 @@ def veq(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a == b
 
 
-@instruction("vsel", 0x319, VPU, cost=CHEAP)
+@instruction("vsel", 0x319, VPU, cost=CHEAP, split=1)
 def vsel(dst: Out[Num, "..."], cond: In[Num, "...?"], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """Select: a where cond is not 0, else b.
 
@@ -306,7 +307,7 @@ def vsel(dst: Out[Num, "..."], cond: In[Num, "...?"], a: In[Num, "...?"], b: In[
     dst[...] = np.where(cond != 0, a, b)
 
 
-@instruction("vadds", 0x320, VPU, cost=CHEAP)
+@instruction("vadds", 0x320, VPU, cost=CHEAP, split=1)
 def vadds(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Add a number: dst = a + value.
 
@@ -319,7 +320,7 @@ def vadds(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     np.add(a, _number(value, a), out=dst)
 
 
-@instruction("vmuls", 0x321, VPU, cost=CHEAP)
+@instruction("vmuls", 0x321, VPU, cost=CHEAP, split=1)
 def vmuls(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Multiply by a number: dst = a * value.
 
@@ -331,7 +332,7 @@ def vmuls(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     np.multiply(a, _number(value, a), out=dst)
 
 
-@instruction("vrsubs", 0x322, VPU, cost=CHEAP)
+@instruction("vrsubs", 0x322, VPU, cost=CHEAP, split=1)
 def vrsubs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """Subtract from a number: dst = value - a.
 
@@ -343,7 +344,7 @@ def vrsubs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     np.subtract(_number(value, a), a, out=dst)
 
 
-@instruction("vrdivs", 0x323, VPU, cost=DIV)
+@instruction("vrdivs", 0x323, VPU, cost=DIV, split=1)
 def vrdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
     """Divide a number by each element: dst = value / a.
 
@@ -355,7 +356,7 @@ def vrdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
     np.divide(np.float32(value), a, out=dst)
 
 
-@instruction("vdivs", 0x326, VPU, cost=DIV)
+@instruction("vdivs", 0x326, VPU, cost=DIV, split=1)
 def vdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
     """Divide each element by a number: dst = a / value.
 
@@ -367,7 +368,7 @@ def vdivs(dst: Out[Float, "..."], a: In[Float, "...?"], value: XFI) -> None:
     np.divide(a, np.float32(value), out=dst)
 
 
-@instruction("vmaxs", 0x324, VPU, cost=CHEAP)
+@instruction("vmaxs", 0x324, VPU, cost=CHEAP, split=1)
 def vmaxs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """The larger of each element and a number.
 
@@ -379,7 +380,7 @@ def vmaxs(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     np.maximum(a, _number(value, a), out=dst)
 
 
-@instruction("vmins", 0x325, VPU, cost=CHEAP)
+@instruction("vmins", 0x325, VPU, cost=CHEAP, split=1)
 def vmins(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     """The smaller of each element and a number.
 
@@ -391,7 +392,7 @@ def vmins(dst: Out[Num, "..."], a: In[Num, "...?"], value: XFI) -> None:
     np.minimum(a, _number(value, a), out=dst)
 
 
-@instruction("vsum.row", 0x340, VPU, cost=per_element(1, operand=1))
+@instruction("vsum.row", 0x340, VPU, cost=per_element(1, operand=1), split=2)
 def vsum_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Sum along the last axis, in an order the manual leaves open (error: C * 2^-24 * sum |src|).
 
@@ -403,7 +404,7 @@ def vsum_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     np.add.reduce(src, axis=-1, keepdims=True, out=dst)
 
 
-@instruction("vmax.row", 0x341, VPU, cost=per_element(1, operand=1))
+@instruction("vmax.row", 0x341, VPU, cost=per_element(1, operand=1), split=2)
 def vmax_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Largest element along the last axis; NaN if any is.
 
@@ -416,7 +417,7 @@ def vmax_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     np.maximum.reduce(src, axis=-1, keepdims=True, out=dst)
 
 
-@instruction("vmin.row", 0x342, VPU, cost=per_element(1, operand=1))
+@instruction("vmin.row", 0x342, VPU, cost=per_element(1, operand=1), split=2)
 def vmin_row(dst: Out[Num, "... R 1"], src: In[Num, "... R C"]) -> None:
     """Smallest element along the last axis; NaN if any is.
 

@@ -11,7 +11,7 @@ from sohu.isa.instruction import instruction
 VPU = Engine.VPU
 
 
-@instruction("vosm", 0x380, VPU, cost=per_element(6, operand=1))
+@instruction("vosm", 0x380, VPU, cost=per_element(6, operand=1), split=3)
 def vosm(
     p: Out[Float, "... R C"],
     s: In[Float, "... R C"],
@@ -55,7 +55,7 @@ def vosm(
     softmax_step(p, m, l, o)
 
 
-@instruction("vrms", 0x381, VPU, cost=per_element(3, operand=1))
+@instruction("vrms", 0x381, VPU, cost=per_element(3, operand=1), split=2)
 def vrms(dst: Out[Float, "... R C"], src: In[Float, "... R C"], weight: In[Float, "C"], eps: XFI) -> None:
     """RMSNorm along the last axis: dst = src / sqrt(mean(src ** 2) + eps) * weight.
 
@@ -72,7 +72,7 @@ def vrms(dst: Out[Float, "... R C"], src: In[Float, "... R C"], weight: In[Float
     dst *= weight
 
 
-@instruction("vrope", 0x382, VPU, cost=per_element(3, operand=1))
+@instruction("vrope", 0x382, VPU, cost=per_element(3, operand=1), split=2)
 def vrope(
     dst: Out[Float, "... T D"],
     src: In[Float, "... T D"],
@@ -103,7 +103,7 @@ def vrope(
     dst[..., second] = rotated_b
 
 
-@instruction("vswiglu", 0x383, VPU, cost=per_element(6))
+@instruction("vswiglu", 0x383, VPU, cost=per_element(6), split=1)
 def vswiglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]) -> None:
     """SiLU-gated product: dst = gate / (1 + e ** -gate) * up.
 

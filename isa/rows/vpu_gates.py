@@ -2,8 +2,8 @@
 
 Sources: Hendrycks and Gimpel 2016 (arXiv 1606.08415) for GELU, Shazeer 2020 (arXiv 2002.05202) for the gated forms.
 Before rounding, vsilu is within 4 ULP of float32 (what is less than 2^-120 may be 0), the forms with erf within 1,
-those with the tanh form of GELU within 2^-20 of |src| or |gate * up|, the others within 16 ULP. An activation of
--inf is NaN, but for vrelu2.
+those with the tanh form of GELU within 2^-20 of |src| or |gate * up|, vroute within 16 ULP, and vswiglu.clamp within
+16 + |alpha g|. An activation of -inf is NaN, but for vrelu2.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ ONE = np.float32(1)
 ACTIVATION, GATED = per_element(6), per_element(7)
 
 
-@instruction("vsilu", 0x390, VPU, cost=ACTIVATION, since=(1, 1))
+@instruction("vsilu", 0x390, VPU, cost=ACTIVATION, since=(1, 1), split=1)
 def vsilu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """SiLU (swish): dst = src / (1 + e ** -src).
 
@@ -33,7 +33,7 @@ def vsilu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = silu(src)
 
 
-@instruction("vgelu", 0x391, VPU, cost=ACTIVATION, since=(1, 1))
+@instruction("vgelu", 0x391, VPU, cost=ACTIVATION, since=(1, 1), split=1)
 def vgelu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """GELU in the tanh form: dst = src / 2 * (1 + tanh(sqrt(2 / pi) * (src + 0.044715 src^3))).
 
@@ -45,7 +45,7 @@ def vgelu(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = gelu_tanh(src)
 
 
-@instruction("vgelu.erf", 0x392, VPU, cost=ACTIVATION, since=(1, 1))
+@instruction("vgelu.erf", 0x392, VPU, cost=ACTIVATION, since=(1, 1), split=1)
 def vgelu_erf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """GELU: dst = src / 2 * (1 + erf(src / sqrt(2))).
 
@@ -57,7 +57,7 @@ def vgelu_erf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = gelu_erf(src)
 
 
-@instruction("vrelu2", 0x393, VPU, cost=per_element(1), since=(1, 1))
+@instruction("vrelu2", 0x393, VPU, cost=per_element(1), since=(1, 1), split=1)
 def vrelu2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Squared ReLU: dst = max(src, 0)^2. NaN stays NaN.
 
@@ -72,7 +72,7 @@ def vrelu2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.multiply(positive, positive, out=dst)
 
 
-@instruction("vgeglu", 0x394, VPU, cost=GATED, since=(1, 1))
+@instruction("vgeglu", 0x394, VPU, cost=GATED, since=(1, 1), split=1)
 def vgeglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]) -> None:
     """GELU-gated product, GELU in the tanh form: dst = vgelu(gate) * up.
 
@@ -85,7 +85,7 @@ def vgeglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."])
     np.multiply(gelu_tanh(gate), up, out=dst)
 
 
-@instruction("vgeglu.erf", 0x395, VPU, cost=GATED, since=(1, 1))
+@instruction("vgeglu.erf", 0x395, VPU, cost=GATED, since=(1, 1), split=1)
 def vgeglu_erf(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]) -> None:
     """GELU-gated product: dst = vgelu.erf(gate) * up.
 
@@ -98,11 +98,12 @@ def vgeglu_erf(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..
     np.multiply(gelu_erf(gate), up, out=dst)
 
 
-@instruction("vswiglu.clamp", 0x396, VPU, cost=per_element(9), since=(1, 1))
+@instruction("vswiglu.clamp", 0x396, VPU, cost=per_element(9), since=(1, 1), split=1)
 def vswiglu_clamp(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."], alpha: XF, limit: XF) -> None:
     """SiLU-gated product within limits: dst = g / (1 + e ** (-alpha g)) * (u + 1).
 
-    g = min(gate, limit), u = min(max(up, -limit), limit).
+    g = min(gate, limit), u = min(max(up, -limit), limit). alpha g is rounded to float32: the error before rounding is
+    at most 16 + |alpha g| ULP.
     Source: the experts of gpt-oss (arXiv 2508.10925), alpha 1.702, limit 7.
 
     Example:
@@ -139,7 +140,8 @@ def vroute(weights: Out[Float, "... R K"], experts: Out[I32, "... R K"], logits:
     if k > have:
         raise Fault("operand", f"the {k} best of {have} experts", operand="logits")
     order = largest_first(logits, k)
-    chosen = np.take_along_axis(logits, order, axis=-1)
+    # a difference would be rounded in float32, which its exponential multiplies
+    chosen = np.take_along_axis(logits, order, axis=-1).astype(np.float64)
     np.exp(chosen - chosen[..., :1], out=chosen)
     np.divide(chosen, chosen.sum(axis=-1, keepdims=True), out=weights)
     experts[...] = order

@@ -17,7 +17,7 @@ CHEAP, FUNC = per_element(1), per_element(4)
 DIVIDE = per_element(8)  # a bit of the quotient takes longer than a digit of a float's estimate
 
 
-@instruction("verf", 0x350, VPU, cost=FUNC, since=(1, 1))
+@instruction("verf", 0x350, VPU, cost=FUNC, since=(1, 1), split=1)
 def verf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Error function: dst = 2 / sqrt(pi) * the integral of e ** -t^2 from 0 to src.
 
@@ -31,7 +31,7 @@ def verf(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = erf(src)
 
 
-@instruction("vsin", 0x351, VPU, cost=FUNC, since=(1, 1))
+@instruction("vsin", 0x351, VPU, cost=FUNC, since=(1, 1), split=1)
 def vsin(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Sine of each element, in radians; NaN for infinities.
 
@@ -45,7 +45,7 @@ def vsin(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.sin(src, out=dst)
 
 
-@instruction("vcos", 0x352, VPU, cost=FUNC, since=(1, 1))
+@instruction("vcos", 0x352, VPU, cost=FUNC, since=(1, 1), split=1)
 def vcos(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Cosine of each element, in radians; NaN for infinities.
 
@@ -59,7 +59,7 @@ def vcos(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.cos(src, out=dst)
 
 
-@instruction("vexp2", 0x353, VPU, cost=FUNC, since=(1, 1))
+@instruction("vexp2", 0x353, VPU, cost=FUNC, since=(1, 1), split=1)
 def vexp2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Power of two: dst = 2 ** src, exact for whole numbers.
 
@@ -123,7 +123,7 @@ def vclamp(dst: Out[Float, "..."], src: In[Float, "...?"], low: XF, high: XF) ->
     np.minimum(np.maximum(src, np.float32(low)), np.float32(high), out=dst)
 
 
-@instruction("vfma", 0x358, VPU, cost=CHEAP, since=(1, 1))
+@instruction("vfma", 0x358, VPU, cost=CHEAP, since=(1, 1), split=1)
 def vfma(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"], c: In[Num, "...?"]) -> None:
     """Multiply and add: dst = a * b + c, the product of floats unrounded.
 

@@ -9,7 +9,7 @@ from sohu.isa.instruction import instruction
 VPU = Engine.VPU
 
 
-@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1), since=(1, 1))
+@instruction("vln", 0x388, VPU, cost=per_element(5, operand=1), since=(1, 1), split=2)
 def vln(
     dst: Out[Float, "... R C"],
     src: In[Float, "... R C"],
@@ -39,7 +39,7 @@ def vln(
     dst += bias
 
 
-@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1), since=(1, 1))
+@instruction("vrms.add", 0x389, VPU, cost=per_element(4, operand=1), since=(1, 1), split=2)
 def vrms_add(
     dst: Out[Float, "... R C"],
     residual: InOut[Float, "... R C"],
@@ -122,6 +122,11 @@ def vrope_table(
         cos = f32 [[1.0, 1.0], [-0.41614684, 0.5403023]]
         sin = f32 [[0.0, 0.0], [0.9092974, 0.84147096]]
     """
-    angle = np.multiply(position[:, None], frequency, dtype=np.float64)
-    cos[...] = np.cos(angle) * np.float64(scale)
-    sin[...] = np.sin(angle) * np.float64(scale)
+    # a product can have 55 bits: those of each half of the position fit float64, and what their sum lacks is `rest`
+    upper = np.multiply(position[:, None] & ~0xFFFF, frequency, dtype=np.float64)
+    lower = np.multiply(position[:, None] & 0xFFFF, frequency, dtype=np.float64)
+    angle = upper + lower
+    rest = lower - (angle - upper)
+    c, s, c_rest, s_rest = np.cos(angle), np.sin(angle), np.cos(rest), np.sin(rest)
+    cos[...] = (c * c_rest - s * s_rest) * np.float64(scale)
+    sin[...] = (s * c_rest + c * s_rest) * np.float64(scale)

@@ -31,7 +31,7 @@ from sohu.isa.philox import random_words
 VPU = Engine.VPU
 
 
-@instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1))
+@instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1), moves=("src",), casts=True)
 def vcast(dst: Out[Number, "..."], src: In[Number, "...?"], rtz: Flag = 0, sat: Flag = 1) -> None:
     """Convert between any two dtypes of one number per element; rtz: toward zero in place of nearest.
 
@@ -45,7 +45,7 @@ def vcast(dst: Out[Number, "..."], src: In[Number, "...?"], rtz: Flag = 0, sat: 
     store(dst, src, Rounding.ZERO if rtz else Rounding.NEAREST, bool(sat))
 
 
-@instruction("vcast.sr", 0x331, VPU, cost=per_element(11), since=(1, 1))
+@instruction("vcast.sr", 0x331, VPU, cost=per_element(11), since=(1, 1), casts=True)
 def vcast_sr(dst: Out[Number, "..."], src: In[Number, "...?"], key: X, block: X, stream: X, sat: Flag = 1) -> None:
     """Convert with stochastic rounding: away from zero with the probability of what is cut off, else toward it.
 
@@ -86,7 +86,7 @@ def vunpack_fp4(dst: Out[Float, "... C"], src: In[Fp4, "... C/2"]) -> None:
     dst[...] = unpack_fp4(src)
 
 
-@instruction("vquant", 0x334, VPU, cost=per_element(4), since=(1, 1))
+@instruction("vquant", 0x334, VPU, cost=per_element(4), since=(1, 1), casts=True)
 def vquant(dst: Out[Scalable, "... R C"], src: In[Float, "... R C"], scale: In[F32, "...? R? C?"]) -> None:
     """Quantize with given scales: dst = src / scale, to nearest even, saturating; i8 within -127 to 127.
 
@@ -115,8 +115,9 @@ def vquant_row(dst: Out[Scalable, "... R C"], scale: Out[F32, "... R 1"], src: I
         dst = i8 [[50, -127, 25], [0, 0, 0]]
         scale = f32 [[0.02], [1.0]]
     """
-    scale[...] = symmetric_scale(src, dst.dtype, -1)
-    dst[...] = quantize(src, scale, dst.dtype)
+    made = symmetric_scale(src, dst.dtype, -1)
+    dst[...] = quantize(src, made, dst.dtype)
+    scale[...] = made  # last: rows of one element can be in the same place
 
 
 @instruction("vquant.all", 0x336, VPU, cost=per_element(5), since=(1, 1))
@@ -129,8 +130,9 @@ def vquant_all(dst: Out[Scalable, "... R C"], scale: Out[F32, "... 1 1"], src: I
         dst = fp8e4m3 [[1.0, -448.0], [0.5, 3.0]]
         scale = f32 [[1.0]]
     """
-    scale[...] = symmetric_scale(src, dst.dtype, (-2, -1))
-    dst[...] = quantize(src, scale, dst.dtype)
+    made = symmetric_scale(src, dst.dtype, (-2, -1))
+    dst[...] = quantize(src, made, dst.dtype)
+    scale[...] = made  # last, as there
 
 
 @instruction("vdequant", 0x337, VPU, cost=per_element(1), since=(1, 1))

@@ -96,7 +96,7 @@ def vsort_row(
     payload[...] = sorted_payload
 
 
-@instruction("vtake.row", 0x34B, VPU, cost=per_element(2), since=(1, 1))
+@instruction("vtake.row", 0x34B, VPU, cost=per_element(2), since=(1, 1), moves=("src",))
 def vtake_row(dst: Out[Num, "... R K"], src: In[Num, "... R C"], index: In[I32, "... R K"]) -> None:
     """Elements of each row by position: dst[r, k] = src[r, index[r, k]].
 

@@ -15,12 +15,13 @@ from contextlib import closing
 
 from sohu.arguments import Parser, chip, positive
 from sohu.emulator import Device
-from sohu.isa import SohuError
+from sohu.isa import DType, SohuError
 from sohu.isa.dtypes import DTYPES
 from sohu.models import Pretrained, load
 from sohu.models.chat import Answer, Conversation
-from sohu.models.image import image
+from sohu.models.image import Image, NoImage, image
 from sohu.models.llama import LlamaOnChip, Stats
+from sohu.models.weights import Source
 from sohu.terminal import harmless, working
 
 _POSITIONS = 2048
@@ -73,11 +74,20 @@ class _Session:
         dtype = DTYPES[args.dtype]
         positions = args.positions or min(pretrained.config.max_positions, _POSITIONS)
         with working(f"converting the weights to {dtype} (once)"):
-            weights = image(pretrained.source, dtype)
+            weights = self._weights(pretrained.source, dtype)
         with working("compiling the kernels"):
             device = Device(args.chip, low_memory=args.low_memory)
             self.model = LlamaOnChip(weights, device, dtype, positions)
         self.chat = Conversation(self.model, self.tokenizer)
+
+    @staticmethod
+    def _weights(source: Source, dtype: DType) -> Image | Source:
+        """The weights' image; without a place for one, they are converted as they are copied to the chip."""
+        try:
+            return image(source, dtype)
+        except NoImage as error:
+            print(f"sohu: the weights are converted at each start: {error}", file=sys.stderr)
+            return source
 
     def once(self, prompt: str) -> int:
         """Answer one prompt."""

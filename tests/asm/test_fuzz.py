@@ -17,7 +17,7 @@ from tools.fuzz.run import TARGETS, problem
 from tools.fuzz.sources import survives
 
 SEEDS = st.integers(0, 2**64)
-CASES = {"rows": 1, "words": 1, "sources": 60, "elfs": 300, "links": 60}
+CASES = {"rows": 1, "words": 1, "sources": 60, "elfs": 300, "links": 60, "runs": 120, "cores": 60, "programs": 3}
 ELF = write_elf(assemble(corpus.sources()[-1], "a.s"))
 
 

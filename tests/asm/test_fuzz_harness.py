@@ -1,9 +1,12 @@
 """The fuzzer itself: it finds a planted mistake, makes it small, goes on where it stopped, and keeps its limits."""
 
+import contextlib
 import dataclasses
 import json
+import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from sohu.isa import ROWS, Inst, SohuError, encode
 from sohu.isa.operands import X
 
 from tools.fuzz import run
+from tools.fuzz.coverage import table
 from tools.fuzz.run import TARGETS, Counts, State, load_state, problem, run_batch, shrink
 from tools.fuzz.target import Target, expect
 from tools.tree import ROOT
@@ -103,6 +107,43 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     second = fuzz(*words, "--count", "1000", "--jobs", "2")
     assert "1,000 of 1,000 files, 0 failed" in second.stdout
     assert json.loads(state.read_text())["counts"]["elfs"]["batches"] == 2
+
+
+def covering(rng: random.Random) -> Target:
+    """Each case hits one of ten cells."""
+    return dataclasses.replace(
+        target(lambda data: {f"row {data[0] % 10}": 1}), goal=20, cells=lambda: [f"row {i}" for i in range(10)]
+    )
+
+
+def test_a_full_run_goes_on_until_all_is_covered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    numbers = covering(random.Random(0))
+    monkeypatch.setitem(TARGETS, "numbers", numbers)
+    monkeypatch.setattr(run, "_pool", lambda jobs: ThreadPoolExecutor(1))
+    monkeypatch.setattr(run, "_time_limit", contextlib.nullcontext)
+    reports: list[int] = []
+    for cover in (False, True):
+        state = State(1)
+        state.counts["numbers"] = Counts()
+        run.run(
+            numbers, state, goal=20, cover=cover, seconds=None, jobs=1, failures=tmp_path,
+            report=lambda target, counts: reports.append(counts.units),
+        )  # fmt: skip
+        assert bool(state.counts["numbers"].missing(numbers)) is not cover
+        assert (state.counts["numbers"].units > 200) is cover
+    assert sum(state.counts["numbers"].cells.values()) == state.counts["numbers"].units == reports[-1]
+    state.save(tmp_path / "state.json")
+    assert load_state(tmp_path / "state.json") == state
+
+
+def test_the_table_of_what_is_covered() -> None:
+    numbers = covering(random.Random(0))
+    counts = Counts(cells={f"row {i}": 20 + i for i in range(9)})
+    head, row, total, missing = table(numbers, counts)
+    assert head.split() == ["row", "cells", "fewest", "hits", "hits"]
+    assert row.split() == ["row", "10", "0", "216"]
+    assert "10 cells, 1 of them hit less than 20 times" in total and missing.split() == ["row", "9:", "0"]
+    assert table(target(lambda data: None), Counts()) == []
 
 
 def test_failures_are_saved_with_what_shows_them_again(tmp_path: Path) -> None:

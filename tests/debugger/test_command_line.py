@@ -111,7 +111,7 @@ def test_run_takes_arguments(folder: Folder) -> None:
 # -- the command line and its files --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [(), ("scale.elf", "--nonsense"), ("scale.elf", "-x"), ("a", "b")])
+@pytest.mark.parametrize("args", [(), ("scale.elf", "--nonsense"), ("scale.elf", "-x"), ("a", "b", "c")])
 def test_a_wrong_command_line_is_2(folder: Folder, args: tuple[str, ...]) -> None:
     done = folder.debug(*args)
     assert done.returncode == 2 and "usage: sohu-dbg" in done.stderr

@@ -16,24 +16,29 @@ from sohu.dsl.memory import place_buffers
 from sohu.dsl.regalloc import allocate
 from sohu.dsl.sync import Synchronizer
 from sohu.emulator import Device
+from sohu.emulator.schedules import Spec
 from sohu.isa import load_chip
 
 SMALL = load_chip("small")
 SEEDS = range(4)
 
 
-def run(kernel: Kernel, *args: Any, seeds: range = SEEDS, **kw: Any) -> Any:
-    """What a kernel gives on the small chip: in program order, and the same bits in random legal orders."""
+def run(kernel: Kernel, *args: Any, seeds: range = SEEDS, checks: str = "all", **kw: Any) -> Any:
+    """What a kernel gives on the small chip: in program order, watched by all checkers, and the same bits in timed and
+    random legal orders.
+    """
 
-    def once(schedule: int | None) -> tuple[Any, list[bytes]]:
+    def once(schedule: Spec) -> tuple[Any, list[bytes]]:
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-        out = kernel(*copies, device=Device("small", schedule=schedule), **kw)
+        out = kernel(
+            *copies, device=Device("small", schedule=schedule, checks=checks if schedule is None else None), **kw
+        )
         outs = out if isinstance(out, tuple) else (out,)
         arrays = [a for a in (*copies, *outs) if isinstance(a, np.ndarray)]
         return (out if out is not None else copies), [a.tobytes() for a in arrays]
 
     result, bits = once(None)
-    for seed in seeds:
+    for seed in ("timed", *seeds):
         assert once(seed)[1] == bits, f"not the same under schedule {seed}"
     return result
 

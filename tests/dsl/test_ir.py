@@ -133,6 +133,7 @@ GOOD = """kernel @good[%N](%x: mem<f32, [%N, 4]> in, %y: mem<f32, [%N, 4]> out, 
   }
   %v = tslice %r, %0, %1 {axis = 0} : tile<f32, [1, 4]>
   %w = tdrop %v {axis = 0} : tile<f32, [4]>
+  %shaped = reshape %r : tile<f32, [2, 8]>
   %t = dma.load %x {q = 0} : tile<f32, [%N<=8, 4]>
   %s = vadd %t, %w : tile<f32, [%N<=8, 4]>
   dma.store %y, %s {q = 1}
@@ -226,6 +227,10 @@ BROKEN = [
         "%a = vfill %2 : tile<f32, [%2<=4, 4]>",
         "no index|changes its type",
     ),
+    ("a reshape of two", "= reshape %r", "= reshape %r, %r", "takes a tile and gives one"),
+    ("a reshape to a tensor", "= reshape %r : tile<f32", "= reshape %r : mem<f32", "a tile of the same dtype"),
+    ("a reshape of a view", "= reshape %r : tile<f32, [2, 8]>", "= reshape %v : tile<f32, [4]>", "takes a whole tile"),
+    ("a reshape to more", "= reshape %r : tile<f32, [2, 8]>", "= reshape %r : tile<f32, [2, 9]>", "16 .* become 18"),
     ("a capacity below the size", "%a = vfill", "%q = vfill %2 : tile<f32, [%1<=0, 4]>\n  %a = vfill", "capacity"),
 ]
 

@@ -17,9 +17,9 @@ DTYPES = [np.dtype(np.float32), BF16, np.dtype(np.float16)]
 STEP = {DTYPES[0]: 2e-6, BF16: 8e-3, DTYPES[2]: 1e-3}
 
 
-@pytest.fixture(scope="module")
-def chip() -> Device:
-    return Device("sohu")
+@pytest.fixture(scope="module", params=["none", "all"], ids=["", "checked"])
+def chip(request: pytest.FixtureRequest) -> Device:
+    return Device("sohu", checks=request.param)
 
 
 def make(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> NDArray[Any]:
@@ -183,12 +183,12 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda c: c[0].name)
 def test_small_chip_and_random_schedules(case: Any) -> None:
-    """On a chip with little memory, in program order and in random legal orders: the same bits each time."""
+    """On a chip with little memory, in program order, in timed and in random legal orders: the same bits each time."""
     fn, args, kw, reference = case
     first = fn(*args, device=Device("small"), **kw)
     close(first, reference(*args), steps=4) if first.dtype != np.int32 else np.testing.assert_array_equal(
         first, reference(*args)
     )
-    for seed in range(12):
+    for seed in ("timed", *range(12)):
         got = fn(*args, device=Device("small", schedule=seed), **kw)
         assert got.tobytes() == first.tobytes(), f"seed {seed}"

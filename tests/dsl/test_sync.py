@@ -12,6 +12,7 @@ from sohu.asm import Program, assemble
 from sohu.dsl import In, Index, InOut, Kernel, Out, Scalar, f32, i32, kernel
 from sohu.dsl.kernels import attention, lookup, matmul, mlp, norm, rotary, softmax
 from sohu.emulator import Device, MachineError
+from sohu.emulator.schedules import RandomOrder
 
 import sohu
 from tests.dsl.support import SMALL, rand, run, same
@@ -32,7 +33,8 @@ def outcomes(program: Program, name: str, given: dict[str, Any], device: Device)
     for weights in orders(device):
         copies = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in given.items()}
         device.start(program, name, copies)
-        device.machine._weights = weights
+        assert isinstance(device.machine.order, RandomOrder)
+        device.machine.order.weights = weights
         try:
             device.machine.run()
         except MachineError as e:

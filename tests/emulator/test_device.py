@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Any
 
 import ml_dtypes
@@ -333,3 +334,13 @@ def test_kernels_follow_one_another_with_memory_kept() -> None:
     device.launch(kernel("vfill a, 3.0", tile), "k")
     device.launch(kernel("vadds a, a, 1.0 signal s1\n sld x6, a wait s1>=1", tile), "k")
     assert device.machine.x[6] == 0x40800000
+
+
+def test_loading_costs_no_object_per_instruction() -> None:
+    program = assemble(" .kernel k\n" + "add x5, x5, 1\n" * 50_000 + " halt\n", "k.s")
+    device = Device("small")
+    before = sys.getallocatedblocks()
+    loaded = device.load(program)
+    device.start(loaded, "k")
+    device.machine.run({32})
+    assert sys.getallocatedblocks() - before < 5_000  # one instruction in ten

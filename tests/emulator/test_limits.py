@@ -31,7 +31,10 @@ MATRICES = """
 PRODUCTS = "dma.load a, x\n dma.load b, x\n" + "\n".join(["mm c, a, b\n add x5, x5, 1"] * 2000)
 
 
-@pytest.mark.parametrize("ways", [{}, {"timing": True}, {"schedule": 3}], ids=str)
+WAYS: list[dict[str, Any]] = [{}, {"timing": True}, {"schedule": 3}, {"schedule": "timed"}]
+
+
+@pytest.mark.parametrize("ways", WAYS, ids=str)
 def test_time_is_limited(ways: dict[str, Any]) -> None:
     device = Device("small", max_seconds=0.2, **ways)
     began = time.monotonic()
@@ -54,8 +57,9 @@ def test_time_is_limited_between_large_instructions() -> None:
     began = time.monotonic()
     with pytest.raises(MachineError, match="the limit"):
         device.launch(kernel(PRODUCTS, MATRICES), "k", [random_floats((1024, 1024))])
-    assert time.monotonic() - began < 5  # all of them would take a minute
-    assert 0 < device.machine.x[5] < 1000
+    taken, products = time.monotonic() - began, device.machine.x[5]
+    assert 0 < products < 1000
+    assert taken - 0.5 < 20 * taken / products + 1  # a block has a hundred of them
 
 
 def test_memory_is_limited() -> None:
@@ -91,7 +95,7 @@ def test_limits_that_are_not_reached_change_nothing() -> None:
     for _ in range(20):
         device.launch(kernel("li x5, 7\n loop 100, 9f\n add x5, x5, 1\n9: nop"), "k")
         assert device.machine.x[5] == 107
-    assert threading.active_count() == before
+    assert threading.active_count() <= before + 1  # one thread watches them all
 
 
 # -- Ctrl-C --------------------------------------------------------------------------------------------
@@ -104,18 +108,18 @@ def press(seconds: float) -> threading.Timer:
     return timer
 
 
-@pytest.mark.parametrize("ways", [{}, {"timing": True}, {"schedule": 3}, {"max_seconds": 60}], ids=str)
+@pytest.mark.parametrize("ways", [*WAYS, {"max_seconds": 60}], ids=str)
 def test_ctrl_c_is_taken_between_instructions(ways: dict[str, Any]) -> None:
-    device = Device("small", **ways)
+    timers: list[threading.Timer] = []
+    device = Device("small", output=lambda _: timers.append(press(0.02 * (len(timers) + 1))), **ways)
     m = device.machine
-    program = kernel("li x5, 0\n1: add x5, x5, 1\n add x6, x6, 1\n blt x5, x7, 1b")
-    for i in range(10):
+    program = kernel('dbg.print "go", x0\n1: add x5, x5, 1\n add x6, x6, 1\n blt x5, x7, 1b')
+    for _ in range(10):
         device.start(program, "k")
         m.x[7] = 1 << 40
-        timer = press(0.02 * (i + 1))
         with pytest.raises(KeyboardInterrupt):
             m.run()
-        timer.join()
+        timers[-1].join()
         # no instruction is half executed: what the counters say is what the pc says
         assert m.x[5] - m.x[6] == (m.pc == 32)
         assert m.instructions == 1 + 3 * m.x[6] + {16: 0, 32: 1, 48: -1}[m.pc]
@@ -126,12 +130,12 @@ def test_ctrl_c_is_taken_between_instructions(ways: dict[str, Any]) -> None:
 
 
 def test_ctrl_c_during_large_instructions() -> None:
-    device = Device()
+    timers: list[threading.Timer] = []
+    device = Device(output=lambda _: timers.append(press(0.5)))
     x = random_floats((1024, 1024))
-    timer = press(0.5)
     with pytest.raises(KeyboardInterrupt):
-        device.launch(kernel(PRODUCTS, MATRICES), "k", [x])
-    timer.join()
+        device.launch(kernel('dbg.print "go", x0\n' + PRODUCTS, MATRICES), "k", [x])
+    timers[0].join()
     m = device.machine
     assert 0 < m.x[5] < 1000 and not m.halted
     assert m.instructions * 16 == m.pc

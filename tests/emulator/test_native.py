@@ -165,7 +165,7 @@ def test_nan_and_infinity(library: Library, m: int) -> None:
     rng = np.random.default_rng(6)
     for k in (3, 32, 41):
         a, b = numbers(rng, m, k), numbers(rng, k, 53)
-        a[1, 1], a[0, 0], b[0, 1], b[k - 1, 2], b[1, 40] = np.inf, 0, -np.inf, np.nan, np.inf
+        a[1, 1], a[0, 0], b[0, 1], b[k - 1, 2], b[k - 1, 3], b[1, 40] = np.inf, 0, -np.inf, np.nan, np.inf, np.inf
         with np.errstate(invalid="ignore"):
             want = in_order(a, b)
         assert np.isnan(want).any() and np.isposinf(want).any() and np.isneginf(want).any()
@@ -309,7 +309,7 @@ def test_bits_depend_on_no_address_and_on_no_panel(library: Library, m: int) -> 
 
 def test_two_threads_at_once(library: Library) -> None:
     rng = np.random.default_rng(10)
-    work = [(numbers(rng, m, k), numbers(rng, k, n)) for m, n, k in ((1, 400, 300), (20, 130, 260), (64, 64, 64))]
+    work = [(numbers(rng, m, k), numbers(rng, k, n)) for m, n, k in ((1, 400, 300), (20, 130, 260), (20_000, 5, 40))]
     want = []
     for a, b in work:
         want.append(np.empty((a.shape[0], b.shape[1]), np.float32))

@@ -78,6 +78,17 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert result["outputs"]["z"] == {"dtype": "f32", "shape": [5], "file": None}
 
 
+def test_timed_order_takes_the_cycles_of_program_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cycles = []
+    for options in (["--timing"], ["--schedule", "timed"]):
+        assert run([*GOOD, *options, "--json"]) == 0
+        cycles.append(json.loads(capsys.readouterr().out)["cycles"])
+    assert cycles[0] == cycles[1] > 0
+    with pytest.raises(SystemExit):
+        run([*GOOD, "--schedule", "fast"])
+    assert "argument --schedule: wants a seed or `timed`, not 'fast'" in capsys.readouterr().err
+
+
 def changed(*replace: str, add: tuple[str, ...] = ()) -> list[str]:
     pairs = dict(zip(replace[::2], replace[1::2], strict=True))
     return [pairs.get(a, a) for a in GOOD] + list(add)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.emulator import Device, Listener, MachineError
-from sohu.emulator.machine import Queue
+from sohu.emulator.parts import Queue
 
 from tests.emulator.support import Array, kernel, named, random_floats, run, stopped
 
@@ -209,4 +209,11 @@ def test_a_deadlock_names_all_that_wait(seed: int | None) -> None:
         "    DMA0 at pc 0x0000 (k.s:5) `dma.sync  wait up>=1  signal down`: for up >= 1, which is 0",
         "    MXU at pc 0x0020 (k.s:7) `mxu.sync  wait up>=2`: for up >= 2, which is 0",
         "    VPU at pc 0x0010 (k.s:6) `vpu.sync  wait down>=1  signal up`: for down >= 1, which is 0",
+        "  up >= 1 needs a signal of `vpu.sync  wait down>=1  signal up` at pc 0x0010, which waits in the queue of VPU",
+        "  up >= 2 needs a signal of `vpu.sync  wait down>=1  signal up` at pc 0x0010, which waits in the queue of VPU",
+        "  up >= 2 is never reached: what is left signals it up to 1 only",
+        "  down >= 1 needs a signal of `dma.sync  wait up>=1  signal down` at pc 0x0000, "
+        "which waits in the queue of DMA0",
+        "  a circle: DMA0 waits for VPU waits for DMA0",
     ]
+    assert e.help.startswith("an instruction must signal up")

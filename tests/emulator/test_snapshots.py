@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import struct
@@ -13,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import assemble
-from sohu.emulator import Device, MachineError, Snapshot, SnapshotFile
+from sohu.emulator import Device, MachineError, Snapshot, SnapshotFile, Tensor
 from sohu.emulator.memory import PAGE
-from sohu.isa import SohuError, Space, f32
+from sohu.isa import SohuError, Space, f32, load_chip
 
 from tests.emulator.support import kernel, random_floats
 from tests.emulator.test_mutated_programs import SOURCE
 
 PROGRAM = assemble(SOURCE, "k.s")
-WAYS = [(None, False), (None, True), (3, False), (17, True)]
+WAYS: list[tuple[Any, bool]] = [(None, False), (None, True), (3, False), (17, True), ("timed", True)]
 
 # Two engines far behind the sequencer: in program order, what waits parks
 PARKED = """
@@ -45,7 +46,7 @@ PARKED_BODY = """
 """
 
 
-def started(schedule: int | None = None, timing: bool = False) -> Device:
+def started(schedule: Any = None, timing: bool = False) -> Device:
     device = Device("small", schedule=schedule, timing=timing, output=lambda _: None)
     device.start(PROGRAM, "k", [random_floats((16, 16)), 2])
     return device
@@ -61,7 +62,7 @@ def every_state(device: Device) -> list[Snapshot]:
 
 
 @pytest.mark.parametrize(("schedule", "timing"), WAYS)
-def test_what_runs_from_a_snapshot_is_the_same(schedule: int | None, timing: bool) -> None:
+def test_what_runs_from_a_snapshot_is_the_same(schedule: Any, timing: bool) -> None:
     device = started(schedule, timing)
     states = every_state(device)
     result = device.finish()
@@ -77,8 +78,8 @@ def test_what_runs_from_a_snapshot_is_the_same(schedule: int | None, timing: boo
         assert again.outputs["o"].numpy().tobytes() == wanted.tobytes()
 
 
-@pytest.mark.parametrize("schedule", [None, *range(6)])
-def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: int | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", [None, *range(6), "timed"])
+def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: Any, tmp_path: Path) -> None:
     device = Device("small", schedule=schedule)
     x = random_floats((8, 8))
     device.start(kernel(PARKED_BODY, PARKED), "k", [x])
@@ -97,7 +98,7 @@ def test_instructions_in_queues_keep_the_operands_they_issued_with(schedule: int
 
 
 @pytest.mark.parametrize(("schedule", "timing"), WAYS)
-def test_a_file_opens_on_a_new_device(schedule: int | None, timing: bool, tmp_path: Path) -> None:
+def test_a_file_opens_on_a_new_device(schedule: Any, timing: bool, tmp_path: Path) -> None:
     device = started(schedule, timing)
     files = []
     for i in range(59):
@@ -178,6 +179,35 @@ def test_tensors_freed_since_are_back() -> None:
     assert thief.live and not thief.numpy().any()
 
 
+def test_tensors_that_programs_only_read_are_not_copied() -> None:
+    device = Device("small")
+    weights = device.tensor(random_floats((512, 512)), writable=False)
+    x = device.tensor(random_floats((8, 8)))
+    before = device.snapshot()
+    assert before.nbytes <= 3 * PAGE
+    x.freeze()  # since then
+    device.restore(before)
+    assert x.writable and device.snapshot(before).differs(before) == ""
+    weights.free()
+    with pytest.raises(SohuError, match="has been freed since, and a snapshot holds no copy"):
+        device.restore(before)
+
+
+def test_files_hold_what_programs_only_read(tmp_path: Path) -> None:
+    device = Device("small")
+    wanted = random_floats((64, 64))
+    wanted.tofile(tmp_path / "w")
+    with open(tmp_path / "w", "rb") as file:
+        mapped = device.map(file, 0, (64, 64), f32)
+    frozen = device.tensor(wanted, writable=False)
+    device.start(kernel("nop", ".param x, in, f32, [R, C]\n.param w, in, f32, [R, C]"), "k", [mapped, frozen])
+    device.save(tmp_path / "s")
+    given = SnapshotFile(tmp_path / "s").device().arguments()
+    for name in ("x", "w"):
+        tensor = given[name]
+        assert isinstance(tensor, Tensor) and not tensor.writable and np.array_equal(tensor.numpy(), wanted)
+
+
 def test_another_device_refuses_a_snapshot() -> None:
     with pytest.raises(SohuError, match="the snapshot is of another device"):
         Device("small").restore(Device("small").snapshot())
@@ -208,9 +238,9 @@ def test_a_machine_without_a_program_is_saved_too(tmp_path: Path) -> None:
 # -- files that are damaged ----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    device = started(17, True)
+@pytest.fixture(scope="module", params=[17, "timed"])
+def good(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    device = started(request.param, True)
     for _ in range(30):
         device.machine.step()
     path = tmp_path_factory.mktemp("good") / "s"
@@ -263,7 +293,7 @@ def test_a_description_that_lies_is_refused(good: bytes, tmp_path: Path) -> None
         (lambda m: m["state"]["x"].__setitem__(5, 1 << 63), "a register is"),
         (lambda m: m["state"].__setitem__("index", 10**9), "index of the state is 1000000000"),
         (lambda m: m["blocks"].reverse(), "contradicts itself"),
-        (lambda m: m["blocks"].append([4096, 8192, True, ""]), "overlap"),
+        (lambda m: m["blocks"].append([4096, 8192, 8192, True, ""]), "overlap"),
         (lambda m: m["blocks"].pop(), "is no tensor in HBM"),
         (lambda m: m.__setitem__("image", None), "the program is not in HBM"),
         (lambda m: m["chip"].__setitem__("sram_bytes", 1 << 62), "the host refuses"),
@@ -286,31 +316,13 @@ def test_pages_outside_all_blocks_are_refused(good: bytes, first: int, tmp_path:
     )
 
 
-def test_any_other_value_is_refused_or_harmless(good: bytes, tmp_path: Path) -> None:
-    path, rng = tmp_path / "s", random.Random(1)
-    values = [None, True, -1, 0, 1, 7, 1 << 31, 1 << 64, 0.5, 1e308, "", "k", [], {}, [[]], [1, 2, 3]]
-
-    def places(value: Any, out: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            out.append((value, key))
-            if isinstance(inner, dict | list):
-                places(inner, out)
-        return out
-
-    def change(meta: dict[str, Any]) -> None:
-        found = places({k: v for k, v in meta.items() if k != "state"}, [])
-        found += [p for p in places(meta["state"], []) if len(p[0]) < 600 or rng.random() < 0.01]
-        holder, key = rng.choice(found)
-        holder[key] = rng.choice(values)
-
-    opened = 0
-    for _ in range(150):
-        path.write_bytes(rehashed(good, change))
-        try:
-            device = SnapshotFile(path).device(output=lambda _: None)
-            opened += 1
-            device.machine.max_instructions = 1000
-            device.machine.run()
-        except SohuError as e:
-            assert isinstance(e, MachineError) or "\n" not in e.message, e.message
-    assert 0 < opened < 120
+def test_a_memory_need_not_be_whole_pages() -> None:
+    device = Device(dataclasses.replace(load_chip("small"), sram_bytes=3 * PAGE + 64))
+    before = device.snapshot()
+    assert before.nbytes == 0
+    device.memories.sram[-1] = 7
+    after = device.snapshot(before)
+    assert after.differs(before) == f"sram {3 * PAGE + 63:#x}"
+    assert device.snapshot(after).pages[Space.SRAM][3] is after.pages[Space.SRAM][3]
+    device.restore(before)
+    assert device.snapshot().differs(before) == ""

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from sohu.asm import Diagnostic, Program, assemble
 from sohu.emulator import Device
+from sohu.emulator.schedules import Spec
 
 from tools.tree import ROOT
 
 
-@pytest.mark.parametrize("schedule", [None, *range(20)])
-def test_the_kernel_written_by_hand(schedule: int | None) -> None:
+@pytest.mark.parametrize("schedule", [None, "timed", *range(20)])
+def test_the_kernel_written_by_hand(schedule: Spec) -> None:
     source = ROOT / "examples" / "by_hand.s"
     program = assemble(source.read_text(encoding="utf-8"), source.name)
     random = np.random.default_rng(0)
@@ -31,16 +32,16 @@ def assembled(name: str) -> Program:
     return program
 
 
-def launch(program: Program, kernel: str, schedule: int | None, **args: Any) -> np.ndarray[Any, Any]:
+def launch(program: Program, kernel: str, schedule: Spec, **args: Any) -> np.ndarray[Any, Any]:
     (out,) = Device("small", schedule=schedule).launch(program, kernel, args).outputs.values()
     return out.numpy()
 
 
-SCHEDULES = pytest.mark.parametrize("schedule", [None, *range(4)])
+SCHEDULES = pytest.mark.parametrize("schedule", [None, "timed", *range(4)])
 
 
 @SCHEDULES
-def test_softmax(schedule: int | None) -> None:
+def test_softmax(schedule: Spec) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(331, 77)).astype(ml_dtypes.bfloat16)
     e = np.exp(x.astype(np.float32) - x.astype(np.float32).max(1, keepdims=True))
@@ -50,7 +51,7 @@ def test_softmax(schedule: int | None) -> None:
 
 @SCHEDULES
 @pytest.mark.parametrize("shape", [(150, 300, 260), (128, 128, 128), (1, 1, 1), (257, 129, 385)])
-def test_matmul(schedule: int | None, shape: tuple[int, int, int]) -> None:
+def test_matmul(schedule: Spec, shape: tuple[int, int, int]) -> None:
     random = np.random.default_rng(0)
     m, k, n = shape
     a, b = (random.integers(-2, 3, size).astype(ml_dtypes.bfloat16) for size in ((m, k), (k, n)))
@@ -59,7 +60,7 @@ def test_matmul(schedule: int | None, shape: tuple[int, int, int]) -> None:
 
 
 @SCHEDULES
-def test_dct(schedule: int | None) -> None:
+def test_dct(schedule: Spec) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(700, 8)).astype(np.float32)
     n = np.arange(8)

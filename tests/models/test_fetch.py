@@ -58,7 +58,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def left_in_cache() -> set[str]:
     folder = cache_folder() / "models"
-    return {path.name for path in folder.iterdir()} - {".toy.lock"} if folder.exists() else set()
+    return {path.name for path in folder.iterdir()} - {".toy.lock", ".toy.gguf.checked"} if folder.exists() else set()
 
 
 def test_fetched_once_and_kept(wheels: Path) -> None:

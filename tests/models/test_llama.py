@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.emulator import Device
+from sohu.emulator.schedules import Spec
 from sohu.isa import DType, bf16, f16, f32
 from sohu.models import Checkpoint, ModelError, Pretrained, reference
 from sohu.models.kernels import logits, next_token
@@ -44,8 +45,8 @@ def test_random_model_in_float32(tiny: Checkpoint, chip: str) -> None:
     np.testing.assert_allclose(model.forward(tokens), got, atol=2e-4)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random_schedules_change_no_bit(tiny: Checkpoint, seed: int) -> None:
+@pytest.mark.parametrize("seed", ["timed", *range(4)])
+def test_random_schedules_change_no_bit(tiny: Checkpoint, seed: Spec) -> None:
     tokens = list(range(20))
     first = LlamaOnChip(tiny, Device("small"), max_positions=48).forward(tokens)
     again = LlamaOnChip(tiny, Device("small", schedule=seed), max_positions=48).forward(tokens)

@@ -28,12 +28,13 @@ class Generator(Instructions):
         """The text of one."""
         rng = self.rng
         body: list[str] = []
-        for _ in range(rng.choice((1, 2, 2, 3, 4))):
+        for _ in range(rng.choice((1, 1, 2, 3))):
             body += self.structure(2)
         if rng.random() < 0.04:
             body += self.fault()
-        schedule = rng.randrange(1 << 20) if rng.random() < 0.3 else "none"
-        text = [f"# program, schedule {schedule}", *self.fills, "        .kernel k, noprologue"]
+        schedule = rng.choice(("none", "none", "none", "none", "timed", rng.randrange(1 << 20), rng.randrange(1 << 20)))
+        effort = rng.choice(("eager", "eager", "usual"))
+        text = [f"# program, schedule {schedule}, {effort}", *self.fills, "        .kernel k, noprologue"]
         for name in ("arena", "other"):
             text.append(f"        .param {name}, inout, u8, [{max(64, -(-self.used[name] // 64) * 64)}]")
         for n, name in enumerate((ARENA, OTHER)):
@@ -111,7 +112,7 @@ class Generator(Instructions):
         self.live = []
         self.top = {"sram": self.rng.randrange(64) * 16, "acc": self.rng.randrange(16) * 16}
         ops: list[Op] = []
-        for _ in range(self.rng.choice((2, 4, 6, 8, 10))):
+        for _ in range(self.rng.choice((2, 3, 4, 6, 8))):
             self.op(ops)
         return ops
 

@@ -23,10 +23,10 @@ from types import FrameType
 
 from sohu.isa import SohuError
 
-from tools.fuzz import elfs, links, programs, rows, sources, words
+from tools.fuzz import cores, elfs, links, programs, rows, runs, sources, words
 from tools.fuzz.target import HITS, Target, Wrong
 
-TARGETS = {t.name: t for t in (rows.TARGET, words.TARGET, sources.TARGET, elfs.TARGET, links.TARGET, programs.TARGET)}
+TARGETS = {m.TARGET.name: m.TARGET for m in (rows, words, sources, elfs, links, runs, cores, programs)}
 SECONDS = 30  # of processor time that a case may take
 MEMORY = 1 << 30  # bytes that a worker may take beyond what it has when it starts
 MAX_FILES = 100  # kinds of failures of a target that are saved
@@ -109,8 +109,8 @@ def run_batch(name: str, seed: int, number: int) -> Batch:
     for i in range(target.cases):
         data = target.make(random.Random(f"{name} {seed} {number} {i}"))
         out.units += target.units(data)
-        if problem(target, data, out.cells):
-            out.failures.append(shrink(target, data))
+        if why := problem(target, data, out.cells):
+            out.failures.append(shrink(target, data, why))
     return out
 
 
@@ -144,16 +144,20 @@ def _time_limit() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def shrink(target: Target, data: bytes) -> Failure:
-    """A failing case without the parts that it fails without, as far as that can be found out in a minute."""
-    best = Failure(problem(target, data) or "it fails only the first time", data)
+def shrink(target: Target, data: bytes, first: str = "") -> Failure:
+    """A failing case without the parts that it fails without, as far as that can be found out in a minute.
+
+    first: what was wrong the first time.
+    """
+    best = Failure(problem(target, data) or f"it fails only the first time: {first}", data)
     parts, size = target.parts(data), len(target.parts(data)) // 2
     began = time.process_time()
     while size and "seconds" not in best.why:
         at = 0
         while at < len(parts) and time.process_time() - began < _SHRINKING:
             fewer = parts[:at] + parts[at + size :]
-            if why := problem(target, b"".join(fewer)):
+            why = problem(target, b"".join(fewer))
+            if why and target.kind(why) == target.kind(best.why):
                 parts, best = fewer, Failure(why, b"".join(fewer))
             else:
                 at += size

@@ -6,6 +6,7 @@ the fuzzer reports. What HBM holds beside the blocks that a program may write mu
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import mmap
@@ -36,6 +37,9 @@ SECONDS = 0.5  # that it may take
 HBM = 16 << 20  # bytes
 MEMORY = 512 << 20  # bytes that the process may grow by
 _GUARD = 1 << 20
+_TRIES = 100
+_FIXED_NOREPLACE = 0x100000  # of Linux
+_elsewhere: list[mmap.mmap] = []
 _SIZES = (0, 1, 2, 3, 7, 8, 16, 17, 33, 64)
 _ELEMENTS = 1 << 16  # of an argument, at most
 _SCALARS = (0, 1, 2, 3, 5, 8, 17, 64, -1, 1000, 1 << 31, -(1 << 63), (1 << 63) - 1)
@@ -190,22 +194,41 @@ def _change_kernels(out: bytearray, described: bytes, header: int, rng: random.R
 
 
 @contextmanager
-def _guards() -> Iterator[list[mmap.mmap]]:
-    """Makes memories between pages that cannot be touched; gives the guards, which must be kept."""
-    real, kept = memory._reserve, []
+def _guards() -> Iterator[None]:
+    """Makes memories between pages that cannot be touched."""
+    real = memory._reserve
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64]
+    forbidden: set[int] = set()  # pages
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
-    def guard() -> None:
-        kept.append(mmap.mmap(-1, _GUARD, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0))
+    def forbid(at: int | None, fixed: int) -> bool:
+        """Pages that cannot be touched, there or anywhere; False when there is something else."""
+        found = libc.mmap(at, _GUARD, 0, flags | fixed, -1, 0)
+        if found == ctypes.c_void_p(-1).value or at not in (None, found):
+            return False
+        forbidden.update(range(found, found + _GUARD, mmap.PAGESIZE))
+        return True
 
     def reserve(size: int) -> mmap.mmap:
-        guard()
-        made = real(size)
-        guard()
-        return made
+        """A memory with a guard on either side; those that lie beside something else are kept and not used."""
+        whole = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        for _ in range(_TRIES):
+            made = real(size)
+            start = np.frombuffer(made, np.uint8).ctypes.data
+            below, above = start - mmap.PAGESIZE, start + whole
+            if (below in forbidden or forbid(start - _GUARD, _FIXED_NOREPLACE)) and (
+                above in forbidden or forbid(above, _FIXED_NOREPLACE)
+            ):
+                return made
+            _elsewhere.append(made)
+            forbid(None, 0)
+        raise AssertionError("the host gives no memory between guards")
 
     memory._reserve = reserve
     try:
-        yield kept
+        yield
     finally:
         memory._reserve = real
 
@@ -217,9 +240,9 @@ def _silent(_: str) -> None:
 class Chip:
     """A small chip between guards, used for case after case."""
 
-    def __init__(self, *, timing: bool) -> None:
+    def __init__(self, **way: Any) -> None:
         chip = dataclasses.replace(load_chip("small"), hbm_bytes=HBM)
-        with _guards() as self.guards:
+        with _guards():
             self.device = Device(
                 chip, timing=timing, max_instructions=INSTRUCTIONS, max_seconds=SECONDS, output=_silent
             )
@@ -228,14 +251,12 @@ class Chip:
         self.wanted = self._clean_run()
         self.cases = 0
 
-    def run(self, program: Program, rng: random.Random, schedule: int | None) -> None:
+    def run(self, program: Program, rng: random.Random) -> None:
         """Run each of its kernels; raises Wrong for whatever is not as it must be."""
         for kernel in list(program.kernels.values())[:2]:
-            self.device.machine.schedule = schedule
             self._launch(program, kernel, rng)
         self.cases += 1
         if self.cases % _CLEAN_EVERY == 0:
-            self.device.machine.schedule = None
             expect(self._clean_run() == self.wanted, "afterwards, a sound program gives another result")
 
     def _launch(self, program: Program, kernel: Kernel, rng: random.Random) -> None:
@@ -324,9 +345,11 @@ class Chip:
 
     def _clean_run(self) -> bytes:
         x = self.device.tensor(np.linspace(-3, 3, 64, dtype=np.float32).reshape(8, 8))
+        self.device.machine.max_seconds = None  # whatever else the host does, this one comes to its end
         loaded = self.device.load(self.clean)
         result = self.device.launch(loaded, "clean", [x])
         self.device.unload(loaded)
+        self.device.machine.max_seconds = SECONDS
         return result.outputs["y"].numpy().tobytes() + str(result.cycles).encode()
 
 
@@ -356,9 +379,20 @@ def _noise(floats: bool) -> NDArray[np.uint8]:
     return rng.integers(0, 8, count).astype(np.uint8)
 
 
+_SCHEDULES = (0, 1, 2, 3, "timed", "timed")
+_WAYS: tuple[dict[str, Any], ...] = (
+    *[{}] * 10,
+    *[{"timing": True}] * 2,
+    *[{"checks": "all"}] * 2,
+    *[{"schedule": s} for s in _SCHEDULES],
+)
+
+
 @cache
-def _chip(timing: bool) -> Chip:
-    return Chip(timing=timing)
+def _chips() -> tuple[Chip, ...]:
+    """One for each way, in which a case can run; some ways are more likely."""
+    made: dict[str, Chip] = {}
+    return tuple(made[str(way)] if str(way) in made else made.setdefault(str(way), Chip(**way)) for way in _WAYS)
 
 
 @cache
@@ -368,7 +402,7 @@ def _grown_from() -> int:
 
 def check(data: bytes) -> None:
     """The loader refuses it, or each of its kernels runs within all limits."""
-    _chip(False), _chip(True)
+    chips = _chips()
     before = _grown_from()
     try:
         program = read_elf(data, "a.elf")
@@ -376,8 +410,7 @@ def check(data: bytes) -> None:
         expect(bool(e.message) and "\n" not in e.message, f"a message of several lines: {e.message!r}")
         return
     rng = random.Random(zlib.crc32(data))
-    schedule = rng.randrange(1 << 32) if rng.random() < 0.25 else None
-    _chip(rng.random() < 0.15).run(program, rng, schedule)
+    rng.choice(chips).run(program, rng)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     expect(grown <= MEMORY, f"the process has grown by {grown:,} bytes")
 

@@ -29,8 +29,9 @@ class Target:
     make: Callable[[random.Random], bytes]
     check: Callable[[bytes], Mapping[str, int] | None]
     units: Callable[[bytes], int] = lambda data: 1
-    cells: Callable[[], Sequence[str]] = lambda: ()  # what there is to cover; the first word of each groups them
     parts: Callable[[bytes], list[bytes]] = lambda data: [data]  # what can be left out to make a case smaller
+    cells: Callable[[], Sequence[str]] = lambda: ()  # what there is to cover; the first word of each groups them
+    kind: Callable[[str], str] = lambda why: ""  # of a failure; one made smaller is still of the same
 
 
 def expect(good: bool, what: str) -> None:

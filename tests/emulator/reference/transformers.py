@@ -67,10 +67,11 @@ def _step(v: Operands, visible: Callable[[int, int], bool]) -> dict[str, Any]:
         added, open_order = total(weights)
         weight_of[0].append(kept + added)
         slack = abs(weight) * factor + U * abs(kept) + open_order + math.fsum(errors) + U * abs(kept + added)
-        weight_of[1].append(slack if math.isfinite(kept + added) else 0.0)
+        none = 0 < alpha < 2 * TINY  # it may be 0, and an infinity times that is NaN
+        weight_of[1].append(slack if math.isfinite(kept + added) else INF if none else 0.0)
         for x in state:
             state_of[0].append(x * alpha)
-            state_of[1].append(abs(x) * factor + 2.0**-149 if math.isfinite(x * alpha) else 0.0)
+            state_of[1].append(abs(x) * factor + 2.0**-149 if math.isfinite(x * alpha) else INF if none else 0.0)
     return {"p": Near(*p), "m": Near(m, [0.0] * len(m)), "l": Near(*weight_of), "o": Near(*state_of)}
 
 
@@ -283,7 +284,8 @@ def _clamped(v: Operands) -> dict[str, Any]:
         u = smallest(largest(up, -v["limit"]), v["limit"])
         x = divide(g, 1 + exp(-v["alpha"] * g)) * (u + 1)
         numbers.append(x)
-        errors.append(16 * ulp(f32(x)) + TINY * (1 + abs(u)))
+        slope = abs(v["alpha"] * g)
+        errors.append((16 + slope) * ulp(f32(x)) + TINY * (1 + abs(u)) if math.isfinite(slope) else 0.0)
     return {"dst": Near(numbers, errors)}
 
 
