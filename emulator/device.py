@@ -102,8 +102,8 @@ class Device:
     may differ from BLAS's within the manual's bound; output: where the program's own prints go;
     checks: the checkers that are on, "all", "none" or names (docs/checkers.md; machine.check switches them later).
 
-    Raises SohuError for an unknown chip or checker, when the host refuses the address space, and where there is no native
-    library.
+    Raises SohuError for an unknown chip or checker, when the host refuses the address space, and where `native` cannot
+    be had.
     """
 
     def __init__(
