@@ -484,6 +484,8 @@ class Machine(Services):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
             e = Fault(kind, text)
+        if e.pc is not None:
+            op = self.op_at(e.pc // INSTRUCTION_BYTES)
         self.fault = MachineError(
             e.category,
             e.message,

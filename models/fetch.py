@@ -260,9 +260,10 @@ def _download(model: NamedModel, work: Path) -> Path:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # pip moves its files about meanwhile
-            total += path.stat().st_size if path.is_file() else 0
+    for root, _, names in os.walk(folder):  # which goes on where pip has removed a folder meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(root, name)).st_size
     return total
 
 

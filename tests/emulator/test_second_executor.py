@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import AsmError, assemble
-from sohu.emulator import Device, Listener, bind, translate
+from sohu.emulator import Device, Listener, bind, machine, translate
 from sohu.isa import ROWS, Row
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
 from sohu.isa.manual.examples import KERNEL, assembly, parse
@@ -22,6 +23,7 @@ from tests.emulator.reference.rows import ENGINES
 from tests.emulator.reference.sequencer import SEQUENCER
 from tests.emulator.support import named, run
 from tools.fuzz import programs
+from tools.fuzz.generate import Generator
 from tools.fuzz.run import TARGETS, problem
 from tools.fuzz.target import Wrong
 
@@ -52,27 +54,27 @@ def test_the_example_of_a_row(row: Row) -> None:
     device.start(loaded, KERNEL, {t.name: np.empty_like(t.values) for t in before.values() if t.space is Space.HBM})
     blocks = [Block(b.start, bytearray(hbm.map[b.start : b.end]), b.writable) for b in hbm.allocations]
     sizes = device.memories.sram.size, device.memories.acc.size
-    machine = Machine(loaded.text, blocks, *sizes, strings=device.machine.string, semantics=ENGINES)
-    machine.pc = device.machine.pc
+    second = Machine(loaded.text, blocks, *sizes, strings=device.machine.string, semantics=ENGINES)
+    second.pc = device.machine.pc
     for reg in (RA, SP, GP, ARGS):
-        machine.x[reg] = device.machine.x[reg]
+        second.x[reg] = device.machine.x[reg]
     registers = {p.name: p.reg for p in kernel.params} | {t.name: t.reg for t in kernel.tiles}
     for _ in registers:
-        machine._step()
+        second._step()
     for t in example.tiles:
-        machine.write(machine.tile(registers[t.name]), t.values.reshape(-1).view(f"u{t.values.itemsize}").tolist())
-    assert machine.run() == example.fault
+        second.write(second.tile(registers[t.name]), t.values.reshape(-1).view(f"u{t.values.itemsize}").tolist())
+    assert second.run() == example.fault
     for want in example.tiles_after:
-        tile = machine.tile(registers[want.name])
+        tile = second.tile(registers[want.name])
         assert (tile.dtype, tile.dims) == (want.dtype.name, want.values.shape)
-        got = np.array([value(tile.dtype, c) for c in machine.read(tile)]).reshape(tile.dims)
+        got = np.array([value(tile.dtype, c) for c in second.read(tile)]).reshape(tile.dims)
         assert np.allclose(got, want.values.astype(np.float64), 1e-5, 0, equal_nan=True), want.name
     if row.clock:  # time is not counted here
         return
     for s in example.scalars_after:
-        assert machine.x[s.reg] == (f32_bits(s.value) if isinstance(s.value, float) else s.value)
+        assert second.x[s.reg] == (f32_bits(s.value) if isinstance(s.value, float) else s.value)
     if not row.data:  # arrays are NumPy's to print
-        assert machine.printed == example.prints
+        assert second.printed == example.prints
 
 
 def test_random_programs() -> None:
@@ -86,10 +88,11 @@ def test_random_programs() -> None:
     assert hit.keys() <= set(programs.cells())
 
 
-def search(expected: str = "") -> str:
-    """What is first found wrong in some programs."""
+def search(*only: str) -> str:
+    """What is first found wrong in some programs, of these instructions mostly."""
     for seed in range(SEARCHED):
-        if why := problem(TARGET, program(seed)):
+        text = Generator(random.Random(f"search {seed}"), only).program()
+        if why := problem(TARGET, text.encode()):
             return why
     return ""
 
@@ -114,7 +117,7 @@ def test_the_last_bit_of_a_result(monkeypatch: pytest.MonkeyPatch, name: str, op
     right, wrong = ROWS[name].semantics, off_by_a_bit(name, operand)
     object.__setattr__(ROWS[name], "semantics", wrong)
     try:
-        why = search()
+        why = search(name)
     finally:
         object.__setattr__(ROWS[name], "semantics", right)
     assert f"{name}: element" in why
@@ -126,7 +129,7 @@ def no_copies(*_: Any) -> set[int]:
 
 def test_an_input_that_is_overwritten_too_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bind, "_copied", no_copies)
-    assert ": element" in search()
+    assert "vrope.part: element" in search("vrope.part")
 
 
 def test_a_size_that_is_read_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,16 +146,14 @@ def test_a_size_that_is_read_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_signal_that_comes_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that lets its second instruction go first."""
-    from sohu.emulator.machine import Machine as Emulator
+    right = machine.Machine.execute
 
-    right = Emulator._execute
-
-    def wrong(self: Emulator, q: Any) -> None:
+    def wrong(self: machine.Machine, q: Any) -> None:
         if len(q.entries) > 1 and q.entries[1].op.wait is None:
             q.entries[0], q.entries[1] = q.entries[1], q.entries[0]
         right(self, q)
 
-    monkeypatch.setattr(Emulator, "_execute", wrong)
+    monkeypatch.setattr(machine.Machine, "execute", wrong)
     assert search()
 
 
@@ -174,7 +175,7 @@ def test_what_differs_between_running_fast_and_being_watched(monkeypatch: pytest
         return run_and_spoil
 
     monkeypatch.setattr(translate.Translator, "_straight", wrong)
-    assert "run fast, and" in search()
+    assert re.match(r"x\[\d+\] is", search())
 
 
 def test_a_smaller_case_that_does_not_assemble_is_none() -> None:
@@ -215,3 +216,33 @@ def test_being_watched_changes_no_bit_of_a_product() -> None:
         run(OPEN_ORDER, declarations, args, device)
         sums.append(named(device.machine, "c").copy())
     assert np.array_equal(*sums)
+
+
+def test_a_large_product_of_one_panel_ends() -> None:
+    """Few rows and columns, many terms: there is nothing to share."""
+    declarations = """
+    .param v, in, f32, [16, 2048]
+    .param w, in, f32, [2048, 16]
+    .tile a, sram, f32, [16, 2048]
+    .tile b, sram, f32, [2048, 16]
+    .tile c, acc, f32, [16, 16]
+    """
+    body = "dma.load a, v\n dma.load b, w signal s0\n mm c, a, b wait s0>=1"
+    args = {"v": np.ones((16, 2048), np.float32), "w": np.ones((2048, 16), np.float32)}
+    device, _ = run(body, declarations, args, Device("small", workers=2))
+    assert (named(device.machine, "c") == 2048).all()
+
+
+def test_infinities_on_worker_threads_warn_nobody() -> None:
+    declarations = """
+    .param v, in, f32, [256, 128]
+    .param w, in, f32, [128, 256]
+    .tile a, sram, f32, [256, 128]
+    .tile b, sram, f32, [128, 256]
+    .tile c, acc, f32, [256, 256]
+    """
+    body = "dma.load a, v\n dma.load b, w signal s0\n mm c, a, b wait s0>=1"
+    args = {"v": np.zeros((256, 128), np.float32), "w": np.full((128, 256), np.inf, np.float32)}
+    for _ in range(3):  # a warning would be an error here
+        device, _result = run(body, declarations, args, Device("small", workers=2))
+        assert np.isnan(named(device.machine, "c")).all()

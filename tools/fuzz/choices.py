@@ -17,7 +17,8 @@ def weight(row: Row) -> int:
     if not row.engine.is_async:
         return 0
     choices = sorted((len(k.dtypes) for _, _, k in row.data), reverse=True) or [1]
-    return 40 if choices[1:] and choices[1] > 6 else choices[0]
+    converts = len(choices) == 2 and choices[1] > 6  # pairs of dtypes count
+    return 85 if converts else choices[0]
 
 
 def as_they_are(sizes: dict[str, int], rng: random.Random) -> None:

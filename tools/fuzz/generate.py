@@ -9,6 +9,7 @@ defined: only the values are random.
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 
 from tools.fuzz.choices import INTEGERS
 from tools.fuzz.instructions import Instructions, Op
@@ -17,10 +18,10 @@ from tools.fuzz.tiles import TILE_REGISTERS, Tile, words
 
 
 class Generator(Instructions):
-    """Makes one program from a seed."""
+    """Makes one program from a seed. `only`: of these instructions, and of those that give them their inputs."""
 
-    def __init__(self, rng: random.Random) -> None:
-        super().__init__(rng)
+    def __init__(self, rng: random.Random, only: Collection[str] = ()) -> None:
+        super().__init__(rng, only)
         self.functions: list[list[str]] = []
         self.labels = 0
 
@@ -177,8 +178,8 @@ class Generator(Instructions):
         out: list[Op] = []
         for op in ops:
             for target in op.waits[1:]:
-                n = f" q={op.queue[3:]}" if op.queue.startswith("DMA") else ""
-                extra = Op(op.queue, [], f"{op.queue.rstrip('0123').lower()}.sync{n}", waits=[target])
+                of = f" q={op.queue[3:]}" if op.queue.startswith("DMA") else ""
+                extra = Op(op.queue, [], f"{op.queue.rstrip('0123').lower()}.sync{of}", waits=[target])
                 queues[op.queue].insert(queues[op.queue].index(op), extra)
                 out.append(extra)
             op.waits = op.waits[:1]

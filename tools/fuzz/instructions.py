@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +36,9 @@ class Op:
 class Instructions(Tiles):
     """Appends instructions to a block, each after those that give it its inputs."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, only: Collection[str] = ()) -> None:
         super().__init__(rng)
-        self.rows = [r for r in ROWS if weight(r)]
+        self.rows = [r for r in ROWS if weight(r) and (not only or r.mnemonic in only)]
         self.weights = [weight(r) for r in self.rows]
         self.rounds = 0  # of the loop around, whose register ROUND counts; 0: none
         self.pool: list[str] = []  # scalar registers that an instruction has not used yet
@@ -143,7 +143,7 @@ class Instructions(Tiles):
         row = rng.choices(self.rows, self.weights)[0]
         dtypes = self.dtypes(row)
         shapes, names = self.shapes(row)
-        self.sizes_of: dict[int, tuple[int, int]] = {}
+        self.sizes_of = {}
         regs: dict[str, int] = {}
         if names and rng.random() < 0.5:
             pool = [int(r[1:]) for r in SCALARS[len(NOISE) :]]
@@ -166,13 +166,12 @@ class Instructions(Tiles):
                 tile = self.output(row, o.name, k, space, dtypes[o.name], tuple(room), of_dims, mine)
             else:
                 policy = self.policy(row, o.name, dtypes[o.name], {n: s[0] for n, s in shapes.items()})
-                tile = None
-                if policy == "any" and not any(of_dims) and rng.random() < 0.3 and not k.writes_data:
-                    tile = self.view_of(space, dtypes[o.name], dims)
+                part = None
+                if policy == "any" and not any(of_dims) and rng.random() < 0.45 and not k.writes_data:
+                    part = self.view_of(space, dtypes[o.name], dims)
                 if policy == "any":
                     policy = self.kind_of_numbers(row)
-                if tile is None:
-                    tile = self.loaded(ops, space, dtypes[o.name], room, policy, k.writes_data)
+                tile = part or self.loaded(ops, space, dtypes[o.name], room, policy, k.writes_data)
                 if k.writes_data:
                     tile = self.written(tile)
                 tile = Tile(tile.space, tile.dtype, tile.base, tile.dims, tile.strides, of_dims)
@@ -240,11 +239,11 @@ class Instructions(Tiles):
                     fits.append((t, tuple(axes)))
         if not fits:
             return None
-        t, axes = rng.choice(fits)
+        t, chosen = rng.choice(fits)
         base = t.base
-        for a, d in zip(axes, dims, strict=True):
+        for a, d in zip(chosen, dims, strict=True):
             base += rng.randrange(t.dims[a] - d + 1) * t.strides[a] * SIZES[dtype]
-        return Tile(space, dtype, base, tuple(dims), tuple(t.strides[a] for a in axes))
+        return Tile(space, dtype, base, tuple(dims), tuple(t.strides[a] for a in chosen))
 
     def space(self, row: Row, kind: Data, dtype: str) -> str:
         """A memory that the operand may lie in."""

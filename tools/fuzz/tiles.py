@@ -115,7 +115,8 @@ class Tiles(Scalars):
         rng = self.rng
         t = registers.pop()
         before: list[str] = []
-        start, steps = tile, []
+        start = tile
+        steps: list[str] = []
         for _ in range(0 if any(tile.regs) else rng.choice((0, 0, 1, 1, 2))):  # a view would fix sizes
             start, step = self._undone(rng.choice(MOVES), start, t)
             steps = step + steps

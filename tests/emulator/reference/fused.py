@@ -48,8 +48,8 @@ def _vrms(v: Values) -> dict[str, Array]:
 def rope(src: Array, cos: Array, sin: Array, interleaved: int) -> Array:
     """Every pair of the last axis rotated."""
     out = np.empty(src.shape, object)
-    half = out.shape[-1] // 2
-    for *lead, t, i in indices((*out.shape[:-1], half)):
+    half = src.shape[-1] // 2
+    for *lead, t, i in indices((*src.shape[:-1], half)):
         first, second = (2 * i, 2 * i + 1) if interleaved else (i, i + half)
         a, b = float(src[(*lead, t, first)]), float(src[(*lead, t, second)])
         c, s = at(cos, (*lead, t, i)), at(sin, (*lead, t, i))

@@ -247,6 +247,9 @@ class Machine:
         values = {o.name: self._scalar(o.kind, v) for o, v in zip(row.operands, inst.values, strict=True)}
         if row.data:
             self._check(row, {o.name: values[o.name] for _, o, _ in row.data})
+            self.cells[row, tuple(values[o.name].dtype for _, o, _ in row.data), self._tails(inst)] += 1
+        else:
+            self.cells[row, (), False] += 1
         result = SEQUENCER[row.mnemonic](self, **values)
         goes = pc + 16
         target = pc + next(
@@ -276,10 +279,6 @@ class Machine:
         elif row.flow is Flow.HALT:
             self.halted = True
             return
-        if row.data:
-            self.cells[row, tuple(values[o.name].dtype for _, o, _ in row.data), self._tails(inst)] += 1
-        else:
-            self.cells[row, (), False] += 1
         for o, v in zip(row.operands, inst.values, strict=True):
             if o.kind.writes and isinstance(o.kind, X):
                 if v:
@@ -424,10 +423,10 @@ class Machine:
                 if s <= reach:
                     raise Stopped("operand")
                 reach += s * (d - 1)
-            mine = {a + i for a in tile.addresses() for i in range(SIZES[tile.dtype])}
-            if mine & written.setdefault(tile.space, set()):
+            bytes_of = {a + i for a in tile.addresses() for i in range(SIZES[tile.dtype])}
+            if bytes_of & written.setdefault(tile.space, set()):
                 raise Stopped("operand")
-            written[tile.space] |= mine
+            written[tile.space] |= bytes_of
 
     def _execute(self, queue: str, issued: Issued, pump: bool = True) -> None:
         row, place = issued.row, self.executed[queue]

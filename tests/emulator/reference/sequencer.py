@@ -40,9 +40,9 @@ def _float(f: Callable[[Fraction, Fraction], Fraction], special: Callable[[float
     def row(m: Any, d: None, a: float, b: float) -> int:
         if math.isfinite(a) and math.isfinite(b):
             try:
-                r = f(Fraction(a), Fraction(b))
-                if r:
-                    return code("f32", to_odd(r))
+                exact = f(Fraction(a), Fraction(b))
+                if exact:
+                    return code("f32", to_odd(exact))
             except ZeroDivisionError:
                 pass
         r = special(a, b)

@@ -91,7 +91,7 @@ def _window(v: Operands) -> dict[str, Any]:
         query, key = v["qpos"] + r, v["kpos"] + c
         if v["causal"] and query - key < 0:
             return False
-        return v["window"] <= 0 or abs(query - key) < v["window"] or key < v["sinks"]
+        return bool(v["window"] <= 0 or abs(query - key) < v["window"] or key < v["sinks"])
 
     return _step(v, visible)
 

@@ -18,7 +18,7 @@ def _even(x: float) -> int:
 
 
 def _logical(a: int, b: int) -> int:
-    return (a & 0xFFFFFFFF) // 2 ** (b % 32)
+    return int((a & 0xFFFFFFFF) // 2 ** (b % 32))
 
 
 CASES: dict[str, list[Case]] = {

@@ -10,6 +10,7 @@ import numpy as np
 from tests.emulator.reference.plain import ROWWISE, Array, Case, Shapes, Values, at, indices
 
 TOPK: Shapes = {"values": (2, 3, 4), "indices": (2, 3, 4), "src": (2, 3, 9)}
+TAKE: Shapes = {"dst": (2, 3, 4), "src": (2, 3, 7), "index": (2, 3, 4)}
 SORT: Shapes = dict.fromkeys(("keys", "payload", "src", "src_payload"), (3, 9))
 
 
@@ -73,13 +74,13 @@ def _take(v: Values) -> dict[str, Array]:
     return {"dst": out}
 
 
-SAME = {"dst": (2, 3, 7), "src": (2, 3, 7)}
+SAME: Shapes = {"dst": (2, 3, 7), "src": (2, 3, 7)}
 CASES: dict[str, list[Case]] = {
     "vargmin.row": [Case(ROWWISE, _argmin), Case(ROWWISE, _argmin, small_ints={"src": 3})],
     "vcumsum.row": [Case(SAME, _cumsum, {"exclusive": e}, slack=1e-5) for e in (0, 1)],
     "vtopk.row": [Case(TOPK, _topk), Case(TOPK, _topk, small_ints={"src": 3})],
     "vsort.row": [Case(SORT, _sort, {"descending": d}, small_ints={"src": 4}) for d in (0, 1)],
     "vtake.row": [
-        Case({"dst": (2, 3, 4), "src": (2, 3, 7), "index": (2, 3, 4)}, _take, small_ints={"index": 7}),
+        Case(TAKE, _take, small_ints={"index": 7}),
     ],
 }
