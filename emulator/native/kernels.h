@@ -207,7 +207,7 @@ INLINE TARGET void NAME(columns)(int rows, long n, long k, const float *a, long 
     const long apart = (n + 3) / 4;
     for (long start = 0; start < apart; start++) {
         const uint16_t *from[4];
-        uint32_t last[LANES] = {0};
+        uint32_t last[4 * LANES] = {0};
         FLOATS sum[FEW][4];
         UNROLL for (int j = 0; j < 4; j++) {
             long column = start + j * apart;
@@ -215,11 +215,15 @@ INLINE TARGET void NAME(columns)(int rows, long n, long k, const float *a, long 
         }
         UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < 4; j++) sum[i][j] = (FLOATS){0};
         for (long p = 0; p < k; p += 2 * LANES) {
-            const int whole = p + 2 * LANES <= k;
+            const uint16_t *at[4];
+            UNROLL for (int j = 0; j < 4; j++) at[j] = from[j] + p;
+            if (p + 2 * LANES > k)
+                UNROLL for (int j = 0; j < 4; j++) {
+                    memcpy(last + j * LANES, at[j], (size_t)(k - p) * 2);
+                    at[j] = (const uint16_t *)(last + j * LANES);
+                }
             UNROLL for (int j = 0; j < 4; j++) {
-                if (!whole)
-                    memcpy(last, from[j] + p, (size_t)(k - p) * 2);
-                WORDS pairs = LOAD_WORDS(whole ? from[j] + p : (const uint16_t *)last);
+                WORDS pairs = LOAD_WORDS(at[j]);
                 UNROLL for (int i = 0; i < rows; i++) {
                     sum[i][j] = FMA(LOAD(a + i * a_row + p), LOWER(pairs), sum[i][j]);
                     sum[i][j] = FMA(LOAD(a + i * a_row + p + LANES), UPPER(pairs), sum[i][j]);
