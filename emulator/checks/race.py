@@ -553,7 +553,8 @@ def _without_which(wait: _Wait) -> list[int]:
                 high = middle
         if low:
             out.append(int(mine[low - 1]))
-    return out + np.flatnonzero(by == _REMOTE)[-1:].tolist()
+    out += [int(i) for i in np.flatnonzero(by == _REMOTE)[-1:]]
+    return out
 
 
 def _called(op: Op) -> str:
