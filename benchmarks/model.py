@@ -49,15 +49,15 @@ def _speeds(title: str, threads: int, by_name: dict[str, Contender]) -> Table:
     )
 
     def speed(contender: Contender | None, work: str) -> float | None:
-        seconds = contender and contender.median(work)
-        return seconds and WORKS[work] / seconds
+        seconds = None if contender is None else contender.median(work)
+        return None if seconds is None else WORKS[work] / seconds
 
     for dtype, work in product(("f32", "bf16"), WORKS):
         ours, low, native = (by_name.get(dtype + kind) for kind in ("", " low", " native"))
         torch, numpy = by_name[f"PyTorch {dtype}"], by_name["NumPy"]
         speeds = [speed(c, work) for c in (ours, low, native, torch, numpy)]
-        ratios = [c and torch.ratio(work, c) for c in (ours, low, native)]
-        table.add(f"{work} {dtype}", *speeds, *ratios, ours and numpy.ratio(work, ours))
+        ratios = [None if c is None else torch.ratio(work, c) for c in (ours, low, native)]
+        table.add(f"{work} {dtype}", *speeds, *ratios, None if ours is None else numpy.ratio(work, ours))
     about = "; ".join(c.about for c in by_name.values() if c.about.startswith("PyTorch"))
     table.note = "; ".join(x for x in (about, excuses(list(by_name.values()))) if x)
     return table

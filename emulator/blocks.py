@@ -368,7 +368,7 @@ class _Writer:
             out += [f" {self._use(f'before_{i}', hook)}({this}, b, {value})" for i, hook in enumerate(hooks.before)]
         given = ", ".join(scalars)
         if row.copies:
-            out += [" d = b.deferred", " if d is not None and D.enabled: D.defer(d)", " else:"]
+            out += [" d = b.deferred", " if d is not None: D.defer(d)", " else:"]
         pad = "  " if row.copies else " "
         if any(k.writes_data and Space.HBM in row.spaces(k) for _, _, k in row.data):
             out.append(f"{pad}if D.sourced: m.hbm_write(b)")

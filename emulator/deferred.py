@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sohu.emulator.memory import Allocation, Memories, View
 
 SMALLEST = 2048  # bytes; a smaller copy costs no more than what deferring it does
-_KEPT_VIEWS = 1 << 15  # of SRAM; a program that makes more has its copies made
+_KEPT_VIEWS = 4096  # of SRAM, and
+_KEPT_RANGES = 64  # of copies; beyond them, all are forgotten at the next launch, or at once when they are many more
 _BLOCK = 8192  # elements that are widened at once
 
 
@@ -125,6 +126,8 @@ class Cover:
 
 
 NOWHERE = Cover({})  # of views that no copy touches
+UNKNOWN = Cover({})  # of views that have been forgotten: their cover is looked up when they are used again
+UNKNOWN.live = MIXED
 
 
 def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
@@ -147,11 +150,11 @@ def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
         if d <= 1:
             strides.append(0)
             continue
-        i = next((i for i in axes if dst.strides[i] == s), None)
-        if i is None or first[i] + d > dst.dims[i]:
+        at = next((i for i in axes if dst.strides[i] == s), None)
+        if at is None or first[at] + d > dst.dims[at]:
             return None
-        axes.remove(i)
-        strides.append(src.strides[i])
+        axes.remove(at)
+        strides.append(src.strides[at])
     if any(not 0 <= first[i] < dst.dims[i] for i in first):
         return None
     return Tile(Space.HBM, src.dtype, base, tile.dims, strides)
@@ -198,7 +201,6 @@ class Deferrals:
         self.frugal = keep == 0
         self.live: list[Deferred] = []  # oldest first
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
-        self.enabled = True
         self._views: list[View] = []
         self._covers: dict[tuple[tuple[Range, bool], ...], Cover] = {}
         self._ranges: dict[Range, list[Cover]] = {}
@@ -214,7 +216,7 @@ class Deferrals:
             self._drop(gone)
         live.append(d)
         assert d.src.allocation is not None
-        if d.src.allocation.writable:
+        if not d.src.allocation.constant:
             self.sourced.append(d)
         for cover in self._ranges.get(d.range) or self._new_range(d.range):
             cover.live = d if cover.parts[d.range] else MIXED
@@ -241,6 +243,8 @@ class Deferrals:
                 cover.live = None
         self.live.clear()
         self.sourced.clear()
+        if len(self._views) > _KEPT_VIEWS or len(self._ranges) > _KEPT_RANGES:
+            self._forget_views()
 
     def settle_changing(self) -> None:
         """Make the copies whose source may change, and those that they would overwrite."""
@@ -277,6 +281,8 @@ class Deferrals:
                 self.settle()
                 return False
             parts.append((p, rest))
+        if any(p not in self.live for p in touched):  # views of the rest were too many
+            return False
         for p, rest in parts:
             for to, source in rest.now:
                 to[...] = source
@@ -302,13 +308,20 @@ class Deferrals:
     # -- views of SRAM -----------------------------------------------------------------------------
 
     def register(self, view: View) -> None:
-        """A view of SRAM has been made."""
-        if len(self._views) >= _KEPT_VIEWS:
+        """A view of SRAM has been made, or is used again after it was forgotten."""
+        if len(self._views) >= 4 * _KEPT_VIEWS:
             self.settle()
-            self.enabled = False
-            return
+            self._forget_views()
         self._views.append(view)
         self._cover(view)
+
+    def _forget_views(self) -> None:
+        """Sizes that grow with every token leave views and ranges behind that nobody uses again."""
+        for view in self._views:
+            view.cover = UNKNOWN
+        self._views.clear()
+        self._covers.clear()
+        self._ranges.clear()
 
     def _cover(self, view: View) -> None:
         low, high = view.low, view.high
@@ -344,7 +357,7 @@ class Deferrals:
         """The elements of a tile in a source that no program can write, as float32; None when memory is short."""
         block = src.allocation
         assert block is not None
-        if block.writable or block.start % tile.dtype.itemsize:
+        if not block.constant or block.start % tile.dtype.itemsize:
             return None
         known = block.widened.get(tile.dtype.code)
         if known is None:

@@ -141,6 +141,7 @@ class Device:
             checks=checks,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
+        self._parameters.rewritten = True
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
         self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
@@ -304,6 +305,7 @@ class Device:
             return block
 
         self._parameters = find(self._parameters.start, PARAMETER_BYTES, "the parameter block")
+        self._parameters.rewritten = True
         self._stack = find(self._stack.start, STACK_BYTES, "the stack")
         _check(program)
         if image is not None or len(program):

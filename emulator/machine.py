@@ -596,7 +596,7 @@ class Machine(Services):
         deferrals = self.memories.deferrals
         if deferrals.sourced:
             self.hbm_write(bound)
-        if bound.deferred is not None and deferrals.enabled:
+        if bound.deferred is not None:
             return deferrals.defer(bound.deferred)
         if deferrals.live and any(v.cover.live is not None for v in bound.views):
             return bound.redirected(deferrals)(*scalars)

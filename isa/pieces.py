@@ -20,6 +20,7 @@ MOST = 8  # pieces
 
 
 def _in_turn(tasks: Sequence[Task]) -> None:
+    """Do them one after the other."""
     for task in tasks:
         task()
 
@@ -47,7 +48,7 @@ def in_pieces(semantics: Callable[..., Any], least: int, *operands: Any) -> None
 
 def is_large(arrays: Iterable[Any]) -> bool:
     """Whether work on these arrays is cut."""
-    return max(a.size for a in arrays) >= LARGE
+    return bool(max(a.size for a in arrays) >= LARGE)
 
 
 def _count(operands: Sequence[Any]) -> int:
