@@ -15,7 +15,7 @@ import numpy as np
 
 Task = Callable[[], object]
 
-LARGE = 1 << 18  # elements from which work on a tile is cut
+LARGE = 5 << 15  # elements from which work on a tile is cut
 MOST = 8  # pieces
 
 
