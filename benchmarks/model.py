@@ -30,6 +30,8 @@ def run(*, quick: bool) -> Iterator[Table]:
     for dtype in ("f32", "bf16"):
         commands[dtype] = [sys.executable, "-m", OURS, "emulator", dtype, model]
         commands[f"{dtype} low"] = [*commands[dtype], "low"]
+        if dtype == "bf16":
+            commands[f"{dtype} native"] = [*commands[dtype], "native"]
         commands[f"PyTorch {dtype}"] = [
             torch, str(PEERS / "llama_torch.py"), str(threads), dtype, str(PROMPT), str(STEPS)
         ]  # fmt: skip
@@ -43,19 +45,19 @@ def run(*, quick: bool) -> Iterator[Table]:
 def _speeds(title: str, threads: int, by_name: dict[str, Contender]) -> Table:
     table = Table(
         f"{title}, {threads} thread{'s' * (threads > 1)}, tokens/s: prefill of {PROMPT}, decode after it",
-        ["emulator", "low memory", "PyTorch", "NumPy f32", "x PyTorch", "low x PyTorch", "x NumPy"],
+        ["emulator", "low memory", "native", "PyTorch", "NumPy f32", "x PyTorch", "low x", "native x", "x NumPy"],
     )
 
-    def speed(name: str, work: str) -> float | None:
-        seconds = by_name[name].median(work)
-        return seconds and WORKS[work] / seconds
+    def speed(contender: Contender | None, work: str) -> float | None:
+        seconds = None if contender is None else contender.median(work)
+        return None if seconds is None else WORKS[work] / seconds
 
     for dtype, work in product(("f32", "bf16"), WORKS):
-        ours, low, torch, numpy = by_name[dtype], by_name[f"{dtype} low"], by_name[f"PyTorch {dtype}"], by_name["NumPy"]
-        speeds = [speed(c.name, work) for c in (ours, low, torch, numpy)]
-        table.add(
-            f"{work} {dtype}", *speeds, torch.ratio(work, ours), torch.ratio(work, low), numpy.ratio(work, ours)
-        )  # fmt: skip
+        ours, low, native = (by_name.get(dtype + kind) for kind in ("", " low", " native"))
+        torch, numpy = by_name[f"PyTorch {dtype}"], by_name["NumPy"]
+        speeds = [speed(c, work) for c in (ours, low, native, torch, numpy)]
+        ratios = [None if c is None else torch.ratio(work, c) for c in (ours, low, native)]
+        table.add(f"{work} {dtype}", *speeds, *ratios, None if ours is None else numpy.ratio(work, ours))
     about = "; ".join(c.about for c in by_name.values() if c.about.startswith("PyTorch"))
     table.note = "; ".join(x for x in (about, excuses(list(by_name.values()))) if x)
     return table
@@ -67,9 +69,13 @@ def _costs(title: str, weights: int, by_name: dict[str, Contender]) -> Table:
         f"{title}: peak memory of the process, and what one decoded token executes",
         ["MB", "x weights", "launches", "instructions"],
     )
-    for dtype, low in product(("f32", "bf16"), ("", " low")):
-        c = by_name[dtype + low]
+    for dtype, kind in product(("f32", "bf16"), ("", " low", " native")):
+        if dtype + kind not in by_name:
+            continue
+        c = by_name[dtype + kind]
         _, launches, instructions = c.probes.get("decode", (None, None, None))
         nbytes = weights * DTYPES[dtype].itemsize
-        table.add(f"{dtype}{' in low memory' if low else ''}", c.peak / 1e6, c.peak / nbytes, launches, instructions)
+        table.add(
+            f"{dtype}{kind.replace('low', 'in low memory')}", c.peak / 1e6, c.peak / nbytes, launches, instructions
+        )
     return table

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sohu.emulator.codegen import function
-from sohu.emulator.deferred import Deferrals, Deferred, is_dense
+from sohu.emulator.deferred import UNKNOWN, Deferrals, Deferred, is_dense
 from sohu.emulator.memory import Allocation, Memories, View, kind_of
 from sohu.isa import BY_CODE, Fault, Inst, Row, Tile, bf16, f32, i32, pieces, products
 from sohu.isa.dtypes import DTypes, Fp8
@@ -68,6 +68,9 @@ class Bound:
 
     def redirected(self, deferrals: Deferrals) -> Callable[..., Any]:
         """`invoke` for a moment when some of its tiles hold copies that are deferred."""
+        for v in self.views:
+            if v.cover is UNKNOWN:
+                deferrals.register(v)
         key = tuple([v.cover.live for v in self.views])
         known = self._redirected.get(key)
         if known is None:

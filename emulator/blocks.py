@@ -1,9 +1,9 @@
 """Basic blocks as Python functions: what the fast path runs once a block has proved to be worth the compilation.
 
-A block is straight code: from an instruction where something can jump to, up to the next such, or to one that jumps.
-Its function runs all of it, and itself again where it is a loop of one block, and returns the index of the next
-instruction. Operands of scalar instructions are inlined; engine instructions become: bind, park or execute, signal.
-The semantics of each instruction is its row's; only the calls around it are saved.
+A block is straight code: from an instruction where something can jump to, up to the next such, or to one that always
+jumps; branches may leave it on the way. Its function runs it, and itself again where it is a loop of one block, and
+returns the index of the next instruction. Operands of scalar instructions are inlined; engine instructions become:
+bind, park or execute, signal. The semantics of each instruction is its row's; only the calls around it are saved.
 
 Which instruction was at work when something is raised is told by the line of the generated function (`at`).
 """
@@ -99,12 +99,13 @@ class Blocks:
         return frozenset(i for stop in stops for i in range(self.begin(stop), self.end(self.begin(stop))))
 
     def _find_leaders(self) -> list[int]:
-        """Where jumps and loops lead to, and what follows an instruction that can jump, in order."""
+        """Where jumps and loops lead to, and what follows an instruction that jumps whatever happens, in order."""
         size = self.code.size
         leads = np.zeros(size + 1, bool)
         leads[0] = True
-        for at, targets in self.code.jumps():
-            leads[at + 1] = True
+        for flow, at, targets in self.code.jumps():
+            if flow is not Flow.BRANCH:
+                leads[at + 1] = True
             if targets is not None:
                 leads[targets[(targets >= 0) & (targets <= size)]] = True
         return list(np.flatnonzero(leads).tolist())
@@ -132,11 +133,13 @@ class Blocks:
                         count[0] += at - start
                         return at
                     nxt = step()
+                    if nxt != at + 1:
+                        break
             except BaseException:
                 machine.at = at
                 count[0] += at - start
                 raise
-            count[0] += len(steps)
+            count[0] += at - start + 1
             return nxt
 
         return run
@@ -200,7 +203,7 @@ class _Writer:
             if flow is Flow.NEXT and (self._scalar(op, n) or self._tile(op, n)):
                 return False
             if flow is Flow.BRANCH and self._branch(op, n, index):
-                return True
+                return False
         run = f"{self._use(f'run{n}', step)}()"
         if flow is Flow.NEXT and not self.code.ends(index + 1):
             out.append(run)
@@ -300,27 +303,22 @@ class _Writer:
         return True
 
     def _branch(self, op: Op, n: int, index: int) -> bool:
+        """A comparison of scalars, after which the block may be left."""
         assert op.inst is not None
         row = op.inst.row
         at = row.label_operand
         assert at is not None
         target = index + op.inst.values[at] // INSTRUCTION_BYTES
-        if not 0 <= target <= self.code.size or self.code.ends(target) or self.code.ends(index + 1):
+        if not 0 <= target <= self.code.size or self.code.ends(target):
             return False
         arguments = self._arguments(op)
         if arguments is None:
             return False
         guards, text, _ = self._value(op, n, arguments)
-        self.body += [*guards, f"count[0] += {n + 1}"]
+        self.body += [*guards, f"if {text}:", f" count[0] += {n + 1}"]
         if target == self.start:
-            self.body += [
-                f"if {text}:",
-                " if count[0] < quota[0]: continue",
-                f" return {target}",
-                f"return {index + 1}",
-            ]
-        else:
-            self.body += [f"return {target} if {text} else {index + 1}"]
+            self.body.append(" if count[0] < quota[0]: continue")
+        self.body.append(f" return {target}")
         return True
 
     def _tile(self, op: Op, n: int) -> bool:
@@ -370,7 +368,7 @@ class _Writer:
             out += [f" {self._use(f'before_{i}', hook)}({this}, b, {value})" for i, hook in enumerate(hooks.before)]
         given = ", ".join(scalars)
         if row.copies:
-            out += [" d = b.deferred", " if d is not None and D.enabled: D.defer(d)", " else:"]
+            out += [" d = b.deferred", " if d is not None: D.defer(d)", " else:"]
         pad = "  " if row.copies else " "
         if any(k.writes_data and Space.HBM in row.spaces(k) for _, _, k in row.data):
             out.append(f"{pad}if D.sourced: m.hbm_write(b)")

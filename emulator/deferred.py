@@ -14,7 +14,7 @@ the newest Deferred whose bytes the view has, MIXED when they come from more tha
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from sohu.emulator.memory import Allocation, Memories, View
 
 SMALLEST = 2048  # bytes; a smaller copy costs no more than what deferring it does
-_KEPT_VIEWS = 1 << 15  # of SRAM; a program that makes more has its copies made
+_KEPT_VIEWS = 4096  # of SRAM, and
+_KEPT_RANGES = 64  # of copies; beyond them, all are forgotten at the next launch, or at once when they are many more
 _BLOCK = 8192  # elements that are widened at once
 
 
 class Deferred:
     """One copy: from `src` in HBM to `dst` in SRAM, of the same dtype and shape."""
 
-    __slots__ = ("arrays", "dense", "dst", "range", "src")
+    __slots__ = ("arrays", "dense", "dst", "range", "rests", "src")
 
     def __init__(self, dst: View, src: View) -> None:
         self.dst = dst
@@ -40,6 +41,7 @@ class Deferred:
         self.dense = is_dense(dst)  # it writes all the bytes of `range`
         self.range = dst.low, dst.high
         self.arrays: dict[tuple[View, bool], NDArray[Any] | None] = {}
+        self.rests: dict[Range, _Rest | None] = {}
 
     def array(self, view: View, wide: bool, deferrals: Deferrals) -> NDArray[Any] | None:
         """What `view`, which lies within `dst`, would hold, as a view of the source; None where that is no view.
@@ -54,6 +56,37 @@ class Deferred:
                 array = deferrals.widened(tile, self.src) if wide else deferrals.memories.view(tile).array
             self.arrays[key] = array
         return self.arrays[key]
+
+    def rest(self, low: int, high: int, memories: Memories) -> _Rest | None:
+        """What is left to do when the bytes [low, high) are not wanted any more; None where that is not simple."""
+        if (low, high) not in self.rests:
+            self.rests[low, high] = self._rest(low, high, memories) if self.dense else None
+        return self.rests[low, high]
+
+    def _rest(self, low: int, high: int, memories: Memories) -> _Rest | None:
+        dst, src = self.dst.tile, self.src.tile
+        rows, row = dst.dims[0], dst.strides[0] * dst.dtype.itemsize
+        if rows * row != self.dst.high - self.dst.low:
+            return None  # its first dimension is not the slowest
+        first, last = max(low - dst.base, 0), min(high, self.dst.high) - dst.base
+        kept = [(0, first // row), (-(-last // row), rows)]
+        torn = {first // row} if first % row else set()
+        torn |= {last // row} if last % row else set()
+        return _Rest(
+            [
+                Deferred(memories.view(dst.slice(0, a, b - a)), memories.view(src.slice(0, a, b - a)))
+                for a, b in kept
+                if a < b
+            ],
+            [(self.dst.array[i : i + 1], self.src.array[i : i + 1]) for i in sorted(torn)],
+        )
+
+
+class _Rest(NamedTuple):
+    """Of a copy that something has been written over in part: copies of whole rows, and rows to be copied at once."""
+
+    deferred: list[Deferred]
+    now: list[tuple[NDArray[Any], NDArray[Any]]]
 
 
 class _Mixed(Deferred):
@@ -93,6 +126,8 @@ class Cover:
 
 
 NOWHERE = Cover({})  # of views that no copy touches
+UNKNOWN = Cover({})  # of views that have been forgotten: their cover is looked up when they are used again
+UNKNOWN.live = MIXED
 
 
 def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
@@ -115,11 +150,11 @@ def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
         if d <= 1:
             strides.append(0)
             continue
-        i = next((i for i in axes if dst.strides[i] == s), None)
-        if i is None or first[i] + d > dst.dims[i]:
+        at = next((i for i in axes if dst.strides[i] == s), None)
+        if at is None or first[at] + d > dst.dims[at]:
             return None
-        axes.remove(i)
-        strides.append(src.strides[i])
+        axes.remove(at)
+        strides.append(src.strides[at])
     if any(not 0 <= first[i] < dst.dims[i] for i in first):
         return None
     return Tile(Space.HBM, src.dtype, base, tile.dims, strides)
@@ -166,7 +201,6 @@ class Deferrals:
         self.frugal = keep == 0
         self.live: list[Deferred] = []  # oldest first
         self.sourced: list[Deferred] = []  # those of `live` whose source the program can write
-        self.enabled = True
         self._views: list[View] = []
         self._covers: dict[tuple[tuple[Range, bool], ...], Cover] = {}
         self._ranges: dict[Range, list[Cover]] = {}
@@ -182,7 +216,7 @@ class Deferrals:
             self._drop(gone)
         live.append(d)
         assert d.src.allocation is not None
-        if d.src.allocation.writable:
+        if not d.src.allocation.constant:
             self.sourced.append(d)
         for cover in self._ranges.get(d.range) or self._new_range(d.range):
             cover.live = d if cover.parts[d.range] else MIXED
@@ -209,6 +243,8 @@ class Deferrals:
                 cover.live = None
         self.live.clear()
         self.sourced.clear()
+        if len(self._views) > _KEPT_VIEWS or len(self._ranges) > _KEPT_RANGES:
+            self._forget_views()
 
     def settle_changing(self) -> None:
         """Make the copies whose source may change, and those that they would overwrite."""
@@ -229,18 +265,39 @@ class Deferrals:
             self.settle()
 
     def forget(self, ranges: list[Range]) -> bool:
-        """Bytes of SRAM are about to be written, all of them: drop the copies to there.
+        """Bytes of SRAM are about to be written, all of them: drop the copies to there, or what they have there.
 
-        False when one reaches beyond them: then all have been made instead.
+        False when that is not simple: then all copies have been made instead.
         """
         touched = [p for p in self.live if any(p.dst.low < high and low < p.dst.high for low, high in ranges)]
-        if not all(any(low <= p.dst.low and p.dst.high <= high for low, high in ranges) for p in touched):
-            self.settle()
-            return False
-        self._drop(touched)
+        whole = [p for p in touched if any(low <= p.dst.low and p.dst.high <= high for low, high in ranges)]
+        parts: list[tuple[Deferred, _Rest]] = []
         for p in touched:
-            for cover in self._ranges[p.range]:
-                cover.refresh(self.live)
+            if p in whole:
+                continue
+            rest = p.rest(*ranges[0], self.memories) if len(ranges) == 1 else None
+            alone = not any(q is not p and q.dst.low < p.dst.high and p.dst.low < q.dst.high for q in self.live)
+            if rest is None or not alone:
+                self.settle()
+                return False
+            parts.append((p, rest))
+        if any(p not in self.live for p in touched):  # views of the rest were too many
+            return False
+        for p, rest in parts:
+            for to, source in rest.now:
+                to[...] = source
+            at = self.live.index(p)
+            self.live[at : at + 1] = [p, *rest.deferred]
+            if p in self.sourced:
+                self.sourced += rest.deferred
+            for d in rest.deferred:
+                if d.range not in self._ranges:
+                    self._new_range(d.range)
+        gone = [*whole, *(p for p, _ in parts)]
+        self._drop(gone)
+        changed = {d.range for d in [*gone, *(d for _, rest in parts for d in rest.deferred)]}
+        for cover in [c for r in changed for c in self._ranges[r]]:
+            cover.refresh(self.live)
         return True
 
     def hbm_write(self, low: int, high: int) -> None:
@@ -251,13 +308,20 @@ class Deferrals:
     # -- views of SRAM -----------------------------------------------------------------------------
 
     def register(self, view: View) -> None:
-        """A view of SRAM has been made."""
-        if len(self._views) >= _KEPT_VIEWS:
+        """A view of SRAM has been made, or is used again after it was forgotten."""
+        if len(self._views) >= 4 * _KEPT_VIEWS:
             self.settle()
-            self.enabled = False
-            return
+            self._forget_views()
         self._views.append(view)
         self._cover(view)
+
+    def _forget_views(self) -> None:
+        """Sizes that grow with every token leave views and ranges behind that nobody uses again."""
+        for view in self._views:
+            view.cover = UNKNOWN
+        self._views.clear()
+        self._covers.clear()
+        self._ranges.clear()
 
     def _cover(self, view: View) -> None:
         low, high = view.low, view.high
@@ -293,7 +357,7 @@ class Deferrals:
         """The elements of a tile in a source that no program can write, as float32; None when memory is short."""
         block = src.allocation
         assert block is not None
-        if block.writable or block.start % tile.dtype.itemsize:
+        if not block.constant or block.start % tile.dtype.itemsize:
             return None
         known = block.widened.get(tile.dtype.code)
         if known is None:

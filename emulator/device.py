@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Kernel, Program
+from sohu.emulator import native as native_library
 from sohu.emulator.arguments import Argument, Arguments, Packed, Plan, check_size, unpack
 from sohu.emulator.core import run as run_for_core
 from sohu.emulator.errors import ArgumentError
@@ -23,6 +24,7 @@ from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
 from sohu.isa.dtypes import DTYPES
+from sohu.isa.products import Native
 
 STACK_BYTES = 64 << 10
 PARAMETER_BYTES = 8 << 10
@@ -54,6 +56,13 @@ class Loaded:
         except KeyError:
             have = ", ".join(self.plans) or "none"
             raise SohuError(f"{self.program.name} has no kernel {name!r}", help=f"there are: {have}") from None
+
+
+def _native() -> Native:
+    library = native_library.load()
+    if library is None:
+        raise SohuError(f"there is no native library: {native_library.why()}", help="leave native=True out")
+    return library.product
 
 
 @dataclass
@@ -89,10 +98,12 @@ class Device:
     that executes more, runs longer, or with which this process has taken more bytes of the host's memory since the
     device was made; core: a file for the whole state of a launch that is stopped; workers: threads that share large
     products (all usable cores; results do not depend on it); low_memory: keep no float32 copies of weights in
-    narrower formats, at the cost of speed; output: where the program's own prints go;
+    narrower formats, at the cost of speed; native: products of bf16 by a C function (sohu.emulator.native), whose sums
+    may differ from BLAS's within the manual's bound; output: where the program's own prints go;
     checks: the checkers that are on, "all", "none" or names (docs/checkers.md; machine.check switches them later).
 
-    Raises SohuError for an unknown chip or checker and when the host refuses the address space.
+    Raises SohuError for an unknown chip or checker, when the host refuses the address space, and where `native` cannot
+    be had.
     """
 
     def __init__(
@@ -125,10 +136,12 @@ class Device:
             max_seconds=max_seconds,
             max_memory=max_memory,
             workers=workers,
+            native=_native() if native else None,
             output=output,
             checks=checks,
         )
         self._parameters = self.hbm.allocate(PARAMETER_BYTES, name="the parameter block", writable=False, align=PAGE)
+        self._parameters.rewritten = True
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
         self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
@@ -292,6 +305,7 @@ class Device:
             return block
 
         self._parameters = find(self._parameters.start, PARAMETER_BYTES, "the parameter block")
+        self._parameters.rewritten = True
         self._stack = find(self._stack.start, STACK_BYTES, "the stack")
         _check(program)
         if image is not None or len(program):

@@ -484,6 +484,8 @@ class Machine(Services):
             kind = "limit" if isinstance(e, MemoryError) else "operand"
             text = "the host has no memory left" if isinstance(e, MemoryError) else str(e)
             e = Fault(kind, text)
+        if e.pc is not None:
+            op = self.op_at(e.pc // INSTRUCTION_BYTES)
         self.fault = MachineError(
             e.category,
             e.message,
@@ -594,7 +596,7 @@ class Machine(Services):
         deferrals = self.memories.deferrals
         if deferrals.sourced:
             self.hbm_write(bound)
-        if bound.deferred is not None and deferrals.enabled:
+        if bound.deferred is not None:
             return deferrals.defer(bound.deferred)
         if deferrals.live and any(v.cover.live is not None for v in bound.views):
             return bound.redirected(deferrals)(*scalars)

@@ -32,7 +32,19 @@ class Allocation:
     so. `mapped`: its pages are those of a file, which has all they hold.
     """
 
-    __slots__ = ("end", "fresh", "live", "mapped", "name", "reserved", "scratch", "start", "widened", "writable")
+    __slots__ = (
+        "end",
+        "fresh",
+        "live",
+        "mapped",
+        "name",
+        "reserved",
+        "rewritten",
+        "scratch",
+        "start",
+        "widened",
+        "writable",
+    )
 
     def __init__(self, start: int, end: int, writable: bool, name: str, reserved: int = 0) -> None:
         self.start = start
@@ -42,9 +54,15 @@ class Allocation:
         self.writable = writable
         self.name = name
         self.live = True
+        self.rewritten = False  # the host writes there at each launch
         self.fresh = False
         self.scratch = False
         self.widened: dict[int, Widened] = {}  # float32 copies of its elements, by dtype code
+
+    @property
+    def constant(self) -> bool:
+        """Neither programs nor the host change what it holds."""
+        return not self.writable and not self.rewritten
 
     def __repr__(self) -> str:
         return f"Allocation({self})"

@@ -20,7 +20,7 @@ Run = Callable[[], int]
 def observed(op: Op, code: Code, hooks: Hooks) -> Run:
     """`op.run` with the hooks called: what executes the instruction, and gives the index of the next one."""
     if op.queue is not None:
-        return _engine(op, code, hooks)
+        return (_shared if op.inst is not None and op.inst.row.shared else _engine)(op, code, hooks)
     if op.inst is None or (op.wait is None and op.bind is None and not op.inst.row.takes_machine and not op.signal):
         return op.run
     return _sequencer(op, code.machine, hooks)
@@ -77,6 +77,23 @@ def _engine(op: Op, code: Code, hooks: Hooks) -> Run:
             if signal is not None:
                 hooks.op = op
                 machine.signal(signal)
+        return machine.arrive(index + 1) if loops else index + 1
+
+    return watched
+
+
+def _shared(op: Op, code: Code, hooks: Hooks) -> Run:
+    """By way of the queue, always: other chips may have a part in it."""
+    machine, issued, loops, index = code.machine, code.issued, code.machine.loops, op.index
+
+    def watched() -> int:
+        machine.drained = False
+        bound, invoke = op.call()
+        entry = issued(op, bound, invoke, machine.value(op.wait) if op.wait is not None else 0)
+        machine.park(entry)
+        for parked in hooks.parked:
+            parked(entry)
+        machine.pump()
         return machine.arrive(index + 1) if loops else index + 1
 
     return watched

@@ -259,7 +259,8 @@ class SnapshotFile:
         blocks, free = self._blocks(device.hbm.size)
         device.hbm.adopt(blocks, free)
         try:
-            device.adopt(self.program, self.meta.get("image"), self.kernel)
+            image = None if self.meta.get("image") is None else self.meta.number("image")
+            device.adopt(self.program, image, self.kernel)
             self._fill(device, blocks)
             restore(device.machine, state)
             device.resume()
@@ -272,7 +273,9 @@ class SnapshotFile:
 
         state = from_json(self.meta.get("state"), len(self.program), QUEUES)
         if (fault := state.fault) is not None:
-            fault.place(self.program.line_at(fault.pc))
+            line_at = self.program.line_at
+            fault.place(line_at(fault.pc))
+            fault.notes = tuple([n if n.pc is None else n._replace(line=line_at(n.pc)) for n in fault.notes])
         return state
 
     def _blocks(self, size: int) -> tuple[list[Allocation], list[tuple[int, int]]]:

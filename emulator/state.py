@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sohu.emulator.errors import MachineError
+from sohu.emulator.errors import MachineError, Place
 from sohu.emulator.schedules import RandomOrder, Spec, schedule_of
 from sohu.emulator.timing import Timer
 from sohu.emulator.timing import _Entry as TimedEntry
@@ -315,6 +315,8 @@ def to_json(state: State) -> dict[str, Any]:
             "instruction": e.instruction,
             "operand": e.operand,
             "help": e.help,
+            "chip": e.chip,
+            "notes": [[n.text, n.pc, n.instruction] for n in e.notes],
         }
     return out
 
@@ -547,17 +549,26 @@ def _timed_from_json(r: Reader) -> TimedQueue:
 
 
 def _fault_from_json(r: Reader | None, size: int) -> MachineError | None:
-    """Without its line, which the program knows."""
+    """Without source lines, which the program knows."""
     if r is None:
         return None
     category = r.text("category")
     if category not in CATEGORIES:
         raise Damaged(f"an error has category {category!r:.40}")
+    end = (size + 1) * INSTRUCTION_BYTES
+    notes = []
+    for n in r.items("notes", most=1000):
+        text, pc, instruction = items(n, "a side of an error", 3)
+        if not isinstance(text, str) or not isinstance(instruction, str):
+            raise Damaged("a side of an error is no text")
+        notes.append(Place(text, None if pc is None else number(pc, "a side of an error", 0, end), instruction))
     return MachineError(
         category,
         r.text("message"),
-        pc=r.number("pc", 0, (size + 1) * 16),
+        pc=r.number("pc", 0, end),
         instruction=r.text("instruction"),
         operand=r.text("operand"),
         help=r.text("help"),
+        chip=None if r.get("chip") is None else r.number("chip"),
+        notes=notes,
     )

@@ -164,7 +164,7 @@ class Code:
         """Whether a hardware loop's body may end at an index."""
         return index in self._ends
 
-    def jumps(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
+    def jumps(self) -> Iterator[tuple[Flow, NDArray[np.int64], NDArray[np.int64] | None]]:
         """Where the instructions stand that do not simply go on to the next, row by row, and where they lead to."""
         words = np.frombuffer(self._text, "<u8").reshape(-1, 2)
         for row in ROWS:
@@ -173,11 +173,15 @@ class Code:
             at = self._indices([row])
             label = row.label_operand
             if label is None:
-                yield at, None
+                yield row.flow, at, None
                 continue
             o = row.operands[label]
             half = words[at, o.low // 64] >> np.uint64(o.low % 64)
-            yield at, at + (half & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32) // INSTRUCTION_BYTES
+            yield (
+                row.flow,
+                at,
+                at + (half & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32) // INSTRUCTION_BYTES,
+            )
 
     def _indices(self, rows: list[Row]) -> NDArray[np.int64]:
         """Where instructions of these rows may be."""

@@ -50,17 +50,26 @@ class Note(NamedTuple):
 class Fault(SohuError):
     """Raised by instruction semantics and operand resolution; the emulator adds pc, line and operand.
 
-    `category` is one of CATEGORIES; `notes` are for errors that have more than one side.
+    `category` is one of CATEGORIES; `notes` are for errors that have more than one side; `pc` is that of the
+    instruction at fault where it is another one than is at work.
     """
 
     def __init__(
-        self, category: str, message: str, *, operand: str = "", help: str = "", notes: Sequence[Note] = ()
+        self,
+        category: str,
+        message: str,
+        *,
+        operand: str = "",
+        help: str = "",
+        notes: Sequence[Note] = (),
+        pc: int | None = None,
     ) -> None:
         super().__init__(message, help=help)
         assert category in CATEGORIES, category
         self.category = category
         self.operand = operand
         self.notes = tuple(notes)
+        self.pc = pc
 
 
 CATEGORIES = {

@@ -15,11 +15,12 @@ import numpy as np
 
 Task = Callable[[], object]
 
-LARGE = 1 << 16  # elements from which work on a tile is cut
+LARGE = 5 << 15  # elements from which work on a tile is cut
 MOST = 8  # pieces
 
 
 def _in_turn(tasks: Sequence[Task]) -> None:
+    """Do them one after the other."""
     for task in tasks:
         task()
 
@@ -50,7 +51,7 @@ def in_pieces(semantics: Callable[..., Any], least: int, *operands: Any) -> None
 
 def is_large(arrays: Iterable[Any]) -> bool:
     """Whether work on these arrays is cut."""
-    return max(a.size for a in arrays) >= LARGE
+    return bool(max(a.size for a in arrays) >= LARGE)
 
 
 def _count(operands: Sequence[Any]) -> int:

@@ -22,8 +22,8 @@ Floats = NDArray[Any]  # float32
 Native = Callable[[Array, Array, Floats, bool], bool]
 
 LARGE = 1 << 19  # multiplications from which a product is cut
-PANEL = 1 << 20  # multiplications that a panel has at least, if there are to be more than two
-MOST = 8  # panels
+PANEL = 1 << 25  # multiplications that a panel has at least, if there are to be more than two
+MOST = 4  # panels: each of them packs the factor that is not cut anew
 _STEP = 16  # rows or columns, of which the edges of panels are multiples
 
 

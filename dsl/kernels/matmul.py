@@ -12,7 +12,7 @@ F = DTypeVar("F", f32, bf16, f16)
 
 @kernel
 def matmul(
-    a: In[F, "M K"], b: In[F, "K N"], c: Out[F, "M N"], *, bm: int = 2048, bn: int = 2048, bk: int = 4096
+    a: In[F, "M K"], b: In[F, "K N"], c: Out[F, "M N"], *, bm: int = 1024, bn: int = 2048, bk: int = 4096
 ) -> None:
     """c = a @ b, in blocks of bm x bn, accumulated in float32 over blocks of bk."""
     for i in range_(0, a.M, bm):

@@ -6,20 +6,26 @@ been known where the signals were sent without which its semaphore could not hav
 signals a semaphore, those of a prefix. The last write and the last reads of each place are remembered; who
 accesses an overlapping place must know them. So what is found depends on the program, not on the schedule that ran.
 
+When several queues signal one semaphore, a signal that comes later in this run may come earlier in another, and meet
+a wait without those that met it here. Kernels that do so are recorded; at their end each wait is judged by all
+signals that it is not itself before, and the record gone through again, until nothing changes.
+
 A table of a gather or scatter counts as accessed whole.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sohu.asm import Names
+import numpy as np
+from sohu.asm import Names, Program
 from sohu.emulator.checks.places import KEPT, Place, Places, name_of, overlap, who
 from sohu.emulator.checks.registry import Check, check
 from sohu.emulator.memory import Allocation
-from sohu.isa import DTYPES, Fault, Note, Space, Tile
+from sohu.isa import DTYPES, INSTRUCTION_BYTES, Fault, Note, Space, Tile
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 _HISTORY = 1 << 13  # signals of one semaphore that are remembered; what waits for older ones knows more than it should
 _SPARE = 64  # places on the chip that are kept for other launches, beside four times those of the last one
 _BYTE = DTYPES["u8"]
+_RECORDED = 1 << 14  # hooks of a launch that are recorded at most; what is longer is judged as it runs, and only so
+_ROUNDS = 8
 _NOBODY, _SEVERAL, _REMOTE = -1, -2, -3  # in place of a queue's number; remote: of another chip
 Clock = tuple[int, ...]
 
@@ -95,6 +103,19 @@ class _Semaphore:
         self.joined = [0] * queues  # the highest value that each queue has waited for
 
 
+class _Wait:
+    """A wait that has been met: by queue q, before its instruction n; `needed`: signals that it cannot do without."""
+
+    __slots__ = ("n", "needed", "q", "sem", "value")
+
+    def __init__(self, sem: _Semaphore, value: int, q: int, n: int, needed: list[int]) -> None:
+        self.sem = sem
+        self.value = value
+        self.q = q
+        self.n = n
+        self.needed = needed
+
+
 class _Plan:
     """What one binding means here."""
 
@@ -122,9 +143,19 @@ class Race(Check):
         self.homes: dict[Space | Allocation, _Home] = {}
         self.used: list[_Region] = []
         self.launches = 0
-        self.launch()
+        self.kernels: dict[tuple[int, int], tuple[Program, frozenset[int]]] = {}
+        self.shared: frozenset[int] = frozenset()  # semaphores that several queues of the kernel signal
+        self.record: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        self.judged: list[list[int]] | None = None  # what each wait needs, when a record is gone through again
+        self._begin()
 
     def launch(self) -> None:
+        self.judged = None
+        self.shared = self._shared()
+        self.record = [] if self.shared and self.machine.group is None else None
+        self._begin()
+
+    def _begin(self) -> None:
         self.launches += 1
         for r in self.used:
             r.fresh = True
@@ -141,14 +172,57 @@ class Race(Check):
         self.inherited = [self.clock] * self.size  # of it, what each queue has taken over last
         self.waiting: list[deque[tuple[int, Clock]]] = [deque() for _ in range(self.size)]
         self.sems: dict[int, _Semaphore] = {}
+        self.waits: list[_Wait] = []
+
+    def _shared(self) -> frozenset[int]:
+        m = self.machine
+        key = id(m.program), m.entry
+        known = self.kernels.get(key)
+        if known is None:
+            kernel = m.program.kernel_at(m.entry)
+            end = kernel.end if kernel is not None else len(m.program.text)
+            ops = [m.op_at(i) for i in range(m.entry // INSTRUCTION_BYTES, end // INSTRUCTION_BYTES)[:_RECORDED]]
+            by = {(op.signal.sem, id(op.queue)) for op in ops if op.signal is not None}
+            count = Counter(sem for sem, _ in by)
+            if len(self.kernels) > KEPT:
+                self.kernels.clear()
+            known = self.kernels[key] = m.program, frozenset(sem for sem, n in count.items() if n > 1)
+        return known[1]
+
+    def halted(self) -> None:
+        record = self.record
+        if record is None or len(record) >= _RECORDED:
+            return
+        self.record = None
+        for _ in range(_ROUNDS):
+            judged = [_without_which(w) for w in self.waits]
+            if judged == [w.needed for w in self.waits]:
+                break
+            self.judged = judged
+            self._begin()
+            for hook, args in record:
+                hook(*args)
 
     # -- the order of things -----------------------------------------------------------------------
 
     def parked(self, issued: Issued) -> None:
+        if self.record is not None:
+            self.record.append((self.parked, (issued,)))
         self.issues += 1
         self.waiting[self.number[id(issued.op.queue)]].append((self.issues, self.clock))
 
     def before(self, op: Op, bound: Bound, value: int) -> None:
+        if self.record is not None:
+            self.record.append(
+                (
+                    self.before,
+                    (
+                        op,
+                        bound,
+                        value,
+                    ),
+                )
+            )
         plan = self.plans.get(bound) or self._plan(op, bound)
         self.bound = bound
         q = plan.q
@@ -174,6 +248,17 @@ class Race(Check):
         self._access(plan, known, n, op, at)
 
     def signalled(self, op: Op, sem: int, value: int) -> None:
+        if self.record is not None:
+            self.record.append(
+                (
+                    self.signalled,
+                    (
+                        op,
+                        sem,
+                        value,
+                    ),
+                )
+            )
         s = self.sems.get(sem)
         if s is None:
             s = self.sems[sem] = _Semaphore(self.size)
@@ -183,18 +268,29 @@ class Race(Check):
             clock = (*self.clock[:q], self.issues)
         else:
             q = self.number.get(id(op.queue), _REMOTE)
-            clock = tuple(self.known[q]) if q >= 0 else (0,) * self.size
+            # from another chip: what that knows of this one is not known; to take all for known misses races only
+            clock = tuple(self.known[q] if q >= 0 else [*(self.known[i][i] for i in range(self.seq)), self.issues])
         if s.producer != q:
             s.producer = q if s.producer == _NOBODY and q >= 0 else _SEVERAL
         s.values.append(value)
         s.clocks.append(clock)
         s.producers.append(q)
-        if len(s.values) > _HISTORY:
+        if len(s.values) > _HISTORY and self.record is None and self.judged is None:
             s.base = s.values[_HISTORY // 2 - 1]
             for each in (s.values, s.clocks, s.producers):
                 del each[: _HISTORY // 2]
 
     def waited(self, op: Op, value: int) -> None:
+        if self.record is not None:
+            self.record.append(
+                (
+                    self.waited,
+                    (
+                        op,
+                        value,
+                    ),
+                )
+            )
         assert op.wait is not None
         sem = self.sems.get(op.wait.sem)
         if sem is not None and value > sem.joined[self.seq]:
@@ -203,17 +299,29 @@ class Race(Check):
             self.clock = tuple(clock)
 
     def drained(self) -> None:
+        if self.record is not None:
+            self.record.append((self.drained, ()))
         self.clock = (*(self.known[q][q] for q in range(self.seq)), 0)
 
     def cleared(self, sem: int) -> None:
+        if self.record is not None:
+            self.record.append((self.cleared, (sem,)))
         self.sems.pop(sem, None)
 
     def _join(self, sem: _Semaphore, value: int, q: int, known: list[int]) -> None:
         """Learn what a wait for `value` tells."""
         sem.joined[q] = value
+        if self.record is not None or self.judged is not None:
+            n = self.issues + 1 if q == self.seq else known[q]
+            wait = _Wait(sem, value, q, n, [])
+            wait.needed = _without_which(wait) if self.judged is None else self.judged[len(self.waits)]
+            self.waits.append(wait)
+            for i in wait.needed:
+                known[:] = [a if a > b else b for a, b in zip(known, sem.clocks[i], strict=True)]
+            return
         if sem.producer == _SEVERAL:
-            for clock in self._needed(sem, value):
-                known[:] = [a if a > b else b for a, b in zip(known, clock, strict=True)]
+            for i in _without_which(_Wait(sem, value, q, 1 << 62, [])):
+                known[:] = [a if a > b else b for a, b in zip(known, sem.clocks[i], strict=True)]
             return
         i = bisect_left(sem.values, value)
         if i < len(sem.values):
@@ -221,26 +329,6 @@ class Race(Check):
             p = sem.producer
             if clock[p] > known[p]:  # else all of it is known
                 known[:] = [a if a > b else b for a, b in zip(known, clock, strict=True)]
-
-    def _needed(self, sem: _Semaphore, value: int) -> list[Clock]:
-        """Of several who signal: the last of each without which, and what follows from it, `value` is not reached."""
-        total = sem.values[-1]
-        incs = [b - a for a, b in zip([sem.base, *sem.values], sem.values, strict=False)]
-        out = []
-        for p in set(sem.producers) - {_REMOTE}:
-            mine = [i for i, who in enumerate(sem.producers) if who == p]
-            low, high = 0, len(mine)  # of them, those before `low` are needed
-            while low < high:
-                middle = (low + high) // 2
-                n = sem.clocks[mine[middle]][p]
-                after = sum(inc for inc, clock in zip(incs, sem.clocks, strict=True) if clock[p] >= n)
-                if total - after < value:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low:
-                out.append(sem.clocks[mine[low - 1]])
-        return out
 
     # -- places ------------------------------------------------------------------------------------
 
@@ -261,6 +349,18 @@ class Race(Check):
         return made
 
     def touched(self, op: Op, low: int, high: int, write: bool) -> None:
+        if self.record is not None:
+            self.record.append(
+                (
+                    self.touched,
+                    (
+                        op,
+                        low,
+                        high,
+                        write,
+                    ),
+                )
+            )
         block = self.machine.memories.hbm.find(low)
         if block is None or not block.writable:
             return
@@ -374,6 +474,7 @@ class Race(Check):
             operand=self._operand(op, r, write),
             notes=[*notes, Note(what)],
             help=help,
+            pc=op.pc,
         )
 
     def _missing(self, first: Op, second: Op, other: _Access, names: Any, in_order: bool) -> tuple[str, str]:
@@ -394,7 +495,7 @@ class Race(Check):
         name = names.semaphore(first.pc, sem)
         value = self._value_of(sem, other) if in_order else None
         sent = self.sems.get(sem)
-        if sent is not None and sent.producer == _SEVERAL and any(sent.joined):
+        if sem in self.shared and sent is not None and any(sent.joined):
             what = f"the {it} signals `{name}`, but others do too: a wait for it can be met without this signal"
             return what, "give each queue that signals a semaphore of its own"
         wait = second.wait
@@ -426,6 +527,34 @@ class Race(Check):
             if (kind.writes_data if write else kind.reads_data) and self.places.of(tile) is r:
                 return o.name
         return ""
+
+
+def _without_which(wait: _Wait) -> list[int]:
+    """Of each queue that signals, the last signal without which, and all that follow from it, a wait is not met.
+
+    What comes after the wait itself cannot meet it.
+    """
+    sem = wait.sem
+    clocks = np.array(sem.clocks)
+    by = np.array(sem.producers)
+    incs = np.diff([sem.base, *sem.values])
+    may = clocks[:, wait.q] < wait.n
+    total = int(incs[may].sum())
+    out = []
+    for p in set(sem.producers) - {_REMOTE}:
+        mine = np.flatnonzero(may & (by == p))
+        low, high = 0, len(mine)  # of them, those before `low` are needed
+        while low < high:
+            middle = (low + high) // 2
+            after = int(incs[may & (clocks[:, p] >= clocks[mine[middle], p])].sum())
+            if total - after < wait.value:
+                low = middle + 1
+            else:
+                high = middle
+        if low:
+            out.append(int(mine[low - 1]))
+    out += [int(i) for i in np.flatnonzero(by == _REMOTE)[-1:]]
+    return out
 
 
 def _called(op: Op) -> str:

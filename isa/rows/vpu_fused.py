@@ -97,8 +97,10 @@ def vrope(
     half = src.shape[-1] // 2
     first, second = (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(0, half), slice(half, None))
     a, b = src[..., first], src[..., second]
-    rotated_a = a * cos - b * sin
-    rotated_b = b * cos + a * sin
+    rotated_a = a * cos
+    rotated_a -= b * sin
+    rotated_b = b * cos
+    rotated_b += a * sin
     dst[..., first] = rotated_a
     dst[..., second] = rotated_b
 
@@ -115,7 +117,8 @@ def vswiglu(dst: Out[Float, "..."], gate: In[Float, "..."], up: In[Float, "..."]
         vswiglu dst, gate, up
         dst = f32 [[0.0, 5.284782]]
     """
-    e = np.exp(-gate)
+    e = np.negative(gate)
+    np.exp(e, out=e)
     e += np.float32(1)
     np.divide(gate, e, out=e)
     np.multiply(e, up, out=dst)

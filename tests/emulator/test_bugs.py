@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import assemble
-from sohu.emulator import Device, MachineError
+from sohu.emulator import Device, MachineError, blocks
 from sohu.emulator.checks import CHECKS
 from sohu.emulator.schedules import Spec
 from sohu.isa.dtypes import DTYPES
@@ -107,8 +107,10 @@ def _wrong(bug: Bug, e: MachineError | None) -> str:
     return ""
 
 
+@pytest.mark.parametrize("hot", [blocks.HOT, 0], ids=["single instructions", "compiled blocks"])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_a_planted_bug_is_found(path: Path) -> None:
+def test_a_planted_bug_is_found(path: Path, hot: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "HOT", hot)
     bug = _read(path)
     assert {"bug", "expect"} <= bug.header.keys()
     assert not (wrong := _wrong(bug, _stopped(bug))), wrong

@@ -13,7 +13,9 @@ from sohu.emulator.checks import CHECKS, Check, chosen
 from sohu.emulator.checks.nonfinite import quick_test
 from sohu.emulator.checks.overflow import limits
 from sohu.emulator.checks.places import Place, overlap
+from sohu.emulator.group import Group
 from sohu.emulator.run_cli import run as sohu_run
+from sohu.emulator.schedules import Spec
 from sohu.isa import Fault, SohuError, Space, Tile, bf16, e8m0, f16, f32, fp8e4m3, fp8e5m2, i8, i32
 from sohu.isa.numerics import convert
 
@@ -315,6 +317,34 @@ def test_saturation_by_computed_scales_is_none() -> None:
     )
     x = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32) * 1e6
     checked("dma.load a, x\n drain\n vquant.row q, s, a\n vdequant a, q, s\n vquant q, a, s", decl, [x])
+
+
+# -- groups of chips ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", [None, 0, "timed"])
+def test_chips_of_a_group_are_checked(schedule: Spec) -> None:
+    text = """
+        .kernel k
+        .tile a, sram, f32, [2, 2]
+        .tile b, sram, f32, [2, 2]
+        .sem made
+        .sem summed
+        vfill         a, 1.0                 signal made
+        cce.allreduce b, a    wait made>=1   signal summed
+        vexp          b, b    wait summed>=1
+        cce.signal    x20     signal made
+        halt
+    """
+    Group(2, "small", schedule=schedule, checks="all").launch(assemble(text, "k.s"), "k")
+    with pytest.raises(MachineError) as info:
+        early = assemble(text.replace("wait summed>=1", ""), "k.s")
+        Group(2, "small", schedule=schedule, checks="race").launch(early, "k")
+    assert info.value.category == "race" and "CCE" in info.value.message
+    with pytest.raises(MachineError) as info:
+        nothing = assemble(text.replace("vfill         a, 1.0", "vpu.sync"), "k.s")
+        Group(2, "small", schedule=schedule, checks="all").launch(nothing, "k")
+    assert info.value.category == "uninitialized" and info.value.operand == "src"
 
 
 # -- one that comes from outside ---------------------------------------------------------------------------

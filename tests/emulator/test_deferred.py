@@ -265,3 +265,73 @@ def test_where_a_view_lies_in_the_source(view: Tile, base: int | None, strides: 
         assert found is None
     else:
         assert found == Tile(Space.HBM, f32, base, view.dims, strides)
+
+
+def test_sizes_that_grow_leave_nothing_behind() -> None:
+    """As a cache does that grows with every token: what is remembered of views and ranges stays bounded."""
+    program = assemble(
+        """
+        .kernel k
+        .param w, in, f32, [4096, 4]
+        .param y, out, f32, [4096, 4]
+        .param n, i64, reg=x9
+        .tile b, sram, f32, [4096, 4]
+        tslice t40, w, 0, 0, x9
+        tset b, b, 0, x9
+        dma.load b, t40
+        vadds b, b, 1.0
+        tslice t41, y, 0, 0, x9
+        dma.store t41, b
+        halt
+        """,
+        "grows",
+    )
+    device = Device("small")
+    w = device.tensor(random_floats((4096, 4)), writable=False)
+    y = device.zeros((4096, 4), f32)
+    deferrals = device.memories.deferrals
+    for n in range(1, 300):
+        device.launch(program, "k", [w, y, n])
+        assert np.array_equal(y.numpy()[:n], w.numpy()[:n] + np.float32(1))
+        assert len(deferrals._ranges) <= deferred._KEPT_RANGES + 2
+
+
+def test_views_that_were_forgotten_are_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "_KEPT_VIEWS", 3)
+    monkeypatch.setattr(deferred, "_KEPT_RANGES", 1)
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        arrays = [rng.integers(-8, 8, (SIDE, SIDE)).astype(np.float32) for _ in range(2)]
+        fast, slow = both(random_program(seed), arrays, [False, True])
+        assert fast == slow, f"seed {seed}"
+
+
+def test_the_parameter_block_is_no_constant() -> None:
+    """It is read-only to programs, and another one at each launch."""
+    program = assemble(
+        """
+        .kernel k
+        .param y, out, f32, [4]
+        .param n, i64
+        .tile b, sram, bf16, [4, 4]
+        .tile a, sram, bf16, [1, 4]
+        .tile c, acc, f32, [1, 4]
+        .tile o, sram, f32, [1, 4]
+        .tile p, hbm, bf16, [4, 4], at=0x1000
+        vfill a, 1.0
+        add x6, args, 64
+        tbase t40, p, x6
+        dma.load b, t40
+        mm c, a, b
+        vmov o, c
+        tinsert t41, y, 0
+        dma.store t41, o
+        halt
+        """,
+        "block",
+    )
+    device = Device("small", native=False)
+    y = device.zeros((4,), f32)
+    for bits in (0x3F80, 0x4000, 0x4080):
+        device.launch(program, "k", [y, bits])
+        assert y.numpy()[0] == np.array([bits], np.uint16).view(BF16)[0]

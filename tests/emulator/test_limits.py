@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import assemble, write_elf
-from sohu.emulator import Device, MachineError, Stop, run_cli
+from sohu.emulator import Device, Group, MachineError, Stop, run_cli
 from sohu.emulator.limits import CtrlC, resident
 from sohu.isa import SohuError, f32
 
@@ -229,3 +229,24 @@ def test_unusable_limits_are_refused() -> None:
     for limits in ({"max_seconds": 0}, {"max_seconds": float("nan")}, {"max_memory": -1}):
         with pytest.raises(SohuError, match="is no limit"):
             Device("small", **limits)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_in_a_group_of_chips() -> None:
+    timers: list[threading.Timer] = []
+
+    def output(text: str) -> None:
+        if "go" in text and not timers:
+            timers.append(press(0.2))
+
+    group = Group(2, "small", output=output)
+    program = kernel('dbg.print "go", x0\n1: add x5, x5, 1\n add x6, x6, 1\n blt x5, x7, 1b')
+    group.start(program, "k")
+    for m in group.machines:
+        m.x[7] = 1 << 40
+    with pytest.raises(KeyboardInterrupt):
+        group.run()
+    timers[0].join()
+    for m in group.machines:
+        assert m.x[5] - m.x[6] == (m.pc == 32)
+        m.x[7] = m.x[5]
+    assert group.run() is Stop.HALTED

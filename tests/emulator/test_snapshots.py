@@ -296,6 +296,7 @@ def test_a_description_that_lies_is_refused(good: bytes, tmp_path: Path) -> None
         (lambda m: m["blocks"].append([4096, 8192, 8192, True, ""]), "overlap"),
         (lambda m: m["blocks"].pop(), "is no tensor in HBM"),
         (lambda m: m.__setitem__("image", None), "the program is not in HBM"),
+        (lambda m: m.__setitem__("image", []), "image of the file is []"),
         (lambda m: m["chip"].__setitem__("sram_bytes", 1 << 62), "the host refuses"),
         (lambda m: m["chip"].pop("name"), "missing name"),
         (lambda m: m.__setitem__("kernel", "g"), "no kernel 'g'"),

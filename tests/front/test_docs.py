@@ -12,7 +12,13 @@ from tests.front.conftest import environment
 from tools.tree import ROOT, files
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN_HERE = ["README.md", "docs/tutorial.md", "docs/language.md", "docs/groups.md"]  # the rooms test their own pages
+RUN_HERE = [
+    "README.md",
+    "docs/tutorial.md",
+    "docs/language.md",
+    "docs/groups.md",
+    "docs/emulator.md",
+]  # the rooms test their own pages
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)|!\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"#]+)\"")
 
 

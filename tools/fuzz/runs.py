@@ -243,9 +243,7 @@ class Chip:
     def __init__(self, **way: Any) -> None:
         chip = dataclasses.replace(load_chip("small"), hbm_bytes=HBM)
         with _guards():
-            self.device = Device(
-                chip, timing=timing, max_instructions=INSTRUCTIONS, max_seconds=SECONDS, output=_silent
-            )
+            self.device = Device(chip, max_instructions=INSTRUCTIONS, max_seconds=SECONDS, output=_silent, **way)
         self.hbm = self.device.hbm
         self.clean = assemble(_CLEAN, "clean.s")
         self.wanted = self._clean_run()
