@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PEERS = Path(__file__).parent / "peers"
+_REST = 0.06  # seconds after each turn: threads of BLAS and OpenMP spin for a while on the cores of whoever comes next
+_QUICK = 0.05  # seconds
 _PATIENT = 0.5  # seconds that a slow contender takes: it gets fewer rounds
 _SAME = 0.05  # of the largest element, by which results may differ
 
@@ -122,6 +125,7 @@ def take_turns(contenders: Sequence[Contender], works: Sequence[str], rounds: in
                 slow = (c.median(work) or 0) > _PATIENT
                 if not (slow and n >= 3):
                     c.once(work)
+                time.sleep(_REST)
 
 
 def excuses(contenders: Sequence[Contender]) -> str:

@@ -61,13 +61,20 @@ def numpy_attention() -> Run:
     return run
 
 
-def emulated(device: Device, kernel: Kernel, arrays: dict[str, Any], out: str, **numbers: Any) -> Run:
+def emulated(
+    device: Device,
+    kernel: Kernel,
+    arrays: dict[str, Any],
+    out: str,
+    blocks: dict[str, int] | None = None,
+    **numbers: Any,
+) -> Run:
     """A kernel of the library over tensors that lie in HBM.
 
     float32 inputs are read-only there, as weights are. Those of bf16 are not: the emulator would convert them once
     and for all, and NumPy does it each time.
     """
-    compiled = kernel.compile(**arrays, **numbers)
+    compiled = kernel.compile(**arrays, **numbers, **(blocks or {}))
     loaded = device.load(compiled.program)
     tensors = {n: device.tensor(a, writable=n == out or a.dtype != np.float32) for n, a in arrays.items()}
 
@@ -83,7 +90,8 @@ def emulated_matmul(device: Device, work: str) -> Run:
     a, b = inputs(work)
     if "bf16" in work:
         a, b = a.astype(ml_dtypes.bfloat16), b.astype(ml_dtypes.bfloat16)
-    return emulated(device, matmul, {"a": a, "b": b, "c": np.zeros_like(a)}, "c")
+    blocks = {"bm": 4096, "bn": 1024} if work == LARGE else {}  # each operand is converted as seldom as can be
+    return emulated(device, matmul, {"a": a, "b": b, "c": np.zeros_like(a)}, "c", blocks)
 
 
 def emulated_softmax(device: Device) -> Run:
