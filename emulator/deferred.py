@@ -131,7 +131,11 @@ UNKNOWN.live = MIXED
 
 
 def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
-    """The tile of the source that holds what `tile` does when `src` has been copied to `dst`; None if there is none."""
+    """The tile of the source that holds what `tile` does when `src` has been copied to `dst`; None if there is none.
+
+    Nor where its axes lie in another order than the tile's: sums depend on that in their last bits, and a program is to
+    give the same ones when copies are made.
+    """
     if tile.dtype != dst.dtype or (tile.base - dst.base) % dst.dtype.itemsize:
         return None
     left = (tile.base - dst.base) // dst.dtype.itemsize
@@ -157,7 +161,14 @@ def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
         strides.append(src.strides[at])
     if any(not 0 <= first[i] < dst.dims[i] for i in first):
         return None
-    return Tile(Space.HBM, src.dtype, base, tile.dims, strides)
+    found = Tile(Space.HBM, src.dtype, base, tile.dims, strides)
+    return found if _axes(found) == _axes(tile) else None
+
+
+def _axes(tile: Tile) -> list[tuple[int, bool, bool]]:
+    """The axes that count, the one of the largest steps first: with their direction, and which is of neighbours."""
+    axes = [(i, s) for i, (d, s) in enumerate(zip(tile.dims, tile.strides, strict=True)) if d > 1]
+    return [(i, s > 0, abs(s) == 1) for i, s in sorted(axes, key=lambda a: (-abs(a[1]), a[0]))]
 
 
 def is_dense(view: View) -> bool:

@@ -66,7 +66,7 @@ def emulated(
     kernel: Kernel,
     arrays: dict[str, Any],
     out: str,
-    blocks: dict[str, int] | None = None,
+    blocks: dict[str, Any] | None = None,
     **numbers: Any,
 ) -> Run:
     """A kernel of the library over tensors that lie in HBM.

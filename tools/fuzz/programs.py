@@ -24,7 +24,7 @@ from sohu.asm import Program, assemble
 from sohu.emulator import Device, Listener, MachineError, blocks, deferred
 from sohu.emulator.schedules import Spec
 from sohu.emulator.translate import Issued, Op
-from sohu.isa import ROWS, Chip, Row, SohuError, Tile, load_chip, pieces, products
+from sohu.isa import ROWS, Chip, Row, SohuError, load_chip, pieces, products
 from sohu.isa.machine import ARGS, GP, RA, SP, Space
 
 from tests.emulator.reference.machine import Block, Machine, Mismatch, Observed
@@ -205,28 +205,9 @@ def _chip() -> Chip:
     return replace(load_chip("small"), hbm_bytes=_HBM_BYTES, sram_bytes=_SRAM_BYTES, acc_bytes=_ACC_BYTES)
 
 
-def _in_order(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
-    """`deferred.translated`, for views whose axes lie in memory as those of the tile do.
-
-    The others are right to within the bounds of sums, and not to the bit: how a sum is taken depends on the layout.
-    """
-    found = _translated(tile, dst, src)
-    return found if found is not None and _axes(found) == _axes(tile) else None
-
-
-def _axes(tile: Tile) -> list[tuple[int, bool, bool]]:
-    """The axes of a tile by stride: which, whether it runs backwards, whether its elements touch."""
-    far = [
-        (abs(s), i, s < 0, abs(s) == 1) for i, (d, s) in enumerate(zip(tile.dims, tile.strides, strict=True)) if d > 1
-    ]
-    return [axis[1:] for axis in sorted(far)]
-
-
-_translated = deferred.translated
 # what the emulator does only where it pays, and from which size or count on: an eager run does it for all
 _EAGER: tuple[tuple[ModuleType, str, Any], ...] = (
     (blocks, "HOT", 0),
-    (deferred, "translated", _in_order),
     (deferred, "SMALLEST", 1),
     (products, "LARGE", 30),
     (products, "PANEL", 40),
