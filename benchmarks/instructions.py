@@ -70,8 +70,8 @@ def program(case: Case, rounds: int) -> Program:
         .param first, i64, reg=x9
         {tiles}
         .tile acc, acc, f32, {shape}
-        dma.load a, x
-        dma.load b, x
+        vfill a, 1.0
+        vfill b, 1.0
         li x5, {rounds}
         li x10, 0
         loop x5, done

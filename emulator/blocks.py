@@ -309,7 +309,7 @@ class _Writer:
         at = row.label_operand
         assert at is not None
         target = index + op.inst.values[at] // INSTRUCTION_BYTES
-        if not 0 <= target <= self.code.size or self.code.ends(target):
+        if not 0 <= target <= self.code.size:
             return False
         arguments = self._arguments(op)
         if arguments is None:
@@ -318,7 +318,7 @@ class _Writer:
         self.body += [*guards, f"if {text}:", f" count[0] += {n + 1}"]
         if target == self.start:
             self.body.append(" if count[0] < quota[0]: continue")
-        self.body.append(f" return {target}")
+        self.body.append(f" return m.arrive({target})" if self.code.ends(target) else f" return {target}")
         return True
 
     def _tile(self, op: Op, n: int) -> bool:

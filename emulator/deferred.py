@@ -162,13 +162,19 @@ def translated(tile: Tile, dst: Tile, src: Tile) -> Tile | None:
     if any(not 0 <= first[i] < dst.dims[i] for i in first):
         return None
     found = Tile(Space.HBM, src.dtype, base, tile.dims, strides)
-    return found if _axes(found) == _axes(tile) else None
+    return found if _alike(tile, strides) else None
 
 
-def _axes(tile: Tile) -> list[tuple[int, bool, bool]]:
-    """The axes that count, the one of the largest steps first: with their direction, and which is of neighbours."""
-    axes = [(i, s) for i, (d, s) in enumerate(zip(tile.dims, tile.strides, strict=True)) if d > 1]
-    return [(i, s > 0, abs(s) == 1) for i, s in sorted(axes, key=lambda a: (-abs(a[1]), a[0]))]
+def _alike(tile: Tile, strides: list[int]) -> bool:
+    """Whether axes with these strides lie as the tile's: in the same order and directions, with the same neighbours."""
+    axes = [(t, s) for d, t, s in zip(tile.dims, tile.strides, strides, strict=True) if d > 1 and t != s]
+    if not axes:
+        return True
+    axes = [(t, s) for d, t, s in zip(tile.dims, tile.strides, strides, strict=True) if d > 1]
+    if any((t > 0) != (s > 0) or (abs(t) == 1) != (abs(s) == 1) for t, s in axes):
+        return False
+    steps = [abs(s) for _, s in sorted(axes, key=lambda axis: abs(axis[0]))]
+    return steps == sorted(steps)
 
 
 def is_dense(view: View) -> bool:
