@@ -17,7 +17,6 @@ from typing import Any
 
 PEERS = Path(__file__).parent / "peers"
 _REST = 0.06  # seconds after each turn: threads of BLAS and OpenMP spin for a while on the cores of whoever comes next
-_QUICK = 0.05  # seconds
 _PATIENT = 0.5  # seconds that a slow contender takes: it gets fewer rounds
 _SAME = 0.05  # of the largest element, by which results may differ
 

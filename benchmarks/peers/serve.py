@@ -44,6 +44,9 @@ def probe(result: Any) -> list[float]:
     return [float(x) for x in flat[:: max(1, flat.size // 16)][:16]]
 
 
+QUICK = 0.05  # seconds
+
+
 def serve(about: str, works: Mapping[str, Work]) -> None:
     """Say what this is, and run what is asked for until stdin ends."""
     print(json.dumps({"about": about, "works": list(works)}), flush=True)
@@ -54,9 +57,12 @@ def serve(about: str, works: Mapping[str, Work]) -> None:
             if name not in ready:
                 ready[name] = works[name]()
                 ready[name]()
-            began = time.perf_counter()
-            result = ready[name]()
-            seconds = time.perf_counter() - began
+            for _ in range(2):  # a quick one again, with its threads awake and its data in the caches
+                began = time.perf_counter()
+                result = ready[name]()
+                seconds = time.perf_counter() - began
+                if seconds > QUICK:
+                    break
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             answer: dict[str, Any] = {"seconds": seconds, "probe": probe(result), "peak": peak}
         except (
