@@ -19,7 +19,7 @@ from sohu.emulator.machine import Machine
 from sohu.emulator.memory import PAGE, Allocation, Memories
 from sohu.emulator.schedules import Spec
 from sohu.emulator.snapshot import Snapshot, put_back, take
-from sohu.emulator.snapshot_file import save
+from sohu.emulator.snapshot_file import MAGIC, save
 from sohu.emulator.tensor import Tensor
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, Chip, DType, SohuError, dtype_of, load_chip
@@ -56,6 +56,18 @@ class Loaded:
         except KeyError:
             have = ", ".join(self.plans) or "none"
             raise SohuError(f"{self.program.name} has no kernel {name!r}", help=f"there are: {have}") from None
+
+
+def _core_file(path: Path) -> Path:
+    """Raises SohuError for a file that is there and is no core: it would be lost."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except OSError:
+        return path  # not there, or not readable: writing it will tell
+    if head and head != MAGIC:
+        raise SohuError(f"{path} is there, and is no core file: it would be lost", help="--core takes a file to write")
+    return path
 
 
 def _native() -> Native:
@@ -122,7 +134,7 @@ class Device:
         output: Callable[[str], None] = print,
         checks: str | Collection[str] | None = None,
     ) -> None:
-        self.core = None if core is None else Path(core)
+        self.core = None if core is None else _core_file(Path(core))
         self.low_memory = low_memory
         self.chip = load_chip(chip) if isinstance(chip, str) else chip
         self.memories = Memories(self.chip, keep=0 if low_memory else None)

@@ -173,3 +173,13 @@ def test_checkers_rest_only_until_the_next_launch() -> None:
     device.finish()
     with pytest.raises(MachineError):
         device.launch(bad, "k", args)
+
+
+def test_a_core_is_not_written_over_another_file(tmp_path: Path) -> None:
+    """A program that is named where the core's file belongs stays whole."""
+    file = tmp_path / "k.elf"
+    file.write_bytes(b"\x7fELF and more")
+    with pytest.raises(SohuError, match="is no core file"):
+        Device("small", core=file)
+    assert file.read_bytes() == b"\x7fELF and more"
+    Device("small", core=tmp_path / "new.core")
