@@ -110,7 +110,15 @@ class Bound:
             return invoke
 
         def overwriting(*scalars: Any) -> Any:
-            return (invoke if deferrals.forget(overwritten) else self.invoke)(*scalars)
+            gone = deferrals.forget(overwritten)
+            if gone is None:
+                return self.invoke(*scalars)
+            try:
+                return invoke(*scalars)
+            except BaseException:  # it has written nothing: what was there is there again
+                for d in gone:
+                    d.dst.array[...] = d.src.array
+                raise
 
         return overwriting
 

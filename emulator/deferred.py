@@ -280,11 +280,13 @@ class Deferrals:
         """A block of HBM is about to be given back: copies from there are made first."""
         if any(d.src.allocation is block for d in self.live):
             self.settle()
+        if self.keep is not None:
+            self.keep += sum(w.floats.nbytes for w in block.widened.values())
 
-    def forget(self, ranges: list[Range]) -> bool:
+    def forget(self, ranges: list[Range]) -> list[Deferred] | None:
         """Bytes of SRAM are about to be written, all of them: drop the copies to there, or what they have there.
 
-        False when that is not simple: then all copies have been made instead.
+        Gives those that are gone; None when that is not simple: then all copies have been made instead.
         """
         touched = [p for p in self.live if any(p.dst.low < high and low < p.dst.high for low, high in ranges)]
         whole = [p for p in touched if any(low <= p.dst.low and p.dst.high <= high for low, high in ranges)]
@@ -296,10 +298,10 @@ class Deferrals:
             alone = not any(q is not p and q.dst.low < p.dst.high and p.dst.low < q.dst.high for q in self.live)
             if rest is None or not alone:
                 self.settle()
-                return False
+                return None
             parts.append((p, rest))
         if any(p not in self.live for p in touched):  # views of the rest were too many
-            return False
+            return None
         for p, rest in parts:
             for to, source in rest.now:
                 to[...] = source
@@ -315,7 +317,7 @@ class Deferrals:
         changed = {d.range for d in [*gone, *(d for _, rest in parts for d in rest.deferred)]}
         for cover in [c for r in changed for c in self._ranges[r]]:
             cover.refresh(self.live)
-        return True
+        return gone
 
     def hbm_write(self, low: int, high: int) -> None:
         """Bytes of HBM are about to be written: copies of them are made first."""

@@ -157,6 +157,7 @@ class Device:
         self._stack = self.hbm.allocate(STACK_BYTES, name="the stack", align=PAGE, guard=PAGE)
         self._stack.fresh = self._stack.scratch = True
         self._loaded: dict[int, Loaded] = {}
+        self.hbm.rights_changed = self._forget_bindings
         self._running: tuple[Packed, float] | None = None
         self.kernel: str | None = None  # that was launched and has not ended
 
@@ -234,6 +235,13 @@ class Device:
         if self._loaded.get(id(loaded.program)) is loaded:
             del self._loaded[id(loaded.program)]
         self.hbm.free(loaded.image)
+
+    def _forget_bindings(self) -> None:
+        """Memory has become read-only, or writable again: instructions look at it anew."""
+        self.memories.settle()
+        for loaded in self._loaded.values():
+            loaded.code.forget()
+        self.machine.hooks.forget()
 
     # -- launches ----------------------------------------------------------------------------------
 

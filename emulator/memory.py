@@ -145,6 +145,7 @@ class Hbm:
         self._allocations: list[Allocation] = []
         self._free: list[tuple[int, int]] = [(PAGE, self.size)]  # sorted, never adjacent
         self.before_free: Callable[[Allocation], None] = lambda _: None
+        self.rights_changed: Callable[[], None] = lambda: None  # who has looked at `writable` must look again
         self._touched = 0  # nothing above was ever allocated, so it is zero
 
     @property

@@ -46,13 +46,11 @@ class ProgramOrder:
     def pump(self) -> None:
         """After an instruction has issued, or a signal has come from elsewhere: all that can execute, does."""
         m = self.machine
-        moved = True
-        while moved and m.parked:
-            moved = False
-            for q in m.queues:
-                while m.ready(q):
-                    m.execute(q)
-                    moved = True
+        while m.parked:
+            q = next((q for q in m.queues if m.ready(q)), None)  # the first again, whoever has signalled
+            if q is None:
+                return
+            m.execute(q)
 
     def drain(self) -> bool:
         """Execute what is queued; False when some of it cannot execute."""

@@ -106,6 +106,7 @@ def put_back(device: Device, snapshot: Snapshot) -> None:
         if writable and not block.writable:
             block.writable = True
             block.widened.clear()
+            device.hbm.rights_changed()
     memories.settle()
     for space in Space:
         _write(memories, space, snapshot.pages[space], _pieces(device, space, snapshot.blocks))

@@ -140,7 +140,9 @@ class Tensor:
 
         Constant operands run faster. A view that was cut out of `view()` before stays as it was.
         """
-        self._storage.block.writable = False
+        if self._storage.block.writable:
+            self._storage.block.writable = False
+            self._storage.hbm.rights_changed()
         if self._view is not None:
             self._view.flags.writeable = False
 

@@ -160,6 +160,11 @@ class Code:
             op = self._ops[index] = self._translate(index)
         return op
 
+    def forget(self) -> None:
+        """Bind and compile everything anew."""
+        self._ops.clear()
+        self.blocks = Blocks(self)
+
     def ends(self, index: int) -> bool:
         """Whether a hardware loop's body may end at an index."""
         return index in self._ends

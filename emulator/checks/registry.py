@@ -151,6 +151,10 @@ class Hooks:
             self._watched = code, Blocks(code, self)
         return self._watched[1]
 
+    def forget(self) -> None:
+        """Bind and compile everything anew."""
+        self._watched = None
+
     def __bool__(self) -> bool:
         return bool(self.checks)
 

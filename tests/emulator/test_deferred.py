@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sohu.asm import Program, assemble
-from sohu.emulator import Device, Listener, blocks, deferred
+from sohu.emulator import Device, Listener, MachineError, blocks, deferred
 from sohu.isa import Space, Tile, bf16, f32
 
 from tests.emulator.support import random_floats
@@ -335,3 +335,51 @@ def test_the_parameter_block_is_no_constant() -> None:
     for bits in (0x3F80, 0x4000, 0x4080):
         device.launch(program, "k", [y, bits])
         assert y.numpy()[0] == np.array([bits], np.uint16).view(BF16)[0]
+
+
+def test_a_tensor_that_is_frozen_after_a_launch_is_read_only() -> None:
+    program = assemble(
+        " .kernel k\n .param y, in, f32, [8, 8]\n .tile a, sram, f32, [8, 8]\n vfill a, 9.0\n dma.store y, a\n halt\n",
+        "frozen",
+    )
+    device = Device("small")
+    y = device.zeros((8, 8), f32)
+    for _ in range(3):
+        device.launch(program, "k", [y])
+    y.freeze()
+    with pytest.raises(MachineError) as e:
+        device.launch(program, "k", [y])
+    assert e.value.category == "read-only"
+
+
+def test_a_restored_tensor_has_no_old_float32_copy() -> None:
+    program = assemble(PRODUCT.format("bf16"), "wide")
+    device = Device("small", native=False)
+    x, w = device.tensor(np.ones((32, 64), BF16)), device.tensor(np.ones((64, 48), BF16))
+    before = device.snapshot()
+    w.view()[...] = 2
+    w.freeze()
+    assert device.launch(program, "k", [x, w]).outputs["y"].numpy()[0, 0] == 128
+    device.restore(before)
+    assert device.launch(program, "k", [x, w]).outputs["y"].numpy()[0, 0] == 64
+
+
+def test_a_fault_leaves_what_was_loaded_before() -> None:
+    program = assemble(
+        """
+        .kernel k
+        .param w, in, f32, [8, 8]
+        .param n, in, i32, [8]
+        .tile b, sram, f32, [8, 8]
+        .tile i, sram, i32, [8]
+        dma.load i, n
+        dma.load b, w
+        dma.gather b, w, i
+        halt
+        """,
+        "fault",
+    )
+    device = Device("small")
+    with pytest.raises(MachineError):
+        device.launch(program, "k", [np.ones((8, 8), np.float32), np.full(8, 99, np.int32)])
+    assert (device.memories.sram[:256].view(np.float32) == 1).all()
