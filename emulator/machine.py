@@ -282,7 +282,7 @@ class Machine(Services):
         try:
             why = self.run(until)
             if why is Stop.BLOCKED:
-                with np.errstate(all="ignore"), at_work(self.workers):
+                with np.errstate(all="ignore"), at_work(self.workers, self.native):
                     self.timer.catch_up()
                 why = Stop.CYCLE
             return why

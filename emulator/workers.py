@@ -31,7 +31,7 @@ class Workers:
             thread.start()
 
     def run(self, tasks: Sequence[Task]) -> None:
-        """Run all tasks; returns when they have been done. Raises what the first of them that failed raised."""
+        """Run all tasks; returns when they have been done. Raises what one of them raised, if any did."""
         if len(tasks) < 2:  # nobody else would ever say that the batch is done
             for task in tasks:
                 task()
