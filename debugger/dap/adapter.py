@@ -103,9 +103,9 @@ class Adapter:
             if message.get("type") not in ("response", "event"):
                 self.output("sohu-dap: a message is no request\n", "important")
             return
-        command = message.get("command")
-        if not isinstance(command, str) or type(message.get("seq")) is not int:
-            self._fail(message, BadRequest("a request has no command or no seq"), "protocol")
+        command, seq = message.get("command"), message.get("seq")
+        if not isinstance(command, str) or type(seq) is not int or seq < 1:
+            self.output("sohu-dap: a request has no command or no seq\n", "important")
             return
         known = self.requests.get(command)
         if known is None:
@@ -145,14 +145,13 @@ class Adapter:
                 self._moving = False
 
     def _fail(self, message: dict[str, Any], e: SohuError, kind: str, short: str = "") -> None:
-        seq, command = message.get("seq"), message.get("command")
         text = clean(str(e))
         error = {"id": _IDS[kind], "format": "{why}", "variables": {"why": text}, "showUser": kind == "failed"}
         answer = {
             "type": "response",
-            "request_seq": seq if type(seq) is int else 0,
+            "request_seq": message["seq"],
             "success": False,
-            "command": clean(command[:80]) if isinstance(command, str) else "",
+            "command": clean(message["command"][:80]),
             "message": short or text.split("\n", 1)[0],
             "body": {"error": error},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 from collections.abc import Callable
@@ -74,18 +75,15 @@ def _accept(server: socket.socket, session: Session | None) -> None:
     connection, _ = server.accept()
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        reading: BinaryIO = connection.makefile("rb")
-        writing: BinaryIO = connection.makefile("wb")
-        try:
+        with contextlib.ExitStack() as closing:
+            reading: BinaryIO = connection.makefile("rb")
+            writing: BinaryIO = connection.makefile("wb")
+            closing.callback(reading.close)
+            closing.callback(_close, writing)
             Adapter(reading, Writer(writing), session).talk()
-        finally:
-            connection.shutdown(socket.SHUT_RDWR) if not _closed(connection) else None
-            reading.close()
 
 
-def _closed(connection: socket.socket) -> bool:
-    try:
-        connection.getpeername()
-    except OSError:
-        return True
-    return False
+def _close(stream: BinaryIO) -> None:
+    """Whoever read it may have gone."""
+    with contextlib.suppress(OSError):
+        stream.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -11,16 +12,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from jsonschema import Draft202012Validator
+from sohu.debugger import Session
+from sohu.debugger.dap.adapter import Adapter
+from sohu.debugger.dap.protocol import Writer
 
 from tests.debugger.support import Folder
 
 SCHEMA = Path(__file__).parent / "data/debugAdapterProtocol.json"
-PATIENCE = 30.0  # seconds
+PATIENCE = 8.0  # seconds
 _BASES = ("ProtocolMessage", "Request", "Response", "Event")
 _OPEN = ("LaunchRequestArguments", "AttachRequestArguments")  # each adapter has fields of its own there
 
@@ -61,7 +65,7 @@ def _validator(definition: str) -> Draft202012Validator:
 
 
 def check(message: Message) -> None:
-    """Hold a message to its definition; raises jsonschema.ValidationError."""
+    """Hold a message to its definition; raises AssertionError."""
     kind = message["type"]
     if kind == "request":
         name = f"{message['command'][0].upper()}{message['command'][1:]}Request"
@@ -71,7 +75,8 @@ def check(message: Message) -> None:
         name = f"{message['command'][0].upper()}{message['command'][1:]}Response"
     else:
         name = "ErrorResponse"
-    _validator(name).validate(message)
+    for e in _validator(name).iter_errors(message):
+        raise AssertionError(f"{name}: {e.json_path}: {e.message}")
 
 
 class Failed(Exception):
@@ -198,6 +203,12 @@ class Client:
         self.ask("launch", **arguments)
         self.event("initialized")
 
+    def breaks(self, file: Path, *lines: int | Message) -> list[Message]:
+        """Set the breakpoints of a file: lines, or what the protocol calls a SourceBreakpoint."""
+        given = [{"line": b} if isinstance(b, int) else b for b in lines]
+        made: list[Message] = self.ask("setBreakpoints", source={"path": str(file)}, breakpoints=given)["breakpoints"]
+        return made
+
     def stopped(self) -> Message:
         """Where it stops next."""
         return self.event("stopped")
@@ -224,12 +235,33 @@ class Client:
         """What the debug console answers."""
         return self.ask("evaluate", expression=text, context="repl")["result"]
 
+    def close(self) -> None:
+        """Let the streams go, when the other side has."""
+        self._reader.join(PATIENCE)
+        for stream in (self.reading, self.writing):
+            with contextlib.suppress(OSError):
+                stream.close()
+
     def disconnect(self) -> None:
         """Say goodbye, and see that the other side closes."""
         self.ask("disconnect")
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.closed, PATIENCE)
         assert not self.wrong, self.wrong[0]
+
+
+@contextlib.contextmanager
+def connected(port: int) -> Iterator[Client]:
+    """A client of an adapter that listens at a port."""
+    made = socket.create_connection(("127.0.0.1", port))
+    client = Client(made.makefile("rb"), made.makefile("wb"))
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(OSError):  # ends the client's reading too
+            made.shutdown(socket.SHUT_RDWR)
+        client.close()
+        made.close()
 
 
 class Process:
@@ -249,9 +281,10 @@ class Process:
         assert self.process.stdin and self.process.stdout and self.process.stderr
         if tcp:
             said = self.process.stderr.readline().decode()
-            self.socket = socket.create_connection(("127.0.0.1", int(said.rpartition(":")[2])))
-            self.client = Client(self.socket.makefile("rb"), self.socket.makefile("wb"))
+            self.connection = connected(int(said.rpartition(":")[2]))
+            self.client = self.connection.__enter__()
         else:
+            self.connection = None
             self.client = Client(self.process.stdout, self.process.stdin)
 
     def __enter__(self) -> Client:
@@ -262,14 +295,42 @@ class Process:
             if error[0] is None:
                 assert self.process.stdin and self.process.stderr
                 self.process.stdin.close()
-                assert (self.process.wait(PATIENCE), self.process.stderr.read()) == (0, b"")
+                code, said = self.process.wait(PATIENCE), self.process.stderr.read().decode()
+                assert (code, said) == (0, ""), f"exit code {code}\n{said}"
         finally:
             self.process.kill()
             self.process.wait()
-            if hasattr(self, "socket"):
-                self.client.writing.close()
-                self.client.reading.close()
-                self.socket.close()
+            if self.connection is not None:
+                self.connection.__exit__(None, None, None)
             for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+class Inside:
+    """An adapter in a thread of this process, and a client of it."""
+
+    def __init__(self, served: Session | None = None) -> None:
+        self.ours, theirs = socket.socketpair()
+        self.theirs = theirs
+        self.client = Client(self.ours.makefile("rb"), self.ours.makefile("wb"))
+        self.reading, self.writing = theirs.makefile("rb"), theirs.makefile("wb")
+        self.adapter = Adapter(self.reading, Writer(self.writing), served)
+        self.thread = threading.Thread(target=self.adapter.talk, daemon=True)
+        self.thread.start()
+
+    def __enter__(self) -> Client:
+        return self.client
+
+    def __exit__(self, *error: object) -> None:
+        self.ours.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)
+        alive = self.thread.is_alive()
+        self.client.close()
+        for stream in (self.reading, self.writing):
+            with contextlib.suppress(OSError):
+                stream.close()
+        self.ours.close()
+        self.theirs.close()
+        assert not alive
+        assert error[0] is not None or not self.client.wrong, self.client.wrong[0]
