@@ -130,7 +130,7 @@ def contents(target: Target, machine: Machine) -> Any:
     if target.array is not None:
         machine.memories.settle()
         return target.array.copy()
-    files = {"x": machine.x, "t": machine.t, "s": machine.sems}
+    files: dict[str, Sequence[Any]] = {"x": machine.x, "t": machine.t, "s": machine.sems}
     return files[target.file][target.reg]
 
 
