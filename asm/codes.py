@@ -44,6 +44,7 @@ CODES = {
     "A041": Code("a directive's arguments"),
     "A042": Code("a section grown too large"),
     "A043": Code("data of another dtype"),
+    "A044": Code("debug information that contradicts itself"),
     "A050": Code("a file that can't be read"),
     "A051": Code("files or expansions without end"),
     "A052": Code("half of a block"),
@@ -74,6 +75,7 @@ CODES = {
     "W051": Code("a tile that nothing uses", "unused-tile"),
     "W052": Code("a semaphore that nothing uses", "unused-semaphore"),
     "W053": Code("an output that nothing is written to", "unwritten-output"),
+    "W060": Code("debug information of other code", "stale-debug"),
 }
 
 WARNINGS = {code.name: number for number, code in CODES.items() if code.name}
