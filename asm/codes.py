@@ -59,6 +59,7 @@ CODES = {
     "L005": Code("an image grown too large"),
     "N001": Code("what .print says"),
     "W001": Code("what .warning says", "user"),
+    "W002": Code("debug information of other code", "stale-debug"),
     "W010": Code("code that nothing reaches", "unreachable"),
     "W011": Code("code that can run past its end", "runs-off-end"),
     "W012": Code("hardware loops that do not nest, or are left by a jump", "loop-nesting"),
@@ -75,7 +76,6 @@ CODES = {
     "W051": Code("a tile that nothing uses", "unused-tile"),
     "W052": Code("a semaphore that nothing uses", "unused-semaphore"),
     "W053": Code("an output that nothing is written to", "unwritten-output"),
-    "W060": Code("debug information of other code", "stale-debug"),
 }
 
 WARNINGS = {code.name: number for number, code in CODES.items() if code.name}

@@ -66,7 +66,7 @@ def describe(asm: Assembler, entry: int, end: int) -> None:
     if said.size != have:
         why = f"this speaks of {said.size} instructions, but kernel {asm.scope.name} has {have}: it is left out"
         help = "compile the kernel again, or take these lines away"
-        asm.errors.add(Mistake("W060", why, said.span, help=help), said.line)
+        asm.errors.add(Mistake("W002", why, said.span, help=help), said.line)
         return
     made = said.made(entry)
     if why := wrong(made):
@@ -82,7 +82,7 @@ def debug(asm: Assembler, st: Statement) -> None:
     After a kernel's code: which function it was compiled from, and where that begins; FILE is the number of a .file.
     Further directives say more. They count the kernel's instructions from its first, 0, with those of the prologue;
     [a, b, c, d] are the instructions from a up to, not including, b, and from c up to d. Where the kernel does not
-    have as many instructions as are said here, someone has changed it, and they are left out (W060).
+    have as many instructions as are said here, someone has changed it, and they are left out (W002).
     """
     args = Arguments(asm, st)
     scope = asm.kernel_of(args.op)

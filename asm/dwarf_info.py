@@ -40,6 +40,7 @@ _UNIT_FORM = (
 )
 _DECLARED = ((_AT_NAME, _FORM_STRING), (_AT_DECL_FILE, _FORM_UDATA), (_AT_DECL_LINE, _FORM_UDATA))
 _UNIT, _ABSTRACT, _KERNEL, _INLINED = 1, 2, 3, 4
+_LEAF = 2  # added to the last two where no call is inlined within
 _FORMS = {
     _ABSTRACT: (_TAG_SUBPROGRAM, False, (*_DECLARED, (_AT_INLINE, _FORM_DATA1))),
     _KERNEL: (_TAG_SUBPROGRAM, True, (*_DECLARED, (_AT_LOW_PC, _FORM_ADDR), (_AT_HIGH_PC, _FORM_DATA8))),
@@ -95,6 +96,8 @@ def info_sections(
         made.out += b"\0"
         for number, (tag, children, form) in _FORMS.items():
             abbrev += _abbreviation(number, tag, children, form)
+            if children:
+                abbrev += _abbreviation(number + _LEAF, tag, False, form)
     size = len(made.out) - 4
     head = _UNIT_HEADER.pack(size, VERSION, _UT_COMPILE, ADDRESS_SIZE, 0)
     lists = b""
@@ -140,23 +143,25 @@ class _Unit:
                 covers[scope].append(r)
                 scope = k.scopes[scope].parent
         own = k.scopes[0]
-        self.out += uleb(_KERNEL) + self.declared(own.function, own.file, own.line)
+        within = {i: [j for j in inner.get(i, ()) if covers[j]] for i in range(len(k.scopes))}
+        self.out += uleb(_KERNEL if within[0] else _KERNEL + _LEAF) + self.declared(own.function, own.file, own.line)
         self.out += struct.pack("<QQ", k.entry, k.size * INSTRUCTION_BYTES)
-        todo = [iter(inner.get(0, ()))]
+        todo = [iter(within[0])] if within[0] else []
         while todo:
             scope = next(todo[-1], -1)
             if scope < 0:
                 todo.pop()
                 self.out += b"\0"
-            elif covers[scope]:
-                self.call(k, scope, covers[scope])
-                todo.append(iter(inner.get(scope, ())))
+            else:
+                self.call(k, scope, covers[scope], _INLINED if within[scope] else _INLINED + _LEAF)
+                if within[scope]:
+                    todo.append(iter(within[scope]))
 
-    def call(self, k: KernelDebug, scope: int, covers: list[Run]) -> None:
+    def call(self, k: KernelDebug, scope: int, covers: list[Run], kind: int) -> None:
         """An inlined call, up to its children."""
         s = k.scopes[scope]
         file, line, column = s.call
-        self.out += uleb(_INLINED)
+        self.out += uleb(kind)
         self.out += struct.pack("<II", self.abstract[s.function, s.file, s.line], len(self.lists))
         self.out += uleb(self.files[file]) + uleb(line) + uleb(column)
         start = end = -1
