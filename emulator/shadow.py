@@ -222,7 +222,8 @@ class Shadows:
         """The shadow of these bytes becomes what is stored there."""
         n = dtype.itemsize
         low, high = low - (low - home.start) % n, high + -(high - home.start) % n
-        self.memories.settle()
+        if home.space is Space.SRAM:  # the only one to which copies are put off
+            self.memories.settle()
         stored = np.frombuffer(self.memories.map(home.space), dtype.np, (high - low) // n, low)
         at = (low - home.start) // n
         home.plane(n)[at : at + stored.size] = doubles(stored)

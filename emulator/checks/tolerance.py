@@ -6,15 +6,16 @@ taken as they are, but for i8 that comes from floats and the sums of its product
 comparisons, indices, rounding to whole numbers, random numbers, every branch) is decided by the machine's data. So a
 shadow is what the program would compute if no element were ever rounded.
 
-The error of a result is measured by row, along its last axis: the largest |machine - float64| of the row, over its
-largest |float64|. Small elements that cancellation leaves beside large ones are so no finding. An instruction is at
-fault when the error of its result is beyond
+The error of a result is measured by row, along its last axis (that before it, where the last has one element): the
+largest |machine - float64| of the row, over its largest |float64|. Small elements that cancellation leaves beside large
+ones are so no finding. An instruction is at fault when the error of its result is beyond
 
-    limit + ROUNDINGS * u
+    limit + u + min(ROUNDINGS * v, MOST)
 
-where u is the unit roundoff of the coarsest dtype through which the operands or the result have gone: what a dtype
-costs at best is no error, what a wrong scale costs is far beyond it. Until then, no operand was beyond that either.
-From a result that was reported on, the shadow begins anew with what the machine has.
+where u is the unit roundoff of the result's dtype, and v that of the coarsest dtype through which its operands have
+gone: what dtypes cost at best is no error, and what a wrong scale costs is beyond it. No operand was beyond its own
+such bound, or it would have been reported before. From a result that was, the shadow begins anew with what the machine
+has: what comes of it is not reported again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from sohu.emulator.memory import View
     from sohu.emulator.translate import Issued, Op
 
-ROUNDINGS = 4  # of the coarsest dtype, that are no finding
+ROUNDINGS = 8  # of the coarsest dtype before, that are no finding,
+MOST = 0.25  # nor this error, whatever came before
 _TINY = 1e-30  # a row whose numbers are all smaller has no error
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
 
@@ -161,7 +163,7 @@ class Tolerance(Check):
             return
         if not plan.pure:
             for o, view in made:
-                self._compare(plan, o, view)
+                self._compare(plan, o, view, coarse)
 
     # -- operands ----------------------------------------------------------------------------------
 
@@ -268,21 +270,18 @@ class Tolerance(Check):
 
     # -- results -----------------------------------------------------------------------------------
 
-    def _compare(self, plan: _Plan, o: _Operand, shadow: Doubles) -> None:
-        spot = o.spot
-        assert spot is not None and spot.range is not None
+    def _compare(self, plan: _Plan, o: _Operand, shadow: Doubles, coarse: float) -> None:
         real = o.view.array
         if real.dtype.itemsize < 4:
             real = widen(real)
         away = np.subtract(shadow, real)
         np.abs(away, out=away)
-        if away.ndim == 1:
-            away, shadow = away[None], shadow[None]
-        worst = np.maximum.reduce(away, axis=-1)
-        largest = np.maximum(np.maximum.reduce(shadow, axis=-1), -np.minimum.reduce(shadow, axis=-1))
-        allowed = self.limit + ROUNDINGS * spot.range.roundoff
+        axis = _axis(shadow.shape)
+        worst = np.maximum.reduce(away, axis=axis)
+        largest = np.maximum(np.maximum.reduce(shadow, axis=axis), -np.minimum.reduce(shadow, axis=axis))
+        allowed = self.limit + o.coarse + min(ROUNDINGS * coarse, MOST)
         if not (worst <= allowed * largest + _TINY).all() or not (largest < np.inf).all():
-            self._look(plan, o, shadow.reshape(o.view.array.shape), allowed)
+            self._look(plan, o, shadow, allowed)
 
     def _look(self, plan: _Plan, o: _Operand, shadow: Doubles, allowed: float) -> None:
         """Row by row, without what is no number on both sides; raises Fault for what is beyond the limit."""
@@ -293,7 +292,7 @@ class Tolerance(Check):
         away = np.abs(shadow - real)
         away[wild] = 0
         away[np.isnan(away)] = np.inf  # the machine has no number where there is one
-        largest = np.abs(np.where(wild, 0, shadow)).max(axis=-1, keepdims=True)
+        largest = np.abs(np.where(wild, 0, shadow)).max(axis=_axis(shadow.shape), keepdims=True)
         error = away / np.maximum(largest, _TINY)
         error[away <= _TINY] = 0
         if not (error > allowed).any():
@@ -307,9 +306,8 @@ class Tolerance(Check):
     def _fault(
         self, plan: _Plan, o: _Operand, at: tuple[int, ...], shadow: float, real: float, error: float, allowed: float
     ) -> Fault:
-        assert o.spot is not None and o.spot.range is not None
-        u = o.spot.range.roundoff
-        notes = [Note(f"beyond {allowed:.3g}: the limit {self.limit:g}, and {ROUNDINGS} roundings of {u:.3g}")]
+        rounded = allowed - self.limit
+        notes = [Note(f"beyond {allowed:.3g}: the limit {self.limit:g}, and {rounded:.2g} for the dtypes it went through")]
         for i in plan.inputs:
             if i.early or i.spot is None:
                 continue
@@ -331,6 +329,11 @@ class Tolerance(Check):
             notes=notes,
             help=_advice(o.tile.dtype),
         )
+
+
+def _axis(shape: tuple[int, ...]) -> int:
+    """Of the rows of a result."""
+    return -2 if len(shape) > 1 and shape[-1] == 1 else -1
 
 
 def _advice(dtype: DType) -> str:
