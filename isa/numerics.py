@@ -139,8 +139,8 @@ def convert(
     an integer or E2M1 it is 0. words: for stochastic rounding, as many random words as there are values; the upper 24
     bits of each decide.
 
-    To float64, which no tile has, nothing is rounded or saturated. E8M0 has powers of two: nearest takes the larger of two that are equally near. Numbers below the
-    smallest become the smallest; zero and negative numbers become NaN.
+    E8M0 has powers of two: nearest takes the larger of two that are equally near. Numbers below the
+    smallest become the smallest; zero and negative numbers become NaN. In float64, which no tile has, all stay.
     """
     if to == np.float64:
         return values.astype(np.float64)

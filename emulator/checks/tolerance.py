@@ -6,9 +6,10 @@ taken as they are, but for i8 that comes from floats and the sums of its product
 comparisons, indices, rounding to whole numbers, random numbers, every branch) is decided by the machine's data. So a
 shadow is what the program would compute if no element were ever rounded.
 
-The error of a result is measured by row, along its last axis (that before it, where the last has one element): the
-largest |machine - float64| of the row, over its largest |float64|. Small elements that cancellation leaves beside large
-ones are so no finding. An instruction is at fault when the error of its result is beyond
+The error of a result is measured by row, along its last axis (that before it, where the last has one element; integers,
+whose steps are all equal, as a whole): the largest |machine - float64| of the row, over its largest |float64|. Small
+elements that cancellation leaves beside large ones are so no finding. An instruction is at fault when the error of its
+result is beyond
 
     limit + u + min(ROUNDINGS * v, MOST)
 
@@ -28,9 +29,9 @@ from numpy.typing import NDArray
 from sohu.emulator.bind import constant, traits_of
 from sohu.emulator.checks.places import KEPT, name_of_tile
 from sohu.emulator.checks.registry import Check, check
-from sohu.emulator.checks.scalars import Scalars
-from sohu.emulator.shadow import Doubles, Shadows, Spot, doubles, holds, roundoff
-from sohu.isa import Data, DType, Fault, Note, Space, Tile
+from sohu.emulator.checks.scalars import Held, Scalars
+from sohu.emulator.shadow import Doubles, Home, Range, Shadows, Spot, doubles, holds, roundoff
+from sohu.isa import Data, DType, Fault, Note, Row, Space, Tile, e8m0, i8
 from sohu.isa.numerics import widen
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDINGS = 8  # of the coarsest dtype before, that are no finding,
 MOST = 0.25  # nor this error, whatever came before
+Saved = tuple[dict[Home, tuple[list[Range], list[Doubles]]], dict[int, list[Held]]]
 _TINY = 1e-30  # a row whose numbers are all smaller has no error
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
 
@@ -48,7 +50,10 @@ _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
 class _Operand:
     """One tile operand of a binding."""
 
-    __slots__ = ("at", "coarse", "early", "extra", "held", "integer", "is_table", "name", "reads", "spot", "tile", "view", "writes")  # fmt: skip
+    __slots__ = (
+        "at", "coarse", "early", "extra", "held", "integer", "is_table",
+        "name", "reads", "spot", "tile", "view", "writes",
+    )  # fmt: skip
 
     def __init__(self, name: str, at: int, tile: Tile, view: View) -> None:
         self.name = name
@@ -83,7 +88,10 @@ class _Plan:
 
 @check("error", "tolerance", "a result that strays from what float64 gives", parameter="LIMIT")
 class Tolerance(Check):
-    """Stops at the first instruction whose result strays by more than `limit` (see the module)."""
+    """Stops at the first instruction whose result strays by more than `limit` (see the module).
+
+    refused: instructions whose semantics takes no float64; what they make is taken as it is.
+    """
 
     def __init__(self, machine: Machine, limit: float = 1e-3) -> None:
         super().__init__(machine)
@@ -91,12 +99,29 @@ class Tolerance(Check):
         self.shadows = Shadows(machine.memories)
         self.plans: dict[Bound, _Plan] = {}
         self.scalars = Scalars()
+        self.refused: set[Row] = set()
 
     def launch(self) -> None:
         self.shadows.forget()
         self.scalars.clear()
         if len(self.plans) > KEPT:
             self.plans.clear()
+
+    def save(self) -> Saved:
+        """All that it knows of the launch."""
+        homes = [*self.shadows.chip.values(), *self.shadows.blocks.values()]
+        return {home: home.snapshot() for home in homes if home.ranges}, self.scalars.save()
+
+    def load(self, state: Saved) -> None:
+        """Know again what `save` gave."""
+        self.shadows.forget()
+        for home, kept in state[0].items():
+            home.restore(kept)
+        self.scalars.load(state[1])
+
+    def shadow_bytes(self, state: Saved) -> int:
+        """How much memory `state` takes."""
+        return sum(values.nbytes for _, kept in state[0].values() for values in kept)
 
     # -- hooks -------------------------------------------------------------------------------------
 
@@ -158,6 +183,8 @@ class Tolerance(Check):
         try:
             semantics(*arguments)
         except _REFUSALS:  # of another package, perhaps, whose semantics takes no float64
+            assert op.inst is not None
+            self.refused.add(op.inst.row)
             for o, _ in made:
                 self.shadows.drop(o.tile.space, o.view.allocation, o.view.low, o.view.high)
             return
@@ -183,25 +210,25 @@ class Tolerance(Check):
             o.is_table = s.name in row.moves or s.either
             o.integer = not tile.dtype.is_float
             several = len(kind.dtypes) > 1
-            takes = tile.dtype.is_float or tile.dtype.name == "i8" or several or row.precise is not None
+            takes = tile.dtype.is_float or tile.dtype == i8 or several or row.precise is not None
             if takes and s.name not in row.decides:
                 o.spot = self.shadows.spot(tile)
             operands.append(o)
         outputs = [o for o in operands if o.writes]
         plan.inputs = [o for o in operands if not o.writes]
+        # made of the data by a power of two, scales may leave a block's largest numbers beyond the largest of all
+        blocks = 2 if any(o.tile.dtype == e8m0 for o in outputs) else 1
         floats = any(o.tile.dtype.is_float and o.spot is not None for o in plan.inputs)
         for o in outputs:
             if o.spot is not None:
-                o.coarse = roundoff(o.tile.dtype)
-                if o.tile.dtype.name == "i8" and floats and (row.casts or row.precise):
+                o.coarse = blocks * roundoff(o.tile.dtype)
+                if o.tile.dtype == i8 and floats and (row.casts or row.precise):
                     o.integer = False  # it stands for what was quantized
         moving = {o.tile.dtype for o in operands if o.writes or o.name in row.moves}
         plan.pure = bool(row.moves) and len(moving) == 1
         if row.collective or row.takes_machine or not any(o.spot is not None for o in outputs):
             plan.drops = [
-                (o.tile.space, o.view.allocation, o.view.low, o.view.high)
-                for o in outputs
-                if o.view.low < o.view.high
+                (o.tile.space, o.view.allocation, o.view.low, o.view.high) for o in outputs if o.view.low < o.view.high
             ]
             return plan
         plan.outputs = outputs
@@ -276,7 +303,7 @@ class Tolerance(Check):
             real = widen(real)
         away = np.subtract(shadow, real)
         np.abs(away, out=away)
-        axis = _axis(shadow.shape)
+        axis = _axis(o.tile)
         worst = np.maximum.reduce(away, axis=axis)
         largest = np.maximum(np.maximum.reduce(shadow, axis=axis), -np.minimum.reduce(shadow, axis=axis))
         allowed = self.limit + o.coarse + min(ROUNDINGS * coarse, MOST)
@@ -292,7 +319,7 @@ class Tolerance(Check):
         away = np.abs(shadow - real)
         away[wild] = 0
         away[np.isnan(away)] = np.inf  # the machine has no number where there is one
-        largest = np.abs(np.where(wild, 0, shadow)).max(axis=_axis(shadow.shape), keepdims=True)
+        largest = np.abs(np.where(wild, 0, shadow)).max(axis=_axis(o.tile), keepdims=True)
         error = away / np.maximum(largest, _TINY)
         error[away <= _TINY] = 0
         if not (error > allowed).any():
@@ -307,7 +334,9 @@ class Tolerance(Check):
         self, plan: _Plan, o: _Operand, at: tuple[int, ...], shadow: float, real: float, error: float, allowed: float
     ) -> Fault:
         rounded = allowed - self.limit
-        notes = [Note(f"beyond {allowed:.3g}: the limit {self.limit:g}, and {rounded:.2g} for the dtypes it went through")]
+        notes = [
+            Note(f"beyond {allowed:.3g}: the limit {self.limit:g}, and {rounded:.2g} for the dtypes it went through")
+        ]
         for i in plan.inputs:
             if i.early or i.spot is None:
                 continue
@@ -331,9 +360,11 @@ class Tolerance(Check):
         )
 
 
-def _axis(shape: tuple[int, ...]) -> int:
-    """Of the rows of a result."""
-    return -2 if len(shape) > 1 and shape[-1] == 1 else -1
+def _axis(tile: Tile) -> int | None:
+    """Of the rows of a result; None for one that is a row as a whole."""
+    if not tile.dtype.is_float:
+        return None
+    return -2 if len(tile.dims) > 1 and tile.dims[-1] == 1 else -1
 
 
 def _advice(dtype: DType) -> str:

@@ -36,7 +36,7 @@ VPU = Engine.VPU
 def _quotients(dst: Any, scale: Any, src: Any) -> None:
     """What quantization comes to without rounding, by the scales that it has made."""
     per = src.shape[-1] // scale.shape[-1] if scale.shape[-1] else 1
-    np.divide(src, np.repeat(scale, per, axis=-1) if 1 < scale.shape[-1] else scale, out=dst)
+    np.divide(src, np.repeat(scale, per, axis=-1) if scale.shape[-1] > 1 else scale, out=dst)
 
 
 @instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1), moves=("src",), casts=True)
