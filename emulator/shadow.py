@@ -19,6 +19,7 @@ from sohu.isa.numerics import format_of, widen
 
 Doubles = NDArray[np.float64]
 
+_PIECE = 1 << 16  # elements converted at a time: large arrays that come and go cost more than what is done with them
 _HELD = frozenset((f32, bf16, f16, fp8e4m3, fp8e5m2, i8, i32))  # what numbers can stand for more exact ones
 
 
@@ -226,7 +227,9 @@ class Shadows:
             self.memories.settle()
         stored = np.frombuffer(self.memories.map(home.space), dtype.np, (high - low) // n, low)
         at = (low - home.start) // n
-        home.plane(n)[at : at + stored.size] = doubles(stored)
+        plane = home.plane(n)[at : at + stored.size]
+        for i in range(0, stored.size, _PIECE):
+            plane[i : i + _PIECE] = stored[i : i + _PIECE] if n > 2 else widen(stored[i : i + _PIECE])
 
     def claim(self, spot: Spot, roundoff: float) -> Doubles:
         """The shadow of a tile that is about to be written whole; of what lies between its elements too."""
