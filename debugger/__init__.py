@@ -2,10 +2,10 @@
 
 from sohu.debugger.breakpoints import Breakpoint
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
 from sohu.debugger.repl import debug
 from sohu.debugger.session import Frame, Session
 from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stepped, Stop
+from sohu.debugger.values import Value
 
 __all__ = [
     "Breakpoint", "BreakpointHit", "CommandError", "Exited", "Faulted", "Frame", "Interrupted", "Session", "Started",

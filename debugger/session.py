@@ -16,10 +16,11 @@ from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.debugger.breakpoints import Breakpoint, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value, evaluate
+from sohu.debugger.expressions import evaluate
 from sohu.debugger.names import Names
 from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
+from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
 from sohu.emulator import Stop as Why
 from sohu.emulator.run_cli import pick_kernel
@@ -61,6 +62,7 @@ class Session:
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stop: Stop | None = None  # the last one; None before the first run
         self.names = Names(self)
+        self.values = Values()  # printed and named ones
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -311,7 +313,12 @@ class Session:
 
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
-        return evaluate(text, self.names.lookup)
+        return evaluate(text, self.lookup)
+
+    @property
+    def lookup(self) -> Lookup:
+        """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
+        return self.values.over(self.names.lookup, self.args)
 
     def backtrace(self) -> list[Frame]:
         """Where it stands and, while ra tells, who called: innermost first.

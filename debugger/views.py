@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
+from sohu.debugger.values import Value
 from sohu.isa import DType, fp4x2
 from sohu.isa.numerics import unpack_fp4
 
