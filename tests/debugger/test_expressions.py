@@ -90,7 +90,7 @@ def test_values(text: str, wanted: object) -> None:
         ("__import__", "nothing is called"),
         ("a[0].real", "'.real' is not expected here"),
         ("a(1)", "there is no function 'a'"),
-        ("lambda: 1", "nothing is called 'lambda'"),
+        ("lambda: 1", "':' is not expected here"),
         ("'x'", '"\'" means nothing here'),
         ("(" * 60 + "1" + ")" * 60, "nests too deeply"),
         ("-" * 60 + "1", "nests too deeply"),
