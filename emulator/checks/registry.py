@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
+from sohu.emulator.parts import Hit
 from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
 
 if TYPE_CHECKING:
@@ -22,10 +23,18 @@ class Check:
 
     A hook raises Fault for what it finds. `bound` holds the resolved tiles; the same instruction with the same tiles
     has the same Bound, so what depends on no more than that is found once and kept by it. Hooks change nothing.
+
+    stops: its hooks may ask the run to come back (`stop_for`); blocks are then left after any instruction.
     """
+
+    stops = False
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+
+    def stop_for(self, what: Any, op: Op) -> None:
+        """For hooks: let the run come back when the current instruction has ended. `op` did what it is for."""
+        self.machine.hit(Hit(op.pc, what))
 
     def launch(self) -> None:
         """A kernel starts: everything on the chip is forgotten."""
@@ -114,11 +123,12 @@ class Hooks:
 
     __slots__ = (
         "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
-        "signalled", "touched", "waited", "whole",
+        "signalled", "stops", "touched", "waited", "whole",
     )  # fmt: skip
 
     def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
+        self.stops = any(c.stops for c in self.checks)
         self.whole = whole or self  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
         self._watched: tuple[Code, Blocks] | None = None
