@@ -119,6 +119,7 @@ class Machine(Services):
         self._interrupted = self._poked = False
         self.poked: Callable[[], None] | None = None  # what a run calls after `poke`, between two instructions
         self.hits: list[Hit] = []  # what hooks have stopped the run for
+        self.pardoned = False  # checkers let the current instruction pass
         self._watching: checkers.Hooks | None = None  # of the last `watching`
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
@@ -308,6 +309,7 @@ class Machine(Services):
     def _step(self) -> bool:
         """One instruction; False when it cannot go on: by the timer's limit, or until another chip has moved."""
         op = self._code.op(self._index)
+        before = self.count[0]
         try:
             if self.ending:
                 return self._finish()
@@ -321,6 +323,10 @@ class Machine(Services):
             if not self._may_go_on():
                 self.stop(e, op)
             return False
+        except MachineError:  # of an engine's instruction
+            if not self.ending:
+                self.count[0], self._index = before, op.index
+            raise
         except (Fault, MemoryError, *running.REFUSALS) as e:
             self.stop(e, op)
         return True
@@ -476,18 +482,22 @@ class Machine(Services):
 
     def _finish(self) -> bool:
         """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
-        if self.parked or self.order.timed:
-            self.ending, self.halted = True, False
-            if not self.order.drain():
-                if not self._may_go_on():
-                    self.stop(Deadlock(), self._code.op(self._index))
-                return False
-        self.ending, self.halted = False, True
         try:
-            for halted in self.hooks.halted:
-                halted()
-        except Fault as e:
-            self.stop(e, self._code.op(self._index))
+            if self.parked or self.order.timed:
+                self.ending, self.halted = True, False
+                if not self.order.drain():
+                    if not self._may_go_on():
+                        self.stop(Deadlock(), self._code.op(self._index))
+                    return False
+            self.ending, self.halted = False, True
+            try:
+                for halted in self.hooks.halted:
+                    halted()
+            except Fault as e:
+                self.stop(e, self._code.op(self._index))
+        except MachineError:
+            self.instructions -= 1  # halt has not ended
+            raise
         if self.timer is not None:
             self.timer.drain()
         return True

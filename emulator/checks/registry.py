@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
 from sohu.emulator.parts import Hit
-from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
+from sohu.isa import INSTRUCTION_BYTES, Fault, Note, SohuError
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
@@ -35,6 +35,16 @@ class Check:
     def stop_for(self, what: Any, op: Op) -> None:
         """For hooks: let the run come back when the current instruction has ended. `op` did what it is for."""
         self.machine.hit(Hit(op.pc, what))
+
+    def found(self, fault: Fault) -> None:
+        """For hooks: raise what they have found, unless it is let pass (Timeline.revive). They then go on as if it
+        were nothing.
+        """
+        if not self.machine.pardoned:
+            raise fault
+
+    def moved(self) -> None:
+        """For hooks of one run: the machine has been put to another place of its launch."""
 
     def launch(self) -> None:
         """A kernel starts: everything on the chip is forgotten."""
@@ -68,6 +78,20 @@ class Check:
 
     def halted(self) -> None:
         """The kernel has ended: the sequencer has halted, and every queue is empty."""
+
+    def save(self) -> Any:
+        """All that it knows of the launch, for `load`, which may be called any number of times; None: it cannot.
+
+        Nothing of it may change any more; what is large is shared with earlier ones.
+        """
+        return None
+
+    def load(self, state: Any) -> None:
+        """Know again what it knew; never called where `save` gives None."""
+
+    def shadow_bytes(self, state: Any) -> int:
+        """How much memory something saved takes, beside what it shares with earlier ones."""
+        return 0
 
 
 @dataclass(frozen=True)
