@@ -80,7 +80,7 @@ class Target:
     space: Space | None = None
     low: int = 0
     high: int = 0
-    array: NDArray[Any] | None = None
+    array: NDArray[Any] | None = field(default=None, repr=False)
     file: str = ""
     reg: int = 0
 

@@ -176,6 +176,8 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        if isinstance(self.stop, Exited):
+            self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
     # -- points ------------------------------------------------------------------------------------
 
