@@ -182,7 +182,7 @@ class Hooks:
     def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
         self.stops = any(c.stops for c in self.checks)
-        self.whole = whole or self  # from the next launch on
+        self.whole = self if whole is None else whole  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
         self._watched: tuple[Code, Blocks] | None = None
         self.launch = list(self._of("launch"))
