@@ -191,7 +191,7 @@ def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
     if point.ignore > 0:
         point.ignore -= 1
         return False
-    return True
+    return point.stays is None or point.stays()
 
 
 def _changed(session: Session, w: Watch, hit: Hit) -> Change | None:

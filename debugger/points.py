@@ -44,6 +44,7 @@ class Point:
     pending: str = ""  # why it has no place yet
     kind: ClassVar[str] = "point"
     pcs: tuple[int, ...] = ()  # before which it stops
+    stays: Callable[[], bool] | None = field(default=None, repr=False)  # asked last at a hit that counts; False: go on
 
     @property
     def active(self) -> bool:

@@ -9,9 +9,9 @@ from sohu.debugger.dap.registry import Body, When, request
 from sohu.debugger.dap.requests.running import check_thread
 from sohu.debugger.dap.stopping import SEQUENCER, Place, frame_name, words
 from sohu.debugger.errors import CommandError
-from sohu.debugger.session import Frame
+from sohu.debugger.frames import Frame
 from sohu.debugger.source import is_python
-from sohu.debugger.stops import Exited, Faulted
+from sohu.debugger.stops import Caught, Exited, Faulted
 from sohu.debugger.style import clean
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def exception_info(adapter: Adapter, args: Thread) -> Body:
     """What has stopped the program."""
     check_thread(adapter, args.threadId)
     stop = adapter.session.stop
-    if not isinstance(stop, Faulted):
+    if not isinstance(stop, (Faulted, Caught)):
         raise CommandError("no error has stopped the program")
     return {
         "exceptionId": stop.error.category,

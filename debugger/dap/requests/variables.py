@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sohu.asm.names import REGISTERS
-from sohu.debugger.dap.messages import Scopes, Variables
+from sohu.debugger.assign import assign
+from sohu.debugger.dap.messages import Scopes, SetExpression, SetVariable, Variables
 from sohu.debugger.dap.registry import Body, request
 from sohu.debugger.dap.stopping import Place
 from sohu.debugger.dap.typed import BadRequest
 from sohu.debugger.dap.values import UNPAGED, Group, Node, Variable, look
+from sohu.debugger.errors import CommandError
 from sohu.debugger.session import Session
 from sohu.debugger.stops import Exited
 from sohu.debugger.style import clean
@@ -65,7 +66,7 @@ def _registers(session: Session) -> list[Variable]:
 def _semaphores(session: Session) -> list[Variable]:
     names = session.names.semaphore_names()
     return [
-        Variable(f"s{i}" + (f" ({names[i]})" if i in names else ""), str(value), "int", f"$s{i}", read_only=True)
+        Variable(f"s{i}" + (f" ({names[i]})" if i in names else ""), str(value), "int", f"$s{i}")
         for i, value in enumerate(session.machine.sems)
         if value or i in names
     ]
@@ -140,6 +141,39 @@ def children(adapter: Adapter, node: Node | None) -> dict[str, int]:
     return out | ({"indexedVariables": node.indexed, "namedVariables": len(node.named())} if node.indexed else {})
 
 
-def is_name(text: str) -> bool:
-    """True for registers."""
-    return text.removeprefix("$") in REGISTERS
+@request("setVariable", SetVariable)
+def set_variable(adapter: Adapter, args: SetVariable) -> Body:
+    """Give a register, a semaphore, a row or an element another value: an expression."""
+    child = find_child(adapter, args.variablesReference, args.name)
+    if child.read_only or not child.evaluate:
+        raise CommandError(f"{args.name} cannot be set", help="registers, semaphores and elements of tiles can")
+    return set_value(adapter, child.evaluate, args.value, args.format.hex)
+
+
+@request("setExpression", SetExpression)
+def set_expression(adapter: Adapter, args: SetExpression) -> Body:
+    """Give what an expression names another value."""
+    return set_value(adapter, args.expression, args.value, args.format.hex)
+
+
+def set_value(adapter: Adapter, target: str, value: str, hex: bool) -> dict[str, Any]:
+    """Change the machine; what the client has seen of it is void."""
+    session = adapter.session
+    assign(session, target, value)
+    if session.running:
+        session.timeline.edited()
+    found = look(session, target, target, hex)
+    adapter.changed()
+    out: dict[str, Any] = {"value": clean(found.value)} | children(adapter, found.node)
+    return out | ({"type": found.type} if found.type else {})
+
+
+def find_child(adapter: Adapter, reference: int, name: str) -> Variable:
+    """A child of a variable by its name; raises BadRequest."""
+    node = adapter.nodes.get(reference)
+    for child in node.named():
+        if child.name == name:
+            return child
+    if name.isdecimal() and int(name) < node.indexed:
+        return node.part(int(name), 1)[0]
+    raise BadRequest(f"there is no {name[:40]!r} in it")
