@@ -81,12 +81,12 @@ def counters(shell: Shell) -> str:
     return f"instruction {machine.instructions:,}{cycle}"
 
 
-def render_stop(shell: Shell, stop: Stop) -> str:
-    """All that is said when the program stops."""
+def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
+    """All that is said when the program stops; without the place, if that is shown otherwise."""
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell)
+    out = position(shell) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))

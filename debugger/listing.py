@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from sohu.debugger.breakpoints import resolve
 from sohu.debugger.display import instruction_line, place_name, short, source_line
 from sohu.debugger.errors import CommandError
+from sohu.debugger.settings import LIST_SIZE
 from sohu.debugger.source import is_python
 from sohu.isa import INSTRUCTION_BYTES
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
-LINES = 10  # of source at a time
 BEFORE, AFTER = 6, 10  # instructions around the pc
 MAX_INSTRUCTIONS = 10_000  # at a time
 
 
 def source(shell: Shell, text: str) -> list[str]:
     """Some lines of source; raises CommandError where there are none."""
-    session = shell.session
+    session, count = shell.session, shell.settings[LIST_SIZE]
     first = 0
     if text:
         file, number = _source_place(shell, text)
@@ -35,10 +35,10 @@ def source(shell: Shell, text: str) -> list[str]:
     lines = shell.sources.lines(file)
     if not lines:
         raise CommandError(f"the source {file} cannot be read")
-    first = first or max(1, min(number, len(lines)) - LINES // 2)
+    first = first or max(1, min(number, len(lines)) - count // 2)
     if first > len(lines):
         raise CommandError(f"{short(file)} ends at line {len(lines)}")
-    last = min(first + LINES, len(lines) + 1)
+    last = min(first + count, len(lines) + 1)
     shell.listed = file, last
     here = session.line if session.running else None
     marks: dict[int, list[str]] = {}

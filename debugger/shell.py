@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.command import Command, load_commands
-from sohu.debugger.display import render_stop
+from sohu.debugger.context import context
+from sohu.debugger.display import MAX_WIDTH, render_stop
 from sohu.debugger.errors import CommandError
 from sohu.debugger.session import Session
+from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
-from sohu.debugger.stops import Faulted, Stop
-from sohu.debugger.style import Style, columns
+from sohu.debugger.stops import Exited, Faulted, Stop
+from sohu.debugger.style import Style, columns, speaks_unicode
 from sohu.isa import SohuError
 
 MAX_SCRIPT_DEPTH = 16
@@ -46,13 +49,23 @@ class Shell:
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
+        self.settings = Settings()
+        self.unicode = speaks_unicode(self.out)
+        self.observer = Observer(session)
+        self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
         self._scripts = 0
 
     @property
     def width(self) -> int:
         """Columns to print in."""
-        return columns(self.out)
+        return self.settings[WIDTH] or columns(self.out)
+
+    @property
+    def shows_context(self) -> bool:
+        """Whether stops are shown with all their context."""
+        wanted = self.settings[CONTEXT]
+        return wanted == "on" or (wanted == "auto" and self.out.isatty())
 
     def write(self, text: str = "") -> None:
         """Print lines. Whatever they hold, the terminal obeys none of it but colours."""
@@ -155,7 +168,14 @@ class Shell:
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
-        self.write(render_stop(self, stop))
+        in_context = self.shows_context and not isinstance(stop, Exited)
+        if in_context:
+            self.changes = self.observer.observe()
+        text = render_stop(self, stop, place=not in_context)
+        if in_context:
+            panels = context(self, self.changes, self.settings[SECTIONS], min(self.width, MAX_WIDTH))
+            text = "\n".join([*([text] if text else []), *panels])
+        self.write(text)
 
     @contextlib.contextmanager
     def _ctrl_c(self) -> Iterator[None]:
