@@ -1,8 +1,8 @@
 """What is not as it was at the last stop: registers, semaphores, tiles. Cheap enough for every stop.
 
-A tile's contents are compared byte by byte up to WHOLE bytes. Of a larger one a sample is, of about SAMPLE bytes, evenly
-spread; and what straight code between the two stops has written counts as changed without a look. Tensors that programs
-may not write are not looked at.
+A tile's contents are compared byte by byte up to WHOLE bytes. Of a larger one a sample is, of about SAMPLE bytes,
+evenly spread; and what straight code between the two stops has written counts as changed without a look. Tensors that
+programs may not write are not looked at.
 """
 
 from __future__ import annotations

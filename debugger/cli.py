@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-ex", dest="command", action=_InOrder, metavar="COMMAND", help="do a command")
     p.add_argument("-batch", action="store_true", help="leave when these are done, read no commands")
     p.add_argument("-q", "-quiet", action="store_true", dest="quiet", help="do not say hello")
+    p.add_argument("--tui", action="store_true", help="begin in the full screen")
     p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
     p.add_argument("--timing", action="store_true", help="count cycles")
     p.add_argument(
@@ -86,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.core is not None and options.core_file is not None:
         p.error("two core files")
     options.core = options.core or options.core_file
+    if options.tui and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        p.error("--tui wants a terminal")
     if options.elf is None and options.core is None:
         p.error("the program is missing, or --core FILE")
     try:
@@ -130,6 +133,8 @@ def _run(options: argparse.Namespace) -> int:
             shell.show(session.stop)
         for kind, what in options.todo:
             shell.execute(what if kind == "command" else f"source {what}")
+        if options.tui:
+            shell.execute("tui")
         if not options.batch:
             interact(shell)
     except Quit:

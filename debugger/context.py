@@ -60,7 +60,7 @@ def source_panel(shell: Shell, changes: Changes) -> tuple[str, list[str]]:
     return short(line.file), numbered(shell, line.file, first, last)
 
 
-def numbered(shell: Shell, file: str, first: int, last: int) -> list[str]:
+def numbered(shell: Shell, file: str, first: int, last: int, *, caret: bool = True) -> list[str]:
     """Source lines with their numbers, `=>` at the one at hand and its caret, and the numbers of breakpoints."""
     session, style = shell.session, shell.style
     lines = shell.sources.lines(file)
@@ -73,7 +73,7 @@ def numbered(shell: Shell, file: str, first: int, last: int) -> list[str]:
         head = f"{','.join(marks.get(n, [])):>2}" + (style.paint("arrow", "=>") if current else "  ")
         number = style.paint("arrow", number) if current else style.paint("dim", number)
         out.append(f"{head} {number}  {style.code(lines[n - 1].rstrip(), is_python(file))}".rstrip())
-        if current and here is not None:
+        if caret and current and here is not None:
             span = shell.sources.span(file, n, here.column)
             if span is not None:
                 out.append(" " * (12 + span[0]) + style.paint("caret", "^" + "~" * (span[1] - span[0] - 1)))

@@ -48,17 +48,17 @@ def source_line(shell: Shell, line: Line, *, caret: bool = True) -> list[str]:
     return out
 
 
-def instruction_line(shell: Shell, pc: int) -> str:
+def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> str:
     """`=> 0x01b0  vsub  t, t, s      VPU`, with the number of a breakpoint that is on it."""
     session, style = shell.session, shell.style
     here = session.running and pc == session.pc
-    marks = [str(b.number) for b in session.breakpoints.values() if pc in b.pcs]
+    marks = [str(b.number) for b in session.breakpoints.values() if pc in getattr(b, "pcs", ())]
     mnemonic, operands, sync = session.assembly(pc)
     inst = session.symbols.inst(pc)
     engine = inst.row.engine.value if inst is not None and inst.row.engine.is_async else ""
     text = f"{mnemonic:<{MNEMONIC}}{operands}"
     if sync or engine:
-        text = f"{text:<{MNEMONIC + OPERANDS}}{sync:<{SYNC}}"
+        text = f"{text:<{MNEMONIC + operands_width}}{sync:<{SYNC}}"
     line = style.code(text if engine else text.rstrip())
     arrow = style.paint("arrow", "=>") if here else "  "
     return f"{','.join(marks):>2}{arrow} {style.paint('dim', f'{pc:#06x}')}  {line}" + (

@@ -46,7 +46,8 @@ def history_file() -> Path:
     return (Path(home) if home and os.path.isabs(home) else Path.home() / ".local/state") / "sohu/dbg_history"
 
 
-def _history() -> History:
+def history() -> History:
+    """Of all sessions; of this one alone where nothing can be written."""
     try:
         path = history_file()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def read_terminal(shell: Shell) -> None:
     """Prompt for commands and do them until Ctrl-D. Raises Quit."""
     prompt: PromptSession[str] = PromptSession(
         PROMPT,
-        history=_history(),
+        history=history(),
         completer=CommandCompleter(shell),
         complete_while_typing=False,
         auto_suggest=AutoSuggestFromHistory(),

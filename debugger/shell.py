@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.command import Command, load_commands
@@ -22,6 +22,9 @@ from sohu.debugger.source import Sources
 from sohu.debugger.stops import Exited, Faulted, Stop
 from sohu.debugger.style import Style, columns, speaks_unicode
 from sohu.isa import SohuError
+
+if TYPE_CHECKING:
+    from sohu.debugger.fullscreen import Screen
 
 MAX_SCRIPT_DEPTH = 16
 _HEAD = re.compile(r"([A-Za-z?][\w-]*)(/\S*)?\s*(.*)", re.DOTALL)
@@ -50,6 +53,7 @@ class Shell:
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
         self.settings = Settings()
+        self.fullscreen: Screen | None = None  # that shows it
         self.unicode = speaks_unicode(self.out)
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
@@ -65,6 +69,8 @@ class Shell:
     def shows_context(self) -> bool:
         """Whether stops are shown with all their context."""
         wanted = self.settings[CONTEXT]
+        if self.fullscreen is not None:
+            return False  # its panes show all that
         return wanted == "on" or (wanted == "auto" and self.out.isatty())
 
     def write(self, text: str = "") -> None:
@@ -169,7 +175,7 @@ class Shell:
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
         in_context = self.shows_context and not isinstance(stop, Exited)
-        if in_context:
+        if in_context or self.fullscreen is not None:
             self.changes = self.observer.observe()
         text = render_stop(self, stop, place=not in_context)
         if in_context:

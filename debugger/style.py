@@ -108,6 +108,8 @@ def speaks_unicode(stream: TextIO) -> bool:
 def columns(stream: TextIO | None = None) -> int:
     """Width of the terminal; 100 where there is none, so that scripts print the same everywhere."""
     out = stream or sys.stdout
+    if (known := getattr(out, "columns", 0)) > 0:  # a pane of the full screen
+        return int(known)
     try:
         return max(40, os.get_terminal_size(out.fileno()).columns)
     except (OSError, ValueError, AttributeError):
