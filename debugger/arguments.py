@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sohu.debugger.display import short
@@ -36,6 +37,18 @@ def places(session: Session, text: str) -> Iterable[str]:
         files = session.symbols.matching(m[1])
         return [f"{m[1]}:{n}" for file in files for n in session.symbols.lines_of(file)]
     return [*session.symbols.code_names(), *(f"{short(f)}:" for f in session.symbols.files())]
+
+
+def files(session: Session, text: str) -> Iterable[str]:
+    """Completes names of files and folders, the latter with a slash."""
+    head, slash, start = text.rpartition("/")
+    folder = Path(head + slash or ".").expanduser()
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        return []
+    shown = [p for p in found if not p.name.startswith(".") or start.startswith(".")]
+    return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
 
 
 def expressions(session: Session, text: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ from sohu.asm.names import nearest
 from sohu.debugger.errors import CommandError
 
 T = TypeVar("T")
-PANELS = ("source", "code", "changed", "queues")  # of the context
+PANELS: tuple[str, ...] = ("source", "code", "changed", "queues")  # of the context
 
 
 @dataclass(frozen=True)

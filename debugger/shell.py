@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.command import Command, load_commands
 from sohu.debugger.context import context
 from sohu.debugger.display import MAX_WIDTH, render_stop
 from sohu.debugger.errors import CommandError
+from sohu.debugger.exitcodes import of_session
 from sohu.debugger.session import Session
 from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
@@ -37,7 +38,7 @@ class Quit(Exception):
 class Shell:
     """One user at one session.
 
-    failed: how many commands failed; faults: how often the machine stopped the program.
+    failures, categories: what the exit code is made of (exitcodes.py).
     """
 
     def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
@@ -47,8 +48,10 @@ class Shell:
         self.style = style or Style.of(self.out)
         self.commands = load_commands()
         self.sources = Sources(session.program.name)
-        self.failed = 0
-        self.faults = 0
+        self.failures: list[int] = []  # exit codes of the errors of commands
+        self.categories: list[str] = []  # of the errors that stopped the program
+        self.python = False  # the command is on
+        self.interpreter: Any = None  # that it uses
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
@@ -78,9 +81,24 @@ class Shell:
         self.out.write(self.style.safe(text) + "\n")
         self.out.flush()
 
+    def program_output(self, text: str) -> None:
+        """Print what the program prints."""
+        self.write(text)
+
     def error(self, e: SohuError) -> None:
         """Print what went wrong, and count it."""
-        self.failed += 1
+        self.failures.append(e.exit_code)
+        self.print_error(e)
+
+    def warn(self, text: str, help: str = "") -> None:
+        """Print what the user should know, which is no failure."""
+        style = Style.of(self.err)
+        hint = f"\n  help: {help}" if help else ""
+        self.err.write(style.safe(f"{style.paint('stop', 'warning')}: {text}{hint}") + "\n")
+        self.err.flush()
+
+    def print_error(self, e: SohuError) -> None:
+        """Print what went wrong."""
         style = Style.of(self.err)
         head, *rest = str(e).split("\n")
         self.err.write(style.safe("\n".join([style.paint("error", head), *rest])) + "\n")
@@ -140,6 +158,15 @@ class Shell:
             return ()
         return made.complete(self.session, rest)
 
+    def execute_file(self, path: Path) -> bool:
+        """Do the commands in a file; False when one failed, which has been printed."""
+        try:
+            self.run_file(path)
+        except SohuError as e:
+            self.error(e)
+            return False
+        return True
+
     def run_file(self, path: Path) -> None:
         """Do the commands in a file. The first that fails ends it, as GDB does; raises CommandError then."""
         try:
@@ -158,8 +185,8 @@ class Shell:
 
     @property
     def exit_code(self) -> int:
-        """Of a session that nobody watches: 1 when a command failed, else 3 when the machine stopped the program."""
-        return 1 if self.failed else 3 if self.faults else 0
+        """Of a session that nobody watches."""
+        return of_session(self.failures, self.categories)
 
     # -- moving the program ------------------------------------------------------------------------
 
@@ -170,7 +197,7 @@ class Shell:
         self.listed = self.disassembled = None
         self.show(stop)
         if isinstance(stop, Faulted):
-            self.faults += 1
+            self.categories.append(stop.error.category)
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def bindings(screen: Screen) -> KeyBindings:
     in_pane = Condition(lambda: bool(screen.focused))
     in_line = ~in_pane
 
-    def bind(*sequence: str, when: Condition | None = None) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    def bind(*sequence: str, when: Filter | None = None) -> Callable[[Callable[[], None]], Callable[[], None]]:
         def define(do: Callable[[], None]) -> Callable[[], None]:
             def handler(event: KeyPressEvent) -> None:
                 do()
@@ -80,7 +80,9 @@ def bindings(screen: Screen) -> KeyBindings:
     def scroll(rows: Callable[[], int]) -> Callable[[], None]:
         return lambda: screen.panes[screen.focused].scroll(rows())
 
-    page = lambda: max(1, screen.panes[screen.focused].height - 1)  # noqa: E731
+    def page() -> int:
+        return max(1, screen.panes[screen.focused].height - 1)
+
     bind("up", when=in_pane)(scroll(lambda: -1))
     bind("down", when=in_pane)(scroll(lambda: 1))
     bind("pageup", when=in_pane)(scroll(lambda: -page()))

@@ -235,7 +235,7 @@ class Screen:
         """The shell prints here."""
         shell = self.shell
         before = shell.out, shell.err, shell.unicode, shell.fullscreen
-        shell.out, shell.err, shell.unicode, shell.fullscreen = self.log, self.log, True, self  # type: ignore[assignment]  # it writes like a stream
+        shell.out, shell.err, shell.unicode, shell.fullscreen = self.log, self.log, True, self
         try:
             yield
         finally:
