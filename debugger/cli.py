@@ -18,6 +18,7 @@ from sohu.debugger.shell import Quit, Shell
 from sohu.debugger.startup import read_project_file, read_user_files
 from sohu.debugger.style import Style
 from sohu.emulator import Device
+from sohu.emulator.checks import CHECKS
 from sohu.emulator.run_cli import read_arguments, read_program, read_schedule
 from sohu.emulator.snapshot_file import SnapshotFile, is_snapshot
 from sohu.isa import SohuError
@@ -91,6 +92,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SEED|timed",
         help="instead of program order: a random legal order, or `timed`, when the timer says that effects are there",
     )
+    p.add_argument(
+        "--check",
+        default="none",
+        metavar="NAMES",
+        help="checkers that stop the program, as for `sohu run`: all, none, or some of " + ", ".join(CHECKS),
+    )
+    p.add_argument("--no-record", action="store_true", help="make no checkpoints: going back is slow then")
     p.set_defaults(todo=[], early=[])
     return p
 
@@ -162,7 +170,7 @@ def _session(options: argparse.Namespace) -> Session:
         )
     program = read_program(options.elf)
     device = Device(options.chip, schedule=options.schedule, timing=options.timing)
-    session = Session(program, options.kernel, device=device)
+    session = Session(program, options.kernel, device=device, checks=options.check, record=not options.no_record)
     session.args = read_arguments(session.kernel, options.arg)
     return session
 

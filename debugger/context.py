@@ -84,7 +84,7 @@ def breakpoints_of(shell: Shell, file: str) -> dict[int, list[str]]:
     """Numbers of breakpoints by the source line on which they are."""
     out: dict[int, list[str]] = {}
     for b in shell.session.breakpoints.values():
-        for pc in getattr(b, "pcs", ()):
+        for pc in b.pcs:
             line = shell.session.symbols.line_at(pc)
             if line is not None and line.file == file and str(b.number) not in out.setdefault(line.line, []):
                 out[line.line].append(str(b.number))
@@ -119,9 +119,8 @@ def code(shell: Shell, first: int, last: int) -> list[str]:
 
 def operation(shell: Shell, pc: int) -> tuple[str, object]:
     """The text of the IR operation of an instruction and what tells it from others; "" where none is known."""
-    debug = getattr(shell.session.program, "debug", None)
-    op = debug.op(pc) if debug is not None else None
-    return ("", None) if op is None else (op.text, op)
+    op = shell.session.program.debug.op(pc)
+    return ("", None) if op is None else (op.text.strip(), op)
 
 
 # -- what has changed ----------------------------------------------------------------------------------

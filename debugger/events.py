@@ -3,7 +3,8 @@
 Every object has `version` (of this format: what is added does not change it) and `event`:
 
     stop    the program stands still: reason, pc, instruction, instructions, cycle, line, place, kernel, chip,
-            breakpoints, error, changed; at its end outputs
+            points (numbers of breakpoints, watchpoints and catches), error, changed; at a watchpoint changes; at its
+            end outputs
     output  text of a command, or, with "source": "program", of the program
     error   a command that failed: message, help
 """
@@ -11,12 +12,13 @@ Every object has `version` (of this format: what is added does not change it) an
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sohu.debugger.changes import Changes, by_name
 from sohu.debugger.display import place_name
 from sohu.debugger.shell import Shell
-from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stop
+from sohu.debugger.stops import Change, Exited, Stop, Watched
 from sohu.debugger.style import Style, clean
 from sohu.isa import SohuError
 
@@ -67,7 +69,7 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
     ended = isinstance(stop, Exited)
     error = getattr(stop, "error", None)
     out: dict[str, Any] = {
-        "reason": reason(stop),
+        "reason": stop.reason,
         "pc": None if ended else stop.pc,
         "instruction": None if ended else _text(shell, session.pc),
         "instructions": stop.instructions,
@@ -76,10 +78,12 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
         "place": None if ended else clean(place_name(shell, session.pc)) or None,
         "kernel": clean(session.kernel.name),
         "chip": session.machine.chip,
-        "breakpoints": [b.number for b in stop.breakpoints] if isinstance(stop, BreakpointHit) else [],
+        "points": [p.number for p in shell.stopped_by(stop)],
         "error": None if error is None else error_object(error),
         "changed": [] if ended else changed_objects(session, changes),
     }
+    if isinstance(stop, Watched):
+        out["changes"] = [change_object(c) for c in stop.changes]
     if isinstance(stop, Exited):
         out["outputs"] = {
             clean(name): {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in stop.outputs.items()
@@ -87,16 +91,27 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
     return out
 
 
-def reason(stop: Stop) -> str:
-    """Why it stopped, in a word."""
-    words: dict[type[Stop], str] = {
-        Started: "started",
-        BreakpointHit: "breakpoint",
-        Interrupted: "interrupted",
-        Exited: "exited",
-        Faulted: "fault",
+def change_object(c: Change) -> dict[str, Any]:
+    """What a watchpoint saw."""
+    return {
+        "watch": c.point.number,
+        "pc": c.pc,
+        "elements": c.count,
+        "index": list(c.index),
+        "old": _number(c.old),
+        "new": _number(c.new),
     }
-    return words.get(type(stop), "step")
+
+
+def _number(value: Any) -> int | float | str | None:
+    """A number as JSON has it; NaN and infinities, which it has not, as text."""
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return clean(str(value))  # a descriptor
+    return number if isfinite(number) else str(number)
 
 
 def line_object(line: Line | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,12 +16,14 @@ from sohu.debugger.command import Command, load_commands
 from sohu.debugger.context import context
 from sohu.debugger.display import MAX_WIDTH, render_stop
 from sohu.debugger.errors import CommandError
-from sohu.debugger.exitcodes import of_session
+from sohu.debugger.exitcodes import DIVERGED, of_session
+from sohu.debugger.points import Point
 from sohu.debugger.session import Session
 from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
-from sohu.debugger.stops import Exited, Faulted, Stop
+from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Stop, Watched
 from sohu.debugger.style import Style, columns, speaks_unicode
+from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Shell:
         self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
         self._scripts = 0
+        self._collecting: Point | None = None  # whose commands are being typed
 
     @property
     def width(self) -> int:
@@ -87,7 +90,7 @@ class Shell:
 
     def error(self, e: SohuError) -> None:
         """Print what went wrong, and count it."""
-        self.failures.append(e.exit_code)
+        self.failures.append(DIVERGED if isinstance(e, ReplayDiverged) else e.exit_code)
         self.print_error(e)
 
     def warn(self, text: str, help: str = "") -> None:
@@ -109,6 +112,9 @@ class Shell:
     def execute(self, line: str) -> bool:
         """Do a command line; False when it failed, which has been printed. Raises Quit."""
         text = line.strip()
+        if self._collecting is not None:
+            self._collect(text)
+            return True
         if not text or text.startswith("#"):
             return True
         try:
@@ -119,6 +125,23 @@ class Shell:
             self.error(e)
             return False
         return True
+
+    def collect(self, point: Point) -> None:
+        """Take the lines that follow, up to `end`, as the commands of a point."""
+        point.commands = []
+        self._collecting = point
+
+    @property
+    def collecting(self) -> bool:
+        """True while lines are commands of a breakpoint."""
+        return self._collecting is not None
+
+    def _collect(self, text: str) -> None:
+        assert self._collecting is not None
+        if text == "end":
+            self._collecting = None
+        elif text:
+            self._collecting.commands.append(text)
 
     def again(self) -> bool:
         """What an empty line does: the last command again, if it is one to be repeated."""
@@ -195,9 +218,23 @@ class Shell:
         with self._ctrl_c():
             stop = do()
         self.listed = self.disassembled = None
-        self.show(stop)
-        if isinstance(stop, Faulted):
+        points = self.stopped_by(stop)
+        if not any(p.commands[:1] == ["silent"] for p in points):
+            self.show(stop)
+        if isinstance(stop, (Faulted, Caught)):
             self.categories.append(stop.error.category)
+        for command in [c for p in points for c in p.commands if c != "silent"]:
+            if not self.execute(command) or self.session.stop is not stop:
+                break  # it failed, or the program has moved: what follows was meant for here
+
+    @staticmethod
+    def stopped_by(stop: Stop) -> Sequence[Point]:
+        """The breakpoints, watchpoints and catches that a stop is due to."""
+        if isinstance(stop, BreakpointHit):
+            return stop.breakpoints
+        if isinstance(stop, Watched):
+            return [c.point for c in stop.changes]
+        return [stop.point] if isinstance(stop, Caught) else []
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""

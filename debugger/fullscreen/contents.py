@@ -115,7 +115,7 @@ class Code(Contents):
     def click(self, item: int, margin: bool) -> None:
         """On an address: set or delete breakpoints."""
         pc = item * INSTRUCTION_BYTES
-        there = [str(b.number) for b in self.screen.shell.session.breakpoints.values() if pc in getattr(b, "pcs", ())]
+        there = [str(b.number) for b in self.screen.shell.session.breakpoints.values() if pc in b.pcs]
         if margin:
             self.screen.toggle(there, f"*{pc:#x}")
 

@@ -104,7 +104,7 @@ def bindings(screen: Screen) -> KeyBindings:
 
 def _here(screen: Screen) -> list[str]:
     session = screen.shell.session
-    return [str(b.number) for b in session.breakpoints.values() if session.pc in getattr(b, "pcs", ())]
+    return [str(b.number) for b in session.breakpoints.values() if session.pc in b.pcs]
 
 
 def _help(screen: Screen) -> None:

@@ -313,7 +313,7 @@ def test_json_is_one_object_a_line(folder: Folder) -> None:
     assert all(e["version"] == 1 for e in events)
     assert [e["event"] for e in events] == ["output", "stop", "stop", "output", "error", "stop"]
     hit, step, printed, failed, ended = events[1:]
-    assert (hit["reason"], hit["breakpoints"], hit["pc"], hit["instruction"]) == ("breakpoint", [1], 0xB0, BEFORE)
+    assert (hit["reason"], hit["points"], hit["pc"], hit["instruction"]) == ("breakpoint", [1], 0xB0, BEFORE)
     assert hit["line"]["file"] == "scale.s" and hit["line"]["line"] == 15 and hit["error"] is None
     assert step["instructions"] == hit["instructions"] + 1 and step["cycle"] is None
     assert "f32[4, 8]" in printed["text"] and "did you mean" not in printed["text"]
