@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sohu.asm import Kernel
 from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
 from sohu.debugger.stops import Exited
+from sohu.debugger.values import Value
 from sohu.isa import NUM_TILES, Fault, Tile, dtype_of
 from sohu.isa.machine import SCALAR_ALIASES
 
@@ -77,6 +77,20 @@ class Names:
         named = [NamedTile(name, reg, t[reg]) for name, reg in self.tile_registers().items()]
         seen = {n.reg for n in named}
         return named + [NamedTile("", i, t[i]) for i in range(NUM_TILES) if i not in seen and t[i] is not None]
+
+    def knows(self, name: str) -> bool:
+        """True for a name of the program, whether or not it has a value now."""
+        return name in self.all()
+
+    def register_of(self, name: str) -> tuple[str, int] | None:
+        """The register that a name stands for now: its file (x, t, s) and number."""
+        if (reg := self.tile_registers().get(name)) is not None:
+            return "t", reg
+        if (reg := self.scalars().get(name)) is not None:
+            return "x", reg
+        if (sem := self.kernel.semaphores.get(name)) is not None:
+            return "s", sem
+        return REGISTERS.get(name)
 
     # -- what they hold ----------------------------------------------------------------------------
 
