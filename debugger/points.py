@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.debugger.expressions import Value
 from sohu.debugger.stops import Change
+from sohu.debugger.values import Value
 from sohu.emulator.checks.registry import Check
 from sohu.emulator.timeline import Hit
 from sohu.isa import INSTRUCTION_BYTES, Flow, Inst, Space, Tile

@@ -18,13 +18,14 @@ from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value, evaluate
+from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
 from sohu.debugger.frames import Frame, frames, return_address
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
+from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, Queue, Result
 from sohu.emulator.checks import CHECKS, chosen
 from sohu.emulator.run_cli import pick_kernel
@@ -92,6 +93,7 @@ class Session:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
         self.names = Names(self)
+        self.values = Values()  # printed and named ones
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -495,7 +497,12 @@ class Session:
 
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
-        return evaluate(text, self.names.lookup)
+        return evaluate(text, self.lookup)
+
+    @property
+    def lookup(self) -> Lookup:
+        """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
+        return self.values.over(self.names.lookup, self.args)
 
     def backtrace(self) -> list[Frame]:
         """Where it stands and who called: innermost first (sohu.debugger.frames)."""

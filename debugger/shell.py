@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from sohu.debugger.charts import plain
 from sohu.debugger.command import Command, load_commands
 from sohu.debugger.display import render_stop
+from sohu.debugger.displays import Displays
 from sohu.debugger.errors import CommandError
 from sohu.debugger.points import Point
 from sohu.debugger.session import Session
@@ -48,6 +50,8 @@ class Shell:
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
+        self.examined: tuple[str, str] | None = None  # format and address after what `x` showed last
+        self.displays = Displays()
         self._repeat = ""
         self._scripts = 0
         self._collecting: Point | None = None  # whose commands are being typed
@@ -56,6 +60,11 @@ class Shell:
     def width(self) -> int:
         """Columns to print in."""
         return columns(self.out)
+
+    @property
+    def ascii(self) -> bool:
+        """True where block characters cannot be relied on."""
+        return plain(self.out)
 
     def write(self, text: str = "") -> None:
         """Print lines. Whatever they hold, the terminal obeys none of it but colours."""
@@ -193,6 +202,8 @@ class Shell:
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
         self.write(render_stop(self, stop))
+        for line in self.displays.lines(self):
+            self.write(line)
 
     @contextlib.contextmanager
     def _ctrl_c(self) -> Iterator[None]:
