@@ -93,6 +93,7 @@ class Session:
         if self.checks:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
         self._printer = Printer(program)
@@ -376,6 +377,7 @@ class Session:
     def kill(self) -> None:
         """Give up the launch."""
         self.stop = None
+        self.level = 0
 
     def cont(self, *, reverse: bool = False) -> Stop:
         """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
@@ -483,6 +485,7 @@ class Session:
                 if b.temporary:
                     self.points.pop(b.number, None)
         self.stop = stop
+        self.level = 0
         return stop
 
     def exited(self) -> Stop:
@@ -522,8 +525,16 @@ class Session:
         return frames(self)
 
     def operation(self, pc: int) -> object | None:
-        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one."""
-        raise CommandError("the program has no IR in its debug information", help="stepi goes on by one instruction")
+        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one.
+
+        Raises CommandError for programs without IR.
+        """
+        debug = self.program.debug
+        if not any(k.ops for k in debug.kernels):
+            raise CommandError(
+                "the program has no IR in its debug information", help="stepi goes on by one instruction"
+            )
+        return debug.op(pc)
 
     def assembly(self, pc: int) -> tuple[str, str, str]:
         """Mnemonic, operands, and wait and signal of the instruction at `pc`; of what is none, its word."""
