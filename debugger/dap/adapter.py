@@ -7,9 +7,10 @@ session. A request that edits breakpoints while the program runs interrupts it, 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from sohu.debugger.dap.console import Console
@@ -49,7 +50,9 @@ class Adapter:
         self.options = Options()
         self.requests = load_requests()
         self.frames: References[Place] = References("frame")
-        self.nodes: References[Node] = References("variable")
+        self.nodes: References[tuple[Node, int]] = References(
+            "variable"
+        )  # with the level of the frame they are seen from
         self.targets: References[Callable[[], Stop]] = References("target")
         self.then: Callable[[], None] | None = None  # to be done when the response at hand has been sent
         self.make: Callable[[], Session] | None = None  # the session of the launch, once more
@@ -190,6 +193,16 @@ class Adapter:
         self.threads = threads_of(session)
         self.points.place_again()
         self.forget()
+
+    @contextlib.contextmanager
+    def seen_from(self, level: int | None) -> Iterator[None]:
+        """Names mean the variables of a frame, by its level; None for the one that is selected at the console."""
+        before = self.session.level
+        self.session.level = before if level is None else level
+        try:
+            yield
+        finally:
+            self.session.level = before
 
     def leave(self, end: bool) -> None:
         """The client goes: take its breakpoints away, and end the run if it is to end."""

@@ -55,7 +55,7 @@ class Console(Shell):
 
     def after(self, stop: Stop) -> Stop | None:
         """Do the commands of the breakpoints that a movement of the client has ended at; where it stands then."""
-        commands = [c for p in self._stopped_by(stop) for c in p.commands if c != "silent"]
+        commands = [c for p in self.stopped_by(stop) for c in p.commands if c != "silent"]
         for line in commands:
             text = self.do(line)
             if text:

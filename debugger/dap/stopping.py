@@ -32,9 +32,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """A frame: where the sequencer stands or was called from, or an instruction that waits in a queue."""
+    """A frame: where the sequencer stands or was called from, or an instruction that waits in a queue.
+
+    level: of the backtrace.
+    """
 
     frame: Frame
+    level: int = 0
     issued: Issued | None = None
 
 
@@ -141,7 +145,7 @@ def ended(stop: Exited) -> str:
 
 
 def frame_name(session: Session, pc: int) -> str:
-    """`softmax`, or `softmax.py:9` where no name comes before."""
+    """`softmax`, of the nearest name before; `softmax.py:9` where there is none."""
     found = session.symbols.place(pc)
     line = session.symbols.line_at(pc)
     if found is not None:

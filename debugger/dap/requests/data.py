@@ -16,7 +16,7 @@ from sohu.debugger.dap.messages import (
 from sohu.debugger.dap.points import Entry
 from sohu.debugger.dap.registry import Body, When, request
 from sohu.debugger.dap.requests.breakpoints import answer
-from sohu.debugger.dap.requests.variables import find_child
+from sohu.debugger.dap.requests.variables import find_child, level_of
 from sohu.debugger.dap.typed import BadRequest
 from sohu.debugger.errors import CommandError
 from sohu.debugger.points import CATCHES, Catch, Watch
@@ -55,16 +55,17 @@ FILTERS = [
 @request("dataBreakpointInfo", DataBreakpointInfo, when=When.EDIT)
 def data_breakpoint_info(adapter: Adapter, args: DataBreakpointInfo) -> Body:
     """Whether something can be watched; its dataId is the expression that names it."""
-    expression = args.name
+    expression, level = args.name, level_of(adapter, args.frameId)
     if args.asAddress:
         expression = _range(args.name, args.bytes or 1)
     elif args.variablesReference:
-        child = find_child(adapter, args.variablesReference, args.name)
+        child, level = find_child(adapter, args.variablesReference, args.name)
         if not child.evaluate:
             return {"dataId": None, "description": f"{clean(args.name)} lies nowhere"}
         expression = child.evaluate
     try:
-        target, pending = find_target(adapter.session, expression)
+        with adapter.seen_from(level):
+            target, pending = find_target(adapter.session, expression)
     except CommandError as e:
         return {"dataId": None, "description": clean(str(e))}
     if target is None:
