@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
+from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import Breakpoint, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
@@ -314,6 +316,17 @@ class Session:
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
         return evaluate(text, self.lookup)
+
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        Raises CommandError for what cannot be changed so.
+        """
+        assign(self, target, expression)
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
 
     @property
     def lookup(self) -> Lookup:
