@@ -55,6 +55,14 @@ def expressions(session: Session, text: str) -> Iterable[str]:
     return [f"${n}" for n in names] if word.startswith("$") else names
 
 
+def numbers(session: Session, text: str) -> list[int]:
+    """The breakpoints that are meant: those named, or all. Raises CommandError for what is no number."""
+    words = text.split()
+    if bad := next((w for w in words if not w.isdecimal()), None):
+        raise CommandError(f"{bad!r} is no breakpoint number", help="info breakpoints lists them")
+    return [int(w) for w in words] or list(session.points)
+
+
 def addresses(session: Session, text: str) -> Iterable[str]:
     """Completes what can stand for an address: also sram: and acc:."""
     return [*expressions(session, text), *(f"{space}:" for space in Space)]

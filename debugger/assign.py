@@ -24,8 +24,8 @@ _WORD = 1 << 64
 _HIGHEST = (1 << 32) - 1  # of a semaphore
 
 
-def assign(session: Session, target: str, expression: str) -> None:
-    """Give a register, a semaphore, elements of a tile or a `$name` a value.
+def assign(session: Session, target: str, expression: str) -> bool:
+    """Give a register, a semaphore, elements of a tile or a `$name` a value; True when the machine has changed.
 
     target: `x5`, `$x5`, a scalar parameter, `s2`, a semaphore's name, `t[0:2, :]`, `t`, `$saved`. Raises
     CommandError for what cannot be changed: memory that programs may only read, descriptors, values that do not fit.
@@ -34,7 +34,7 @@ def assign(session: Session, target: str, expression: str) -> None:
     value = compile_expression(expression).evaluate(session.lookup)
     if _is_variable(target):
         session.values.assign(target, value)
-        return
+        return False
     session.need_run()
     if not session.alive:
         raise CommandError("the program was stopped by an error: what it has left can only be looked at")
@@ -43,6 +43,7 @@ def assign(session: Session, target: str, expression: str) -> None:
         elements(session, target, value)
     else:
         _set_register(session, *place, value)
+    return True
 
 
 def _is_variable(target: str) -> bool:

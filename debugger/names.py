@@ -78,6 +78,20 @@ class Names:
         seen = {n.reg for n in named}
         return named + [NamedTile("", i, t[i]) for i in range(NUM_TILES) if i not in seen and t[i] is not None]
 
+    def knows(self, name: str) -> bool:
+        """True for a name of the program, whether or not it has a value now."""
+        return name in self.all()
+
+    def register_of(self, name: str) -> tuple[str, int] | None:
+        """The register that a name stands for now: its file (x, t, s) and number."""
+        if (reg := self.tile_registers().get(name)) is not None:
+            return "t", reg
+        if (reg := self.scalars().get(name)) is not None:
+            return "x", reg
+        if (sem := self.kernel.semaphores.get(name)) is not None:
+            return "s", sem
+        return REGISTERS.get(name)
+
     # -- what they hold ----------------------------------------------------------------------------
 
     def lookup(self, name: str) -> Value:

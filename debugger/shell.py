@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -16,9 +16,10 @@ from sohu.debugger.command import Command, load_commands
 from sohu.debugger.display import render_stop
 from sohu.debugger.displays import Displays
 from sohu.debugger.errors import CommandError
+from sohu.debugger.points import Point
 from sohu.debugger.session import Session
 from sohu.debugger.source import Sources
-from sohu.debugger.stops import Faulted, Stop
+from sohu.debugger.stops import BreakpointHit, Caught, Faulted, Stop, Watched
 from sohu.debugger.style import Style, columns
 from sohu.isa import SohuError
 
@@ -45,6 +46,7 @@ class Shell:
         self.sources = Sources(session.program.name)
         self.failed = 0
         self.faults = 0
+        self.categories: list[str] = []  # of the errors that stopped it
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
@@ -52,6 +54,7 @@ class Shell:
         self.displays = Displays()
         self._repeat = ""
         self._scripts = 0
+        self._collecting: Point | None = None  # whose commands are being typed
 
     @property
     def width(self) -> int:
@@ -81,6 +84,9 @@ class Shell:
     def execute(self, line: str) -> bool:
         """Do a command line; False when it failed, which has been printed. Raises Quit."""
         text = line.strip()
+        if self._collecting is not None:
+            self._collect(text)
+            return True
         if not text or text.startswith("#"):
             return True
         try:
@@ -91,6 +97,23 @@ class Shell:
             self.error(e)
             return False
         return True
+
+    def collect(self, point: Point) -> None:
+        """Take the lines that follow, up to `end`, as the commands of a point."""
+        point.commands = []
+        self._collecting = point
+
+    @property
+    def collecting(self) -> bool:
+        """True while lines are commands of a breakpoint."""
+        return self._collecting is not None
+
+    def _collect(self, text: str) -> None:
+        assert self._collecting is not None
+        if text == "end":
+            self._collecting = None
+        elif text:
+            self._collecting.commands.append(text)
 
     def again(self) -> bool:
         """What an empty line does: the last command again, if it is one to be repeated."""
@@ -158,9 +181,23 @@ class Shell:
         with self._ctrl_c():
             stop = do()
         self.listed = self.disassembled = None
-        self.show(stop)
-        if isinstance(stop, Faulted):
+        points = self._stopped_by(stop)
+        if not any(p.commands[:1] == ["silent"] for p in points):
+            self.show(stop)
+        if isinstance(stop, (Faulted, Caught)):
             self.faults += 1
+            self.categories.append(stop.error.category)
+        for command in [c for p in points for c in p.commands if c != "silent"]:
+            if not self.execute(command) or self.session.stop is not stop:
+                break  # it failed, or the program has moved: what follows was meant for here
+
+    @staticmethod
+    def _stopped_by(stop: Stop) -> Sequence[Point]:
+        if isinstance(stop, BreakpointHit):
+            return stop.breakpoints
+        if isinstance(stop, Watched):
+            return [c.point for c in stop.changes]
+        return [stop.point] if isinstance(stop, Caught) else []
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""

@@ -21,7 +21,7 @@ def when(shell: Shell, text: str) -> None:
     no_arguments(text, "when")
     session = shell.session
     session.need_run()
-    machine = session.machine
-    shell.write(f"instruction {machine.instructions:,}")
-    if machine.cycles is not None:
-        shell.write(f"cycle {machine.cycles:,}")
+    last = session.timeline.last
+    shell.write(f"instruction {session.position:,}{f' of {last:,}' if last > session.position else ''}")
+    if (cycles := session.machine.cycles) is not None:
+        shell.write(f"cycle {cycles:,}")

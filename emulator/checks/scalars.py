@@ -26,6 +26,14 @@ class Scalars:
         """Nothing is parked."""
         self.parked.clear()
 
+    def save(self) -> dict[int, list[Held]]:
+        """What is kept, for `load`."""
+        return {queue: list(held) for queue, held in self.parked.items() if held}
+
+    def load(self, saved: dict[int, list[Held]]) -> None:
+        """Keep what was saved."""
+        self.parked = {queue: deque(held) for queue, held in saved.items()}
+
     def park(self, issued: Issued) -> None:
         """An instruction waits in its queue."""
         if issued.op.scalars:
