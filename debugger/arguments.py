@@ -123,6 +123,24 @@ def of_file(path: Path, dtype: DType | None = None) -> Value:
     return Value(array, dtype_of(array.dtype))
 
 
+def words(text: str, flag: str, count: int, usage: str) -> tuple[bool, list[str], str]:
+    """Whether `flag` is there, the first words (in quotes when they have spaces), and the rest; raises CommandError."""
+    found: list[str] = []
+    flagged = False
+    rest = text.strip()
+    while len(found) < count and rest:
+        m = re.match(r"\"([^\"]*)\"|(\S+)", rest)
+        assert m is not None
+        rest = rest[m.end() :].strip()
+        if flag and m[0] == flag:
+            flagged = True
+        else:
+            found.append(m[1] if m[1] is not None else m[2])
+    if len(found) < count:
+        raise CommandError("something is missing", help=usage)
+    return flagged, found, rest
+
+
 def options(text: str, known: Mapping[str, str]) -> dict[str, float]:
     """`tol=1e-3, worst=9` as numbers; raises CommandError for others than the known ones and what is no number."""
     out: dict[str, float] = {}

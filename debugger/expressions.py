@@ -284,9 +284,9 @@ class _Parser:
             if not isinstance(value.data, np.ndarray):
                 raise refused
             index = tuple([part(lookup) for part in parts])
-            if not any(i is Ellipsis for i in index):
-                index = (*index, ...)  # one element too is a view, in place
-            return Value(np.asarray(value.data[index]), value.dtype)
+            if Ellipsis not in index:
+                index = (*index, Ellipsis)  # so that one element is a view too
+            return Value(value.data[index], value.dtype)
 
         return run
 

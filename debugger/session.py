@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
+from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
@@ -514,6 +516,19 @@ class Session:
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
         return evaluate(text, self.lookup)
+
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
+        """
+        if assign(self, target, expression):
+            self.timeline.edited()
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
+        self.timeline.edited()
 
     @property
     def lookup(self) -> Lookup:

@@ -525,7 +525,7 @@ def test_a_replay_that_differs_is_told() -> None:
     assert len(seen) > 2
     timeline.goto(1)
     device.machine.x[8] ^= 1  # nobody has said so
-    with pytest.raises(ReplayDiverged, match="x, after [0-9,]+ instructions") as e:
+    with pytest.raises(ReplayDiverged, match=r"x, after [0-9,]+ instructions") as e:
         timeline.run()
     assert e.value.where == "x" and e.value.instruction == timeline.last
     timeline.goto(0)
