@@ -276,8 +276,10 @@ class Timeline:
         until_cycle: int | None = None,
         checks: Sequence[Check] = (),
         when: running.When = None,
+        pardon: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
+        pardon: a complaint about the first instruction that `revive` has let pass is let pass now.
 
         With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
         in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
@@ -285,7 +287,7 @@ class Timeline:
         last = running.FOREVER if until_instruction is None else until_instruction
         with self._moving(), self.machine.watching(checks):
             at = self.position
-            if at in self._pardons and at < last and not self.machine.halted:
+            if pardon and at in self._pardons and at < last and not self.machine.halted:
                 self._pardoned()
                 if self._stands(until, when) or self.position >= last:
                     return Stop.BREAKPOINT, self._hit()
