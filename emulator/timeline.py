@@ -201,6 +201,12 @@ class Timeline:
         self._fresh = [(b, b.fresh) for b in self.device.hbm.allocations]
         self._checkpoint()
 
+    def checkpoint(self) -> Checkpoint:
+        """Make one here; thinned like all others."""
+        self.start  # noqa: B018 (raises)
+        self._checkpoint()
+        return self._made[bisect_left(self._made, self.position, key=_at)]
+
     def edited(self) -> None:
         """Somebody has changed the machine where it stands: what was recorded after that is forgotten.
 
@@ -244,9 +250,10 @@ class Timeline:
     def _thin(self) -> None:
         """Drop what is too dense for its distance from here, and what is too much."""
         self._drop(self._gap)
-        while self._held > self.memory and len(self._made) > 2:
-            self._held = self.nbytes
-            if self._held <= self.memory:
+        room = self.memory - self._mirror.nbytes
+        while self._held > room and len(self._made) > 2:
+            self._held = self.nbytes - self._mirror.nbytes
+            if self._held <= room:
                 return
             self._gap *= 1.5
             if not self._drop(self._gap) and self._gap > 1e3:
