@@ -243,9 +243,11 @@ class Timeline:
         self._since = 0.0
         if len(self._made) > 2:
             self._thin()
-        if base is not None:
-            cost = time.perf_counter() - began
-            self._cost = cost if not self._cost else (self._cost + cost) / 2
+        cost = time.perf_counter() - began
+        if base is not None and self._cost:
+            self._cost = (self._cost + cost) / 2
+        else:
+            self._cost = cost  # of everything
 
     def _thin(self) -> None:
         """Drop what is too dense for its distance from here, and what is too much."""

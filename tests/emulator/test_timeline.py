@@ -413,7 +413,7 @@ def test_around_where_one_stands_they_are_dense() -> None:
 
 
 def test_memory_is_kept() -> None:
-    declarations = ".tile a, sram, f32, [256, 256]\n.param o, out, f32, [4]"
+    declarations = ".tile a, sram, f32, [256, 256]"
     body = "viota a, 0\nvcast a, a\n li x5, 0\n1: vadds a, a, 1.0\n add x5, x5, 1\n blt x5, 3000, 1b"
     program = kernel(body.replace("viota a, 0\nvcast a, a", "vfill a, 1.0"), declarations)
     device = Device("small")
