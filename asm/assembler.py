@@ -10,6 +10,8 @@ from typing import Any, Literal
 from sohu.asm import declarations  # noqa: F401  # whose directives this makes known
 from sohu.asm.addresses import Address, Place, Value, operate
 from sohu.asm.conditions import CONDITIONS
+from sohu.asm.debug_directives import describe
+from sohu.asm.debuginfo import KernelDebug
 from sohu.asm.diagnostics import Diagnostic, Diagnostics, Mistake
 from sohu.asm.directives import DIRECTIVES, MAX_RODATA
 from sohu.asm.fast import FastPath
@@ -170,6 +172,7 @@ class Assembler:
         self.extern: set[str] = set()  # names that another file defines
         self.scopes: list[tuple[KernelScope, int]] = []  # of finished kernels, with their ends
         self.scope: KernelScope | None = None
+        self.described: list[KernelDebug] = []  # what compilers say of finished kernels
         self.registers: dict[str, tuple[RegisterFile, int]] = {}  # named by .reg outside of kernels
         self.files: dict[int, str] = {}
         self.word_lines = array("i")  # where each word comes from in this file
@@ -639,5 +642,6 @@ class Assembler:
         """The code of the kernel at hand ends here, if there is one."""
         self.begin_body()
         if self.scope is not None:
+            describe(self, self.scope.entry, len(self.text))
             self.scopes.append((self.scope, len(self.text)))
         self.scope = None

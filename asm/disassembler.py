@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 
 import numpy as np
+from sohu.asm.debug_text import debug_text
+from sohu.asm.dwarf_info import files_of
 from sohu.asm.kernels import prologue
 from sohu.asm.names import is_local
 from sohu.asm.printer import ColumnPrinter, Names, string_at
@@ -60,6 +62,8 @@ class _Disassembler:
         used, first = np.unique(program.lines.file, return_index=True)
         for file in used[np.argsort(first)].tolist():
             self.files.setdefault(program.lines.files[file], len(self.files) + 1)
+        for name in files_of(program.debug.kernels):
+            self.files.setdefault(name, len(self.files) + 1)
         # the number of each line's file
         self.file_numbers = np.array([self.files.get(name, 0) for name in program.lines.files])[program.lines.file]
 
@@ -147,10 +151,11 @@ class _Disassembler:
         starts: dict[int, list[Kernel]] = {}
         for k in self.names.kernels:
             starts.setdefault(k.entry, []).append(k)
-        ends = {k.end for k in self.names.kernels if k.end > k.entry}
+        ends = {k.end: k for k in self.names.kernels if k.end > k.entry}
+        described = {k.entry: k for k in self.program.debug.kernels}
         text = self.instructions(starts.keys())
         done = 0  # instructions that are printed, or part of an implicit prologue
-        for pc in sorted(labels.keys() | starts.keys() | ends):
+        for pc in sorted(labels.keys() | starts.keys() | ends.keys()):
             at = pc // INSTRUCTION_BYTES
             if at < done or pc > len(self.program.text):
                 continue
@@ -158,6 +163,8 @@ class _Disassembler:
                 yield "\n".join(text[done:at])
             done = at
             if pc in ends:
+                if (known := described.get(ends[pc].entry)) is not None:
+                    yield from debug_text(known, self.files)
                 yield "        .endkernel"
             for name in labels.get(pc, ()):
                 yield f"{name}:"

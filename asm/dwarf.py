@@ -1,4 +1,4 @@
-"""Source places as DWARF 5: the line table, and the compile unit through which debuggers find it.
+"""Source places as DWARF 5: the line table. The compile unit through which debuggers find it: dwarf_info.py.
 
 Format: DWARF Debugging Information Format, Version 5 (2017), sections 6.2 and 7.5. The reader takes the
 subset that the writer uses.
@@ -16,23 +16,20 @@ import numpy as np
 from sohu.asm.lines import Ints, Lines
 from sohu.isa import INSTRUCTION_BYTES
 
-_VERSION = 5
-_ADDRESS_SIZE = 8
+VERSION = 5
+ADDRESS_SIZE = 8
 _LINE_BASE, _LINE_RANGE, _OPCODE_BASE = -5, 14, 13
 _OPERANDS = bytes([0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1])  # of the standard opcodes 1..12
 _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _SET_COLUMN = 1, 2, 3, 4, 5
 _EXTENDED, _END_SEQUENCE, _SET_ADDRESS = 0, 1, 2
 _LNCT_PATH, _LNCT_DIRECTORY = 1, 2
-_FORM_ADDR, _FORM_DATA2, _FORM_DATA8, _FORM_STRING, _FORM_UDATA, _FORM_SEC_OFFSET = 1, 5, 7, 8, 15, 23
-_TAG_COMPILE_UNIT, _UT_COMPILE, _LANG_ASSEMBLER = 0x11, 1, 0x8001
-_AT_NAME, _AT_STMT_LIST, _AT_LOW_PC, _AT_HIGH_PC = 0x03, 0x10, 0x11, 0x12
-_AT_LANGUAGE, _AT_COMP_DIR, _AT_PRODUCER = 0x13, 0x1B, 0x25
+_FORM_STRING, _FORM_UDATA = 8, 15
 
 # What precedes the directories and files; the reader wants exactly this.
 _PARAMETERS = bytes([INSTRUCTION_BYTES, 1, 1, _LINE_BASE & 0xFF, _LINE_RANGE, _OPCODE_BASE, *_OPERANDS])
 _PARAMETERS += bytes([1, _LNCT_PATH, _FORM_STRING])
 _FILE_FORMAT = bytes([2, _LNCT_PATH, _FORM_STRING, _LNCT_DIRECTORY, _FORM_UDATA])
-_DIRECTORY = "."  # paths are stored as the source gives them
+DIRECTORY = "."  # paths are stored as the source gives them
 
 
 _STEPS_AT_ONCE = 1 << 16  # places; bounds the memory that the arrays take
@@ -42,7 +39,8 @@ class BadLineTable(ValueError):
     """A line table that the reader does not take; says why."""
 
 
-def _uleb(value: int) -> bytes:
+def uleb(value: int) -> bytes:
+    """A number that is not negative in LEB128."""
     out = bytearray()
     while True:
         byte = value & 0x7F
@@ -53,21 +51,22 @@ def _uleb(value: int) -> bytes:
         out.append(byte | 0x80)
 
 
-def _string(text: str) -> bytes:
+def string(text: str) -> bytes:
+    """A text as DWARF has it."""
     return text.encode() + b"\0"
 
 
 def line_section(lines: Lines, end: int) -> bytes:
     """.debug_line for a table that is not empty; `end` is the size of .text."""
-    names = b"".join(_string(f) + _uleb(0) for f in lines.files)
-    header = _PARAMETERS + _uleb(1) + _string(_DIRECTORY) + _FILE_FORMAT + _uleb(len(lines.files)) + names
-    program = [bytes([_EXTENDED, 1 + _ADDRESS_SIZE, _SET_ADDRESS]), int(lines.pc[0]).to_bytes(8, "little")]
+    names = b"".join(string(f) + uleb(0) for f in lines.files)
+    header = _PARAMETERS + uleb(1) + string(DIRECTORY) + _FILE_FORMAT + uleb(len(lines.files)) + names
+    program = [bytes([_EXTENDED, 1 + ADDRESS_SIZE, _SET_ADDRESS]), int(lines.pc[0]).to_bytes(8, "little")]
     program += [_steps(lines, start) for start in range(0, len(lines), _STEPS_AT_ONCE)]
     if end > (last := int(lines.pc[-1])):
-        program.append(bytes([_ADVANCE_PC]) + _uleb((end - last) // INSTRUCTION_BYTES))
+        program.append(bytes([_ADVANCE_PC]) + uleb((end - last) // INSTRUCTION_BYTES))
     program.append(bytes([_EXTENDED, 1, _END_SEQUENCE]))
     code = b"".join(program)
-    body = struct.pack("<HBBI", _VERSION, _ADDRESS_SIZE, 0, len(header)) + header + code
+    body = struct.pack("<HBBI", VERSION, ADDRESS_SIZE, 0, len(header)) + header + code
     return struct.pack("<I", len(body)) + body
 
 
@@ -118,7 +117,7 @@ class _ByteTable:
 
 
 def _ulebs(values: Ints) -> list[tuple[Ints, Any]]:
-    """_uleb of each value: per byte its values, and where it is there."""
+    """uleb of each value: per byte its values, and where it is there."""
     out: list[tuple[Ints, Any]] = []
     for shift in range(0, 63, 7):
         rest = values >> shift
@@ -140,24 +139,6 @@ def _slebs(values: Ints) -> list[tuple[Ints, Any]]:
         if not more.any():
             break
     return out
-
-
-def info_sections(name: str, producer: str, low: int, high: int) -> tuple[bytes, bytes]:
-    """.debug_info and .debug_abbrev: one compile unit for the code in [low, high)."""
-    attributes = [
-        (_AT_PRODUCER, _FORM_STRING, _string(producer)),
-        (_AT_LANGUAGE, _FORM_DATA2, struct.pack("<H", _LANG_ASSEMBLER)),
-        (_AT_NAME, _FORM_STRING, _string(name)),
-        (_AT_COMP_DIR, _FORM_STRING, _string(_DIRECTORY)),
-        (_AT_STMT_LIST, _FORM_SEC_OFFSET, struct.pack("<I", 0)),
-        (_AT_LOW_PC, _FORM_ADDR, struct.pack("<Q", low)),
-        (_AT_HIGH_PC, _FORM_DATA8, struct.pack("<Q", high - low)),
-    ]
-    abbrev = _uleb(1) + _uleb(_TAG_COMPILE_UNIT) + b"\0"  # no children
-    abbrev += b"".join(_uleb(attribute) + _uleb(form) for attribute, form, _ in attributes) + b"\0\0" + b"\0"
-    entry = _uleb(1) + b"".join(value for _, _, value in attributes)
-    body = struct.pack("<HBBI", _VERSION, _UT_COMPILE, _ADDRESS_SIZE, 0) + entry
-    return struct.pack("<I", len(body)) + body, abbrev
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -287,7 +268,7 @@ def read_lines(data: bytes, text_size: int) -> Lines:
     c = _Cursor(data)
     if c.number(4) != len(data) - 4:
         raise BadLineTable("its length is wrong")
-    c.expect(struct.pack("<HBB", _VERSION, _ADDRESS_SIZE, 0), "its version")
+    c.expect(struct.pack("<HBB", VERSION, ADDRESS_SIZE, 0), "its version")
     program = c.number(4) + c.at
     c.expect(_PARAMETERS, "its header")
     if c.uleb() != 1:
@@ -330,9 +311,9 @@ def _step(c: _Cursor, r: _Table) -> bool:
             if r.pc != r.text_size:
                 raise BadLineTable("it does not end with .text")
             return True
-        if (op, size) != (_SET_ADDRESS, 1 + _ADDRESS_SIZE) or r.pcs:
+        if (op, size) != (_SET_ADDRESS, 1 + ADDRESS_SIZE) or r.pcs:
             raise BadLineTable(f"extended opcode {op} of {size} bytes")
-        r.pc = c.number(_ADDRESS_SIZE)
+        r.pc = c.number(ADDRESS_SIZE)
     elif op == _COPY:
         r.append()
     else:

@@ -2,7 +2,7 @@
 
 Sections: .text (address 0), .rodata (next multiple of 4096), .symtab, .strtab, .note.sohu (ISA version: two
 u32), .sohu.kernels (JSON: parameters, tiles, bounds and semaphores of kernels), .debug_line, .debug_info,
-.debug_abbrev.
+.debug_abbrev, .debug_rnglists, .sohu.debug (inlined calls, IR and variables; elf_debug.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from sohu.asm import dwarf
+from sohu.asm.debuginfo import DebugInfo
+from sohu.asm.dwarf_info import files_of, info_sections
+from sohu.asm.elf_debug import debug_section, read_debug
 from sohu.asm.elf_file import (
     ALIGN,
     ET_DYN,
@@ -43,7 +46,7 @@ def write_elf(program: Program) -> bytes:
         Section(".rodata", SHT_PROGBITS, program.rodata, SHF_ALLOC, program.rodata_address, align=ALIGN),
         note_section(program.isa_version, program.text),
         kernels_section(program.kernels.values()),
-        *debug_sections(program.lines, len(program.text)),
+        *debug_sections(program.lines, program.debug, len(program.text)),
     ]
     symbols, strings, first_global = _symbol_table(program)
     strtab = len(sections) + 2  # after the null section and .symtab
@@ -54,17 +57,22 @@ def write_elf(program: Program) -> bytes:
     return write_file(ET_DYN, sections, entry=min((k.entry for k in program.kernels.values()), default=0))
 
 
-def debug_sections(lines: Lines, text_size: int) -> list[Section]:
-    """The DWARF sections of some code, none if nothing is known of where it comes from."""
-    if not lines:
-        return []
-    # the source's name, not the assembly file's: what is disassembled assembles to the same file
-    info, abbrev = dwarf.info_sections(lines[0].file, PRODUCER, 0, text_size)
-    return [
-        Section(".debug_line", SHT_PROGBITS, dwarf.line_section(lines, text_size)),
-        Section(".debug_info", SHT_PROGBITS, info),
-        Section(".debug_abbrev", SHT_PROGBITS, abbrev),
-    ]
+def debug_sections(lines: Lines, debug: DebugInfo, text_size: int) -> list[Section]:
+    """The debug sections of some code, none if nothing is known of where it comes from."""
+    out: list[Section] = []
+    if lines:
+        files = list(dict.fromkeys([*lines.files, *files_of(debug.kernels)]))
+        lines = Lines(files, lines.pc, lines.file, lines.line, lines.column)
+        # the source's name, not the assembly file's: what is disassembled assembles to the same file
+        made = info_sections(lines[0].file, PRODUCER, 0, text_size, debug.kernels, files)
+        out += [
+            Section(".debug_line", SHT_PROGBITS, dwarf.line_section(lines, text_size)),
+            Section(".debug_info", SHT_PROGBITS, made.info),
+            Section(".debug_abbrev", SHT_PROGBITS, made.abbrev),
+        ]
+        if made.rnglists:
+            out.append(Section(".debug_rnglists", SHT_PROGBITS, made.rnglists))
+    return out + debug_section(debug.kernels)
 
 
 def _symbol_table(program: Program) -> tuple[bytes, bytes, int]:
@@ -105,6 +113,7 @@ def read_elf(data: bytes, name: str = "<elf>") -> Program:
     program.symbols = _symbols(file, program)
     _read_kernels(file, program)
     program.lines = read_lines(file, len(text))
+    program.debug = DebugInfo(read_debug(file, program.kernels.values()), program.lines)
     return program
 
 
@@ -114,7 +123,9 @@ def read_lines(file: Reader, text_size: int) -> Lines:
     if not data:
         return Lines()
     try:
-        return dwarf.read_lines(data, text_size)
+        lines = dwarf.read_lines(data, text_size)
+        used = int(lines.file.max(initial=-1)) + 1  # behind them are files in which only functions and calls stand
+        return Lines(lines.files[:used], lines.pc, lines.file, lines.line, lines.column)
     except dwarf.BadLineTable as e:
         file.bad(f".debug_line: {e}")
 

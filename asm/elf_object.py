@@ -3,7 +3,7 @@
     .text, .sohu.tiles, .rodata, .rodata.str    the sections of objects.py
     .rela.text, .rela.rodata                    its relocations; S is a section's or another symbol's place
     .symtab, .strtab                            its symbols
-    .note.sohu, .sohu.kernels, .debug_*         as in programs; places count from the beginning of .text
+    .note.sohu, .sohu.kernels, .debug_*, .sohu.debug    as in programs; places count from the beginning of .text
 
 The debug sections need no relocations: there is one compile unit, whose code begins at 0.
 """
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import get_args
 
+from sohu.asm.debuginfo import DebugInfo
 from sohu.asm.elf import debug_sections, read_lines
+from sohu.asm.elf_debug import read_debug
 from sohu.asm.elf_file import (
     ALIGN,
     ET_REL,
@@ -68,7 +70,7 @@ def write_object(o: Object) -> bytes:
         Section(".rodata.str", SHT_PROGBITS, o.strings, SHF_ALLOC | SHF_MERGE | SHF_STRINGS, entry_size=1),
         note_section(o.isa_version, o.text),
         kernels_section(o.kernels.values()),
-        *debug_sections(o.lines, len(o.text)),
+        *debug_sections(o.lines, o.debug, len(o.text)),
     ]
     symbols, strings, first_global, numbers = _symbol_table(o)
     symtab = len(sections) + 1
@@ -154,6 +156,7 @@ class _Loader:
             if s.size and s.name not in o.kernels:
                 file.bad(f"symbol {s.name!r} has a size, but is no kernel")
         o.lines = read_lines(file, len(o.text))
+        o.debug = DebugInfo(read_debug(file, o.kernels.values()), o.lines)
         o.text_relocations = self.relocations(o, "text")
         o.rodata_relocations = self.relocations(o, "rodata")
         return o

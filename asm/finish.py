@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sohu.asm.addresses import Address, Value
+from sohu.asm.debuginfo import DebugInfo
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.kernels import KernelScope
 from sohu.asm.lines import Line, Lines
@@ -47,6 +48,7 @@ def finish(asm: Assembler) -> Object:
         except Mistake as e:
             asm.errors.add(e, f.here.line)
     kernels = _kernels(asm)
+    lines = _lines(asm)
     return Object(
         name=asm.filename,
         text=asm.text,
@@ -57,8 +59,9 @@ def finish(asm: Assembler) -> Object:
         kernels=kernels,
         text_relocations=asm.relocations["text"],
         rodata_relocations=asm.relocations["rodata"],
-        lines=_lines(asm),
+        lines=lines,
         isa_version=version_needed(asm.text, kernels.values()),
+        debug=DebugInfo(asm.described, lines),
         origins=_origins(asm) if asm.options.listing else None,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sohu.asm.diagnostics import Mistake
 from sohu.asm.names import FILES, SIZES, RegisterFile
@@ -12,6 +12,9 @@ from sohu.asm.program import PARAM_BYTES, Direction, Param
 from sohu.asm.syntax import Bounded, Expression, Ref
 from sohu.isa import ROWS, DType, Reg, Row, Space, Tile
 from sohu.isa.machine import ARGS, GP
+
+if TYPE_CHECKING:
+    from sohu.asm.debug_directives import Described
 
 FIRST_SCALAR = ARGS + 1  # scalar parameters are given registers from here on
 
@@ -99,6 +102,7 @@ class KernelScope:
         self.open = True  # declarations can follow
         self.tiles: list[tuple[str, int, Tile]] = []
         self.params: list[Param] = []
+        self.described: Described | None = None  # what a compiler says of it
 
     def declare(self, d: Declared) -> None:
         """Take a name; raises Mistake."""

@@ -7,11 +7,12 @@ of tiles, the sources' data (each object's at a multiple of 64), and strings, ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from sohu.asm.debuginfo import DebugInfo, KernelDebug
 from sohu.asm.diagnostics import MAX_ERRORS, AsmError, Diagnostic, Note
 from sohu.asm.lines import Ints, Line, Lines
 from sohu.asm.names import nearest
@@ -128,14 +129,16 @@ class _Linker:
         for symbol, places in self.undefined.items():
             self.report_undefined(symbol, places)
         self.check()
+        lines = self.lines()
         return Program(
             text=bytes(text),
             rodata=bytes(rodata),
             symbols=self.symbols(),
             kernels=self.kernels(),
-            lines=self.lines(),
+            lines=lines,
             isa_version=max((o.isa_version for o in self.objects), default=Program(b"").isa_version),
             name=self.name,
+            debug=DebugInfo(self.debug, lines),
         )
 
     def bad(
@@ -278,6 +281,11 @@ class _Linker:
                 tiles = tuple(replace(t, address=p.tiles + t.address) for t in k.tiles)
                 kernels[k.name] = replace(k, entry=p.text + k.entry, end=p.text + k.end, tiles=tiles)
         return kernels
+
+    def debug(self) -> Iterator[KernelDebug]:
+        """What is known of the kernels of all objects."""
+        for o, p in zip(self.objects, self.layout.placements, strict=True):
+            yield from o.debug.moved(p.text)
 
     def symbols(self) -> dict[str, Symbol]:
         """The symbol table: global names, and local ones, with a number where another file has the same."""

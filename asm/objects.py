@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
+from sohu.asm.debuginfo import DebugInfo
 from sohu.asm.lines import Lines
 from sohu.asm.origins import Origins
 from sohu.asm.program import Kernel
@@ -88,6 +89,7 @@ class Object:
     rodata_relocations: list[Relocation] = field(default_factory=list)
     lines: Lines = field(default_factory=Lines)
     isa_version: tuple[int, int] = ISA_VERSION
+    debug: DebugInfo = field(default_factory=DebugInfo)
     origins: Origins | None = field(default=None, compare=False, repr=False)  # for a listing; in no file
 
     def section(self, section: Section) -> bytes | bytearray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from sohu.asm.debuginfo import DebugInfo
 from sohu.asm.lines import Line, Lines
 from sohu.isa import INSTRUCTION_BYTES, ISA_VERSION, DType, Tile
 
@@ -95,6 +96,7 @@ class Program:
     lines: Lines = field(default_factory=Lines)
     isa_version: tuple[int, int] = ISA_VERSION
     name: str = "<program>"
+    debug: DebugInfo = field(default_factory=DebugInfo)  # what a compiler tells of inlined calls, IR and variables
 
     @property
     def rodata_address(self) -> int:

@@ -1,13 +1,28 @@
-"""The debugger: a session engine without printing, and the command line on top of it."""
+"""The debugger: a session engine without printing, and the faces on top of it."""
 
-from sohu.debugger.breakpoints import Breakpoint
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
+from sohu.debugger.forward import Level
+from sohu.debugger.frames import Frame
+from sohu.debugger.points import Breakpoint, Catch, Point, Watch
 from sohu.debugger.repl import debug
-from sohu.debugger.session import Frame, Session
-from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stepped, Stop
+from sohu.debugger.session import Session
+from sohu.debugger.stops import (
+    Beginning,
+    BreakpointHit,
+    Caught,
+    Change,
+    Exited,
+    Faulted,
+    Interrupted,
+    Started,
+    Stepped,
+    Stop,
+    Watched,
+)
+from sohu.debugger.values import Value
 
 __all__ = [
-    "Breakpoint", "BreakpointHit", "CommandError", "Exited", "Faulted", "Frame", "Interrupted", "Session", "Started",
-    "Stepped", "Stop", "Value", "debug",
+    "Beginning", "Breakpoint", "BreakpointHit", "Catch", "Caught", "Change", "CommandError", "Exited", "Faulted",
+    "Frame", "Interrupted", "Level", "Point", "Session", "Started", "Stepped", "Stop", "Value", "Watch", "Watched",
+    "debug",
 ]  # fmt: skip

@@ -1,27 +1,19 @@
-"""Breakpoints, and the places a user can name: *0x1b0, a label or kernel, file.py:12, 12."""
+"""The places a user can name: *0x1b0, a label or kernel, file.py:12, 12; and what can be watched."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sohu.asm.names import nearest
+import numpy as np
+from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
+from sohu.debugger.points import Breakpoint, Point, Target, Watch, memory_target
+from sohu.isa import Space
 
 if TYPE_CHECKING:
     from sohu.debugger.session import Session
-
-
-@dataclass
-class Breakpoint:
-    """Stop before the instructions at `pcs`. `where` is what the user wrote."""
-
-    number: int
-    where: str
-    pcs: tuple[int, ...]
-    temporary: bool = False
-    hits: int = 0
+    from sohu.debugger.shell import Shell
 
 
 def resolve(session: Session, where: str) -> tuple[int, ...]:
@@ -86,10 +78,102 @@ def _line(session: Session, files: list[str], number: int) -> tuple[int, ...]:
     return tuple(sorted({bodies.get(pc, pc) for pc in pcs}))
 
 
-def describe(session: Session, b: Breakpoint) -> str:
+_RANGE = re.compile(r"(?:(sram|acc|hbm):|\*)\s*(.+?)\s*(?::\s*(.+))?", re.IGNORECASE)
+
+
+def find_target(session: Session, text: str) -> tuple[Target | None, str]:
+    """What an expression to be watched names; or None, and why that has no place yet.
+
+    Raises CommandError for what never has one: a number, a computed value.
+    """
+    if (m := _RANGE.fullmatch(text)) is not None:
+        return _range_target(session, text, m[1], m[2], m[3]), ""
+    word = text.removeprefix("$")
+    register: tuple[str, int] | None = REGISTERS.get(word) if text.startswith("$") else None
+    if register is None and re.fullmatch(r"[\w.]+", text):
+        register = session.names.register_of(text)
+    if register is not None and register[0] != "t":
+        return Target(text, file=register[0], reg=register[1]), ""
+    if register is not None and text.startswith("$"):
+        return Target(text, file="t", reg=register[1]), ""
+    if not session.running:
+        return None, "its place is known once the program runs"
+    try:
+        value = session.evaluate(text)
+    except CommandError as e:
+        if session.names.knows(re.split(r"\W", text.lstrip("$"), maxsplit=1)[0]):
+            return None, str(e)
+        raise
+    try:
+        return memory_target(text, value, session.machine), ""
+    except ValueError as e:
+        raise CommandError(
+            f"{text} cannot be watched: {e}", help="name a tile, a slice of one, or a register"
+        ) from None
+
+
+def _range_target(session: Session, text: str, space: str | None, low: str, size: str | None) -> Target:
+    numbers = [session.evaluate(part).data for part in (low, size or "8")]
+    address, count = numbers
+    if not isinstance(address, int) or not isinstance(count, int) or count < 1:
+        raise CommandError(f"{text}: an address and a number of bytes are integers", help="watch *0x4000:64")
+    where = Space[(space or "hbm").upper()]
+    array = np.frombuffer(session.machine.memories.map(where), np.uint8)
+    if not 0 <= address <= address + count <= len(array):
+        raise CommandError(f"{where} ends at {len(array):#x}", help="watch sram:0x100:64")
+    return Target(text, where, address, address + count, array[address : address + count])
+
+
+_IF = re.compile(r"(.*?)(?:^|\s+)if\s+(.*)", re.DOTALL)
+_COUNT = re.compile(r"(instruction|cycle)\s+(.+)")
+
+
+def split_condition(text: str) -> tuple[str, str]:
+    """What stands before and after `if`."""
+    m = _IF.fullmatch(text.strip())
+    return (m[1].strip(), m[2].strip()) if m is not None else (text.strip(), "")
+
+
+def make(shell: Shell, text: str, *, temporary: bool = False) -> None:
+    """What `break` and `tbreak` do. A place that is not there stays pending, and counts as a failure."""
+    session = shell.session
+    where, condition = split_condition(text)
+    if (m := _COUNT.fullmatch(where)) is not None:
+        count = session.evaluate(m[2]).data
+        if not isinstance(count, int) or count < 0:
+            raise CommandError(f"{m[2]}: wants how many have passed")
+        at = {m[1]: count}
+        point = session.add_breakpoint(where, temporary=temporary, condition=condition, **at)  # type: ignore[arg-type]
+        tell(shell, point)
+        return
+    point = session.add_breakpoint(where, temporary=temporary, condition=condition, pending=not where.startswith("*"))
+    if point.pending:
+        raise CommandError(f"{point.pending}\nBreakpoint {point.number} ({where}) stays pending")
+    tell(shell, point)
+
+
+def tell(shell: Shell, point: Point) -> None:
+    """Print a point that was made."""
+    shell.write(describe(shell.session, point))
+
+
+def describe(session: Session, p: Point) -> str:
     """`Breakpoint 1 at 0x01b0: softmax+0x30, softmax.py:9`"""
-    kind = "Temporary breakpoint" if b.temporary else "Breakpoint"
-    return f"{kind} {b.number} at {location(session, b.pcs)}"
+    once = "Temporary breakpoint" if p.temporary else "Breakpoint"
+    what = f"{p.number}: {p.where}"
+    if isinstance(p, Breakpoint):
+        where = f"at {location(session, p.pcs)}" if p.pcs else f"at {p.where}"
+        text = f"{once} {p.number} {where}"
+    elif isinstance(p, Watch):
+        text = f"{_WATCHES[p.access]} {what}"
+        if p.target is not None and p.target.space is not None:
+            text += f" ({p.target.space} {p.target.low:#x}..{p.target.high:#x})"
+    else:
+        text = f"Catch {what}"
+    return text + (f" if {p.condition}" if p.condition else "") + (f" (pending: {p.pending})" if p.pending else "")
+
+
+_WATCHES = {"write": "Watchpoint", "read": "Read watchpoint", "any": "Access watchpoint"}
 
 
 def location(session: Session, pcs: tuple[int, ...]) -> str:

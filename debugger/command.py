@@ -31,7 +31,7 @@ Action: TypeAlias = "Callable[[Shell, str], None]"
 # What could stand where the word that begins `text` ends; `text` is all that is typed after the command.
 Completer: TypeAlias = "Callable[[Session, str], Iterable[str]]"
 
-GROUPS = ("running", "breakpoints", "looking", "other")
+GROUPS = ("running", "time", "breakpoints", "looking", "data", "other")
 
 
 def nothing(session: Session, text: str) -> Iterable[str]:

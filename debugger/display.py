@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.source import is_python
-from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stop
+from sohu.debugger.stops import (
+    Beginning,
+    BreakpointHit,
+    Caught,
+    Change,
+    Exited,
+    Faulted,
+    Interrupted,
+    Started,
+    Stop,
+    Watched,
+)
 from sohu.debugger.style import visible
 from sohu.debugger.views import headline
 from sohu.isa import dtype_of
 
 if TYPE_CHECKING:
     from sohu.asm import Line
+    from sohu.debugger.frames import Frame
     from sohu.debugger.shell import Shell
 
 MAX_WIDTH = 120
@@ -48,7 +60,7 @@ def source_line(shell: Shell, line: Line, *, caret: bool = True) -> list[str]:
     return out
 
 
-def instruction_line(shell: Shell, pc: int) -> str:
+def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> str:
     """`=> 0x01b0  vsub  t, t, s      VPU`, with the number of a breakpoint that is on it."""
     session, style = shell.session, shell.style
     here = session.running and pc == session.pc
@@ -58,7 +70,7 @@ def instruction_line(shell: Shell, pc: int) -> str:
     engine = inst.row.engine.value if inst is not None and inst.row.engine.is_async else ""
     text = f"{mnemonic:<{MNEMONIC}}{operands}"
     if sync or engine:
-        text = f"{text:<{MNEMONIC + OPERANDS}}{sync:<{SYNC}}"
+        text = f"{text:<{MNEMONIC + operands_width}}{sync:<{SYNC}}"
     line = style.code(text if engine else text.rstrip())
     arrow = style.paint("arrow", "=>") if here else "  "
     return f"{','.join(marks):>2}{arrow} {style.paint('dim', f'{pc:#06x}')}  {line}" + (
@@ -74,6 +86,20 @@ def position(shell: Shell) -> list[str]:
     return [*out, instruction_line(shell, session.pc)]
 
 
+def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[str]:
+    """`#1  0x01b0  in layers, inlined`, and the source line."""
+    where = place_name(shell, frame.pc)
+    name = frame.function if frame.depth or frame.inlined else where
+    kind = ", inlined" if frame.inlined else ""
+    head = f"#{level}  {frame.pc:#06x}  in {shell.style.paint('name', name)}{kind}"
+    out = [f"{head}   {note}" if note else head]
+    if frame.line is not None:
+        out += source_line(shell, frame.line)
+    if not level:
+        out.append(instruction_line(shell, frame.pc))
+    return out
+
+
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
     machine = shell.session.machine
@@ -81,27 +107,29 @@ def counters(shell: Shell) -> str:
     return f"instruction {machine.instructions:,}{cycle}"
 
 
-def render_stop(shell: Shell, stop: Stop) -> str:
-    """All that is said when the program stops."""
+def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
+    """All that is said when the program stops; without the place, if that is shown otherwise."""
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell)
+    out = position(shell) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
-    if isinstance(stop, Faulted):
-        out += [f"  {line}" for line in more]
+    out += [f"  {line}" for line in more]
+    if isinstance(stop, (Faulted, Caught)):
+        out += [f"  {line}" for line in _sides(shell, stop)]
         out += [f"  help: {stop.error.help}"] if stop.error.help else []
     return "\n".join(out)
 
 
 def _title(shell: Shell, stop: Stop) -> str:
     paint = shell.style.paint
-    if isinstance(stop, Faulted):
+    if isinstance(stop, (Faulted, Caught)):
         operand = f"operand {stop.error.operand}: " if stop.error.operand else ""
-        first, *more = f"error[{stop.error.category}]: {operand}{stop.error.message}".split("\n")
+        by = f"Catch {stop.point.number}, {stop.error.category}" if isinstance(stop, Caught) else ""
+        first, *more = f"{by or f'error[{stop.error.category}]'}: {operand}{stop.error.message}".split("\n")
         return "\n".join([paint("error", first), *more])
     where = place_name(shell, stop.pc)
     at = f" in {paint('name', where)}" if where else ""
@@ -111,9 +139,53 @@ def _title(shell: Shell, stop: Stop) -> str:
         return paint("stop", ", ".join(names)) + at
     if isinstance(stop, Interrupted):
         return paint("stop", "Interrupted") + at
+    if isinstance(stop, Watched):
+        return "\n".join(_changes(shell, stop))
+    if isinstance(stop, Beginning):
+        return paint("stop", "The beginning of the launch") + at
     if isinstance(stop, Started):
         return paint("stop", "Started") + at
     return ""
+
+
+def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
+    """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
+    error, out = stop.error, []
+    if error.pc != stop.pc and not any(n.pc == error.pc for n in error.notes):
+        out.append(f"by {error.pc:#06x}  {error.instruction}{_at_line(shell, error.pc)}")
+    for n in error.notes:
+        where = "" if n.pc is None else f"  {n.pc:#06x}  {n.instruction}{_at_line(shell, n.pc)}"
+        out.append(f"{n.text}{where}")
+    return out
+
+
+def _at_line(shell: Shell, pc: int) -> str:
+    line = shell.session.symbols.line_at(pc)
+    if line is None:
+        return ""
+    text = shell.sources.line(line.file, line.line).strip()
+    return f"  {short(line.file)}:{line.line}  {text}".rstrip()
+
+
+def _changes(shell: Shell, stop: Watched) -> list[str]:
+    """What a watchpoint saw: what has changed, from what to what, and who did it."""
+    out = []
+    for c in stop.changes:
+        name = f"{c.point.word.capitalize()} {c.point.number}"
+        out.append(f"{shell.style.paint('stop', name)}: {_changed(c)}")
+        mnemonic, operands, _ = shell.session.assembly(c.pc)
+        out.append(f"by {c.pc:#06x}  {mnemonic} {operands}{_at_line(shell, c.pc)}")
+    return out
+
+
+def _changed(c: Change) -> str:
+    if not c.count:
+        return f"{c.point.where} was accessed"
+    if not c.index:
+        return f"{c.point.where}: {c.old} -> {c.new}"
+    at = ", ".join(map(str, c.index))
+    more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
+    return f"{c.point.where} [{at}]: {c.old} -> {c.new}{more}"
 
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:

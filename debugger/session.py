@@ -6,34 +6,56 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
-from sohu.debugger.breakpoints import Breakpoint, resolve
+from sohu.asm.names import nearest
+from sohu.debugger import backward, forward
+from sohu.debugger.assign import assign, assign_file
+from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value, evaluate
+from sohu.debugger.expressions import evaluate
+from sohu.debugger.forward import Goal, Level
+from sohu.debugger.frames import Frame, frames, return_address
 from sohu.debugger.names import Names
-from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Interrupted, Started, Stepped, Stop
+from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
+from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
-from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
-from sohu.emulator import Stop as Why
+from sohu.debugger.values import Lookup, Value, Values
+from sohu.emulator import Argument, Device, Machine, Queue, Result
+from sohu.emulator.checks import CHECKS, chosen
 from sohu.emulator.run_cli import pick_kernel
+from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
-from sohu.isa import INSTRUCTION_BYTES, Flow
-from sohu.isa.machine import RA
+from sohu.emulator.timeline import Timeline
+from sohu.isa import INSTRUCTION_BYTES, SohuError
+
+_P = TypeVar("_P", bound=Point)
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One level of the backtrace. `line` is None without debug information."""
+class Mark:
+    """A checkpoint that the user made."""
 
-    pc: int
-    line: Line | None
+    number: int
+    snapshot: Snapshot
+    stop: Stop | None
+
+    @property
+    def pc(self) -> int:
+        """Of the instruction that comes next."""
+        return self.snapshot.pc
+
+    @property
+    def instructions(self) -> int:
+        """How many had executed or issued."""
+        return self.snapshot.instructions
 
 
 class Session:
@@ -41,7 +63,9 @@ class Session:
 
     program: what to debug; kernel: which of its kernels (may be left out when it has one); args: by parameter.
     Arrays are copied for each run, so that every run starts from the same data; tensors of the device are used in
-    place. device: the chip to run on; by default a new one. Raises SohuError for a kernel that is not there.
+    place. device: the chip to run on; by default a new one. checks: checkers that are on and stop the program for
+    good (catches leave it able to go on). record: make checkpoints while it runs. Raises SohuError for a kernel or a
+    checker that is not there.
     """
 
     def __init__(
@@ -51,6 +75,8 @@ class Session:
         args: Mapping[str, Argument] | None = None,
         *,
         device: Device | None = None,
+        checks: str | Collection[str] | None = None,
+        record: bool = True,
     ) -> None:
         self.program = program
         self.symbols = Symbols(program)
@@ -58,9 +84,20 @@ class Session:
         self.loaded = self.device.load(program)
         self.kernel = pick_kernel(program, kernel)
         self.args: dict[str, Argument] = dict(args or {})
-        self.breakpoints: dict[int, Breakpoint] = {}
+        self.timeline = Timeline(self.device)
+        self.timeline.recording = record
+        self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
+        self.marks: dict[int, Mark] = {}
+        self._hook: WatchHook | None = None
+        self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
+        self.checks = chosen(checks)  # from the start
+        self._checked: tuple[str, ...] = self.checks
+        if self.checks:
+            self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
+        self.values = Values()  # printed and named ones
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -80,6 +117,7 @@ class Session:
         if (error := machine.fault) is not None:
             session.stop = Faulted(error.pc, machine.instructions, error)
         elif device.kernel is not None:
+            session.timeline.begin()
             session.stop = Stepped(machine.pc, machine.instructions)
         return session
 
@@ -98,7 +136,8 @@ class Session:
     @property
     def alive(self) -> bool:
         """True when it can go on."""
-        return self.running and not isinstance(self.stop, Faulted)
+        stop = self.stop
+        return self.running and not isinstance(stop, Faulted) and not (isinstance(stop, Caught) and not stop.alive)
 
     @property
     def pc(self) -> int:
@@ -130,33 +169,179 @@ class Session:
 
     def _need_alive(self) -> None:
         self.need_run()
-        if isinstance(self.stop, Faulted):
-            again = "a core file can only be looked at" if self.file is not None else "run starts it again"
+        if not self.alive:
+            again = "a core file can only be looked at" if self.file is not None else "it can go back, or run again"
             raise CommandError("the program was stopped by an error and cannot go on", help=again)
 
-    # -- breakpoints -------------------------------------------------------------------------------
+    def need_past(self) -> None:
+        """Raises CommandError unless there is a launch to go back in."""
+        if not self.running and not isinstance(self.stop, Exited):
+            self.need_run()
+        if self.file is not None and self.machine.fault is not None:
+            raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        if isinstance(self.stop, Exited):
+            self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
-    def add_breakpoint(self, where: str, *, temporary: bool = False) -> Breakpoint:
-        """Stop at a place: *PC, a label or kernel, FILE:LINE, LINE, or "" for where it stands.
+    # -- points ------------------------------------------------------------------------------------
 
-        Raises CommandError for a place that is not there.
+    @property
+    def breakpoints(self) -> dict[int, Point]:
+        """The same as `points`."""
+        return self.points
+
+    def add_breakpoint(
+        self,
+        where: str,
+        *,
+        temporary: bool = False,
+        condition: str = "",
+        pending: bool = False,
+        instruction: int | None = None,
+        cycle: int | None = None,
+    ) -> Breakpoint:
+        """Stop at a place: *PC, a label or kernel, FILE:LINE, LINE, or "" for where it stands; or when so many
+        instructions, or cycles (timed order), have passed.
+
+        Raises CommandError for a place that is not there, unless it may be `pending`: then it is looked for again at
+        each launch.
         """
-        pcs = resolve(self, where)
-        self._numbers += 1
-        made = Breakpoint(self._numbers, where.strip() or f"*{pcs[0]:#06x}", pcs, temporary)
-        self.breakpoints[made.number] = made
+        text = where.strip()
+        made = Breakpoint(self._numbers + 1, text, temporary, instruction=instruction, cycle=cycle)
+        if cycle is not None and not self.machine.order.timed:
+            raise CommandError("cycles can be stopped at in timed order only", help="sohu-dbg --schedule timed")
+        self.set_condition(made, condition)
+        if instruction is None and cycle is None:
+            try:
+                made.pcs = resolve(self, where)
+                made.where = text or f"*{made.pcs[0]:#06x}"
+            except CommandError as e:
+                if not pending:
+                    raise
+                made.pending = str(e)
+        return self._add(made)
+
+    def add_watch(self, expression: str, *, access: str = "write", condition: str = "") -> Watch:
+        """Stop after an instruction that changes (access "write"), reads ("read") or accesses ("any") something.
+
+        expression: a tile or a slice of one, `*ADDRESS:BYTES` or `sram:ADDRESS:BYTES`, a register. The place is where
+        it lies now; a name without a value yet stays pending. Raises CommandError.
+        """
+        made = Watch(self._numbers + 1, expression.strip(), access=access)
+        self.set_condition(made, condition)
+        self.place(made)
+        return self._add(made)
+
+    def add_catch(self, what: str, *, limit: float | None = None) -> Catch:
+        """Stop where a checker finds something: a name of CATCHES. `limit` belongs to "error".
+
+        A program that runs is run again up to here, with the checker watching. Raises CommandError.
+        """
+        if what not in CATCHES:
+            hint = nearest(what, CATCHES) or f"there are: {', '.join(CATCHES)}"
+            raise CommandError(f"nothing called {what!r} can be caught", help=hint)
+        if (limit is None) is (what == "error"):
+            raise CommandError(
+                "catch error takes a limit: catch error>1e-3" if limit is None else f"{what} has no limit"
+            )
+        name = what if limit is None else f"{what}>{limit:g}"
+        made = self._add(Catch(self._numbers + 1, name, what=what, limit=limit))
+        try:
+            self.recheck()
+        except SohuError:
+            del self.points[made.number]
+            raise
         return made
 
     def delete_breakpoint(self, number: int) -> None:
         """Raises CommandError when there is none with that number."""
-        if self.breakpoints.pop(number, None) is None:
-            have = ", ".join(map(str, self.breakpoints))
-            raise CommandError(f"no breakpoint {number}", help=f"there are: {have}" if have else "")
+        gone = self.point(number)
+        del self.points[number]
+        if isinstance(gone, Catch):
+            self.recheck()
 
-    def _stops(self) -> frozenset[int]:
-        return frozenset(pc for b in self.breakpoints.values() for pc in b.pcs)
+    def point(self, number: int) -> Point:
+        """A breakpoint, watchpoint or catch by its number; raises CommandError."""
+        found = self.points.get(number)
+        if found is None:
+            have = ", ".join(map(str, self.points))
+            raise CommandError(f"no breakpoint {number}", help=f"there are: {have}" if have else "")
+        return found
+
+    def enable(self, number: int, on: bool = True) -> None:
+        """Let a point stop the program, or not. Raises CommandError."""
+        point = self.point(number)
+        point.enabled = on
+        if isinstance(point, Catch):
+            self.recheck()
+
+    def place(self, point: Point) -> None:
+        """Find the place of what is pending, or new. Raises CommandError for what can have none."""
+        point.pending = ""
+        if isinstance(point, Breakpoint):
+            try:
+                point.pcs = resolve(self, point.where)
+            except CommandError as e:
+                point.pending = str(e)
+        elif isinstance(point, Watch):
+            point.target, point.pending = find_target(self, point.where)
+
+    def recheck(self) -> None:
+        """Have the checkers on that catches ask for, and those that were asked for from the start."""
+        wanted = [p for p in self.points.values() if isinstance(p, Catch) and p.enabled]
+        names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
+        spec = tuple(dict.fromkeys([*self.checks, *filter(None, names)]))
+        if spec != self._checked:
+            self.timeline.check(spec)
+            self._checked = spec
+
+    def caught_categories(self) -> frozenset[str]:
+        """Categories of the errors of checkers that are on."""
+        return frozenset(CHECKS[name].category for name in chosen(self._checked))
+
+    def only_caught(self, category: str) -> bool:
+        """True when the checker of a category is on for catches alone, which do not ask for this one."""
+        return category not in {CHECKS[name].category for name in chosen(self.checks)}
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point's condition is true now. Raises CommandError for one that cannot be computed."""
+        try:
+            value = self.evaluate(point.condition).data
+        except SohuError as e:
+            raise CommandError(f"condition of {point.number}: {e}") from None
+        return bool(np.all(value)) if isinstance(value, np.ndarray) else bool(value)
+
+    def hooks(self, watches: Sequence[Watch]) -> list[WatchHook]:
+        """The hook that stops for watched memory; the same one for the same places, whose code is compiled then."""
+        if not watches:
+            return []
+        if self._hook is None or self._hook.watches != watches:
+            self._hook = WatchHook(self.machine, watches)
+        return [self._hook]
+
+    def set_condition(self, point: Point, condition: str) -> None:
+        """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
+        point.condition = condition.strip()
+
+    def _add(self, point: _P) -> _P:
+        self._numbers = point.number
+        self.points[point.number] = point
+        return point
 
     # -- moving ------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """How many instructions have been executed or issued since the launch."""
+        return self.machine.instructions
+
+    @property
+    def record(self) -> bool:
+        """Whether checkpoints are made while it runs; going back is slow without."""
+        return self.timeline.recording
+
+    @record.setter
+    def record(self, on: bool) -> None:
+        self.timeline.recording = on
 
     def start(self) -> Stop:
         """Launch, and stop before the first instruction. Raises ArgumentError for arguments that do not fit."""
@@ -168,129 +353,148 @@ class Session:
         self.kill()
         self._given = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in self.args.items()}
         self.device.start(self.loaded, self.kernel.name, self._given)
+        self.timeline.begin()
         self.stop = Started(self.kernel.entry, 0, self.kernel.name)
         return self.stop
 
     def run(self) -> Stop:
         """Launch, and run to the first breakpoint or the end."""
-        self.start()
-        if (hit := self._hit()) is not None:
-            return self._end(hit)
+        started = self.start()
+        here = [p for p in self.points.values() if isinstance(p, Breakpoint) and p.active and started.pc in p.pcs]
+        if hit := tuple(b for b in here if forward.counts(self, b)):
+            return self.ended(BreakpointHit(started.pc, 0, hit))
+        body = self.symbols.body(self.kernel)
+        if body != self.kernel.entry and any(p.pending for p in self.points.values()):
+            stop = forward.go(self, Goal(frozenset({body})))  # where names have values
+            if not isinstance(stop, Stepped):
+                return stop
         return self.cont()
 
     def begin(self) -> Stop:
         """Launch, and stop after the kernel's prologue, where its names have values."""
         stop = self.start()
         body = self.symbols.body(self.kernel)
-        return stop if body == self.kernel.entry else self._go(self._stops() | {body})
+        return stop if body == self.kernel.entry else forward.go(self, Goal(frozenset({body})))
 
     def kill(self) -> None:
         """Give up the launch."""
         self.stop = None
+        self.level = 0
 
-    def cont(self) -> Stop:
-        """Run to the next breakpoint or the end."""
+    def cont(self, *, reverse: bool = False) -> Stop:
+        """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
+        if reverse:
+            self.need_past()
+            return backward.cont(self)
         self._need_alive()
-        return self._go(self._stops() or None)  # without any, the machine's fastest loop
+        return forward.go(self)
 
-    def stepi(self, count: int = 1) -> Stop:
-        """Execute, or hand to its engine, `count` instructions."""
-        return self._count(count, over=False)
+    def step(self, count: int = 1, *, level: Level = Level.LINE, over: bool = False, reverse: bool = False) -> Stop:
+        """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
+        if reverse:
+            self.need_past()
+            return backward.step(self, count, level, over)
+        self._need_alive()
+        return forward.step(self, count, level, over)
 
-    def nexti(self, count: int = 1) -> Stop:
+    def stepi(self, count: int = 1, *, reverse: bool = False) -> Stop:
+        """Execute, or hand to its engine, `count` instructions; or undo so many."""
+        return self.step(count, level=Level.INSTRUCTION, reverse=reverse)
+
+    def nexti(self, count: int = 1, *, reverse: bool = False) -> Stop:
         """Like stepi, but a call and what it executes is one instruction."""
-        return self._count(count, over=True)
+        return self.step(count, level=Level.INSTRUCTION, over=True, reverse=reverse)
 
-    def step(self, count: int = 1) -> Stop:
-        """Go on to another source line; from code without lines, to the first that has one."""
-        return self._lines(count, over=False)
-
-    def next(self, count: int = 1) -> Stop:
+    def next(self, count: int = 1, *, reverse: bool = False) -> Stop:
         """Like step, but what a call executes belongs to the line that calls."""
-        return self._lines(count, over=True)
+        return self.step(count, over=True, reverse=reverse)
 
-    def finish(self) -> Stop:
-        """Run until the function at hand returns; raises CommandError in the kernel itself."""
+    def finish(self, *, reverse: bool = False) -> Stop:
+        """Run until the function at hand returns, or back to its call; raises CommandError in the kernel itself."""
+        if reverse:
+            self.need_past()
+            return backward.finish(self)
         self._need_alive()
-        if len(self.backtrace()) < 2:
+        if return_address(self) is None:
             raise CommandError("nobody called this code", help="continue runs on to the next breakpoint")
-        return self._until(lambda depth: depth < 0)
+        return forward.until(self, lambda depth: depth < 0)
 
-    def _count(self, count: int, over: bool) -> Stop:
-        left = count
-
-        def done(depth: int) -> bool:
-            nonlocal left
-            left -= not over or depth <= 0
-            return left <= 0
-
-        return self._until(done)
-
-    def _lines(self, count: int, over: bool) -> Stop:
+    def until(self, where: str = "") -> Stop:
+        """Run to a place, or until the function at hand returns; without a place, to a later line than this one."""
         self._need_alive()
-        if not self.program.lines:
-            raise CommandError("the program has no line information", help="stepi goes on by one instruction")
-        before = self._here()
-        left = count
+        if where.strip():
+            pcs = frozenset(resolve(self, where))
+            return forward.until(self, lambda depth: depth < 0 or self.machine.pc in pcs)
+        before = self.line
+        if before is None:
+            raise CommandError("no source line is known here", help="until PLACE, or nexti")
 
-        def done(depth: int) -> bool:
-            nonlocal before, left
-            if over and depth > 0:
-                return False
-            here = self._here()
-            if here is not None and here != before:
-                before = here
-                left -= 1
-            return left <= 0
+        def later(depth: int) -> bool:
+            here = self.symbols.line_at(self.machine.pc)
+            return depth < 0 or (
+                depth == 0 and here is not None and (here.file, here.line) > (before.file, before.line)
+            )
 
-        return self._until(done)
+        return forward.until(self, later)
 
-    def _here(self) -> tuple[str, int] | None:
-        line = self.symbols.line_at(self.machine.pc)
-        return None if line is None else (line.file, line.line)
-
-    def _until(self, done: Callable[[int], bool]) -> Stop:
-        """Run until `done(depth)`, asked after each instruction: depth counts calls less returns since here."""
+    def advance(self, where: str) -> Stop:
+        """Run to a place."""
         self._need_alive()
-        stops = self._stops()
-        depth = 0
-        last = self.symbols.inst(self.machine.pc)
+        return forward.go(self, Goal(frozenset(resolve(self, where))))
 
-        def test(machine: Machine) -> bool:
-            nonlocal depth, last
-            if last is not None:
-                depth += (last.row.flow is Flow.CALL) - (last.row.flow is Flow.RET)
-            last = self.symbols.inst(machine.pc)
-            return machine.pc in stops or done(depth)
+    def goto(self, instruction: int | None = None, cycle: int | None = None) -> Stop:
+        """Go to a position, ahead or back: so many instructions, or cycles, after the launch.
 
-        return self._go(test)
+        Breakpoints on the way are passed. Raises CommandError for one that the launch does not have.
+        """
+        self.need_past()
+        if instruction is not None:
+            if instruction < self.timeline.start.instruction:
+                raise CommandError(
+                    f"there is no instruction {instruction}", help=f"from {self.timeline.start.instruction} on"
+                )
+            self.timeline.goto(instruction)
+        elif cycle is not None:
+            if self.machine.cycles is None:
+                raise CommandError("cycles are not counted", help="--timing counts them")
+            self.timeline.goto_cycle(cycle)
+        if self.machine.halted:
+            return self.exited()
+        return self.ended(Stepped(self.machine.pc, self.position))
 
-    def _go(self, until: frozenset[int] | Callable[[Machine], bool] | None) -> Stop:
-        try:
-            why = self.machine.run(until)
-        except MachineError as e:
-            return self._end(Faulted(e.pc, self.machine.instructions, e))
-        pc, count = self.machine.pc, self.machine.instructions
-        if why is Why.HALTED:
-            result = self.device.finish()
-            return self._end(Exited(pc, count, self.kernel.name, self._outputs(result), result.cycles))
-        if why is Why.INTERRUPTED:
-            return self._end(Interrupted(pc, count))
-        return self._end(self._hit() or Stepped(pc, count))
+    def mark(self) -> Mark:
+        """Keep the machine as it is now, for `restart`."""
+        self.need_run()
+        number = max(self.marks, default=0) + 1
+        made = Mark(number, self.device.snapshot(), self.stop)
+        self.marks[number] = made
+        return made
 
-    def _end(self, stop: Stop) -> Stop:
+    def restart(self, number: int) -> Stop:
+        """Be where a mark was made, whatever has changed since. Raises CommandError."""
+        mark = self.marks.get(number)
+        if mark is None:
+            have = ", ".join(map(str, self.marks))
+            raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
+        self.device.restore(mark.snapshot)
+        self.timeline.edited()
+        return self.ended(Stepped(mark.pc, mark.instructions))
+
+    def ended(self, stop: Stop) -> Stop:
+        """A movement ended with this stop."""
         if isinstance(stop, BreakpointHit):
             for b in stop.breakpoints:
-                b.hits += 1
                 if b.temporary:
-                    del self.breakpoints[b.number]
+                    self.points.pop(b.number, None)
         self.stop = stop
+        self.level = 0
         return stop
 
-    def _hit(self) -> BreakpointHit | None:
-        pc = self.machine.pc
-        hit = tuple(b for b in self.breakpoints.values() if pc in b.pcs)
-        return BreakpointHit(pc, self.machine.instructions, hit) if hit else None
+    def exited(self) -> Stop:
+        """The kernel has run to its end."""
+        machine = self.machine
+        result = self.device.finish()
+        return self.ended(Exited(machine.pc, self.position, self.kernel.name, self._outputs(result), result.cycles))
 
     def _outputs(self, result: Result) -> dict[str, NDArray[Any]]:
         out: dict[str, NDArray[Any]] = {}
@@ -311,25 +515,41 @@ class Session:
 
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
-        return evaluate(text, self.names.lookup)
+        return evaluate(text, self.lookup)
+
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
+        """
+        if assign(self, target, expression):
+            self.timeline.edited()
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
+        self.timeline.edited()
+
+    @property
+    def lookup(self) -> Lookup:
+        """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
+        return self.values.over(self.names.lookup, self.args)
 
     def backtrace(self) -> list[Frame]:
-        """Where it stands and, while ra tells, who called: innermost first.
+        """Where it stands and who called: innermost first (sohu.debugger.frames)."""
+        return frames(self)
 
-        ra (x1) is believed when a call to the code at hand stands right before the place it names. There is
-        no unwinding further up: a function that calls another saves ra where it likes.
+    def operation(self, pc: int) -> object | None:
+        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one.
+
+        Raises CommandError for programs without IR.
         """
-        frames = [Frame(self.pc, self.line)]
-        if self.running:
-            call = self.machine.x[RA] - INSTRUCTION_BYTES
-            inst = self.symbols.inst(call)
-            if inst is not None and inst.row.flow is Flow.CALL:
-                at = inst.row.label_operand
-                assert at is not None
-                here, callee = self.symbols.place(self.pc), self.symbols.place(call + inst.values[at])
-                if here is not None and callee is not None and here[0] == callee[0]:
-                    frames.append(Frame(call, self.symbols.line_at(call)))
-        return frames
+        debug = self.program.debug
+        if not any(k.ops for k in debug.kernels):
+            raise CommandError(
+                "the program has no IR in its debug information", help="stepi goes on by one instruction"
+            )
+        return debug.op(pc)
 
     def assembly(self, pc: int) -> tuple[str, str, str]:
         """Mnemonic, operands, and wait and signal of the instruction at `pc`; of what is none, its word."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sohu.dsl.errors import CompileError, Loc
+from sohu.dsl.errors import CompileError, Loc, Scope
 from sohu.dsl.ir import (
     FLOAT,
     INDEX,
@@ -47,6 +47,8 @@ class Builder:
         self.known: list[dict[Any, Value]] = [{}]
         self.versions: dict[Value, int] = {}  # of tensors that are written: counts what may have been a store
         self.loc: Loc | None = None
+        # What names are bound to, in order: scope, name, value, block, and when. Only debuggers want to know.
+        self.bindings: list[tuple[Scope, str, Any, Block, int]] = []
 
     # -- ops ------------------------------------------------------------------------------------
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+from sohu.asm.debug_text import debug_text
+from sohu.asm.debuginfo import KernelDebug
+from sohu.asm.dwarf_info import files_of
+from sohu.asm.syntax import quote
 from sohu.dsl.ir import Function, MemType
 from sohu.dsl.mir import MInst, MKernel, MLoop, MNode, Operand, VReg
 from sohu.isa import Reg
@@ -13,6 +19,31 @@ MNEMONIC, OPERANDS = 12, 36
 def emit(f: Function, kernel: MKernel, registers: dict[VReg, int]) -> str:
     """The assembly of a kernel."""
     return _Emitter(f, kernel, registers).run()
+
+
+def with_debug(text: str, debug: KernelDebug) -> str:
+    """The assembly of a kernel with what debuggers know of it, which comes after its code."""
+    lines = text.removesuffix(_END).splitlines()
+    files = {}
+    for line in lines:
+        found = _FILE.fullmatch(line)
+        if found is None:
+            break
+        files[found[2]] = int(found[1])
+    more = [name for name in files_of([debug]) if quote(name.encode()) not in files]
+    known = len(files)
+    files |= {quote(name.encode()): n for n, name in enumerate(more, known + 1)}
+    lines[known:known] = [_file(n, name) for n, name in enumerate(more, known + 1)]
+    numbers = {name: files[quote(name.encode())] for name in files_of([debug])}
+    return "\n".join([*lines, *debug_text(debug, numbers)]) + "\n" + _END
+
+
+_END = "        .endkernel\n"
+_FILE = re.compile(r'        \.file   ([0-9]+) (".*")')
+
+
+def _file(number: int, name: str) -> str:
+    return f"        .file   {number} {quote(name.encode())}"
 
 
 class _Emitter:
@@ -50,8 +81,8 @@ class _Emitter:
                 at = f"t{self.registers[a.reg]}"
                 head.append(f"        .tile   {a.name}, {buf.space}, {buf.dtype}, [{dims}], over={buf.name}, reg={at}")
         self.nodes(self.kernel.nodes)
-        files = [f'        .file   {n} "{name}"' for name, n in self.files.items()]
-        return "\n".join([*files, *head, *self.lines, "        .endkernel", ""])
+        files = [_file(n, name) for name, n in self.files.items()]
+        return "\n".join([*files, *head, *self.lines, _END])
 
     def nodes(self, nodes: list[MNode]) -> None:
         for n in nodes:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import linecache
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sohu.isa import SohuError
 
 SHOWN_CALLS = 4  # innermost, and as many outermost
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """One interpretation of a function: of the kernel, or of a call that is inlined.
+
+    file, line: where the function begins; caller: where it was called (None: the kernel); parent: by whom.
+    """
+
+    function: str
+    file: str
+    line: int
+    caller: Loc | None = None
+    parent: Scope | None = None
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,7 @@ class Loc:
     end_line: int = 0
     end_column: int = 0
     caller: Loc | None = None
+    scope: Scope | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

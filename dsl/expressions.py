@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from sohu.dsl.builder import Builder, describe
-from sohu.dsl.errors import CompileError, Loc
+from sohu.dsl.errors import CompileError, Loc, Scope
 from sohu.dsl.ir import FLOAT, INDEX, MemType, TileType, Value, root
 from sohu.dsl.language import (
     DTypeVar,
@@ -27,7 +27,7 @@ from sohu.dsl.language import (
     reduce,
     whole,
 )
-from sohu.dsl.scope import Frame, Gone, Method, View
+from sohu.dsl.scope import Frame, Gone, Method, View, bind
 from sohu.dsl.source import Source, source_of
 from sohu.isa import DType, i32
 
@@ -77,7 +77,7 @@ class Expressions:
 
     def loc(self, node: ast.AST, frame: Frame) -> Loc:
         """Where a node stands in its file, and where its function was called."""
-        return frame.source.loc(node, frame.caller)
+        return frame.source.loc(node, frame.caller, frame.scope)
 
     def error(self, code: str, message: str, node: ast.AST, frame: Frame, help: str = "") -> CompileError:
         """An error at a node."""
@@ -500,6 +500,10 @@ class Expressions:
                 "K011", f"calls nest deeper than {MAX_INLINE_DEPTH}: does {fn.__name__} call itself?", e, frame
             )
         inner.caller, inner.depth = here, frame.depth + 1
+        first = inner.source.loc(inner.source.node)
+        inner.scope = Scope(fn.__name__, first.file, first.line, here, frame.scope)
+        for name, value in inner.names.items():
+            bind(self.b, inner, name, value)
         try:
             self.body(inner.source.body, inner)
         except Return as r:

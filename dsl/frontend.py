@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sohu.dsl.builder import Builder, describe
-from sohu.dsl.errors import CompileError
+from sohu.dsl.errors import CompileError, Scope
 from sohu.dsl.expressions import Expressions, Return
 from sohu.dsl.ir import FLOAT, INDEX, Block, Dim, Function, MemType, Op, Param, TileType, Value, root, uses, walk
 from sohu.dsl.language import DTypeVar, Loop, ScalarSpec, TensorSpec, convert, number_fits
 from sohu.dsl.ranges import Ranges
-from sohu.dsl.scope import Frame, Gone, View, as_load, assigned_names
+from sohu.dsl.scope import Frame, Gone, View, as_load, assigned_names, bind, bindings
 from sohu.dsl.source import source_of
 from sohu.isa import LOOP_DEPTH, DType
 from sohu.isa.dtypes import Num
@@ -44,12 +44,16 @@ def trace(
     b = Builder(ranges)
     dims: dict[str, Value] = {}
     params: list[Param] = []
-    frame = Frame(source, dict(constants), dtypes)
+    loc = source.loc(source.node)
+    frame = Frame(source, {}, dtypes, scope=Scope(name, loc.file, loc.line))
+    b.loc = loc = source.loc(source.node, None, frame.scope)
+    for constant, given in constants.items():
+        bind(b, frame, constant, given)
     for pname, spec in specs.items():
         if isinstance(spec, ScalarSpec):
             value = Value(INDEX if spec.direction == "i64" else FLOAT, hint=pname)
             params.append(Param(pname, spec.direction, value))
-            frame.names[pname] = value
+            bind(b, frame, pname, value)
             continue
         sizes = []
         shape = tuple(known.get(d, d) if isinstance(d, str) else d for d in spec.dims)
@@ -61,20 +65,19 @@ def trace(
         dtype = dtypes[spec.dtype.name] if isinstance(spec.dtype, DTypeVar) else spec.dtype
         value = Value(MemType(dtype, tuple(sizes)), hint=pname)
         params.append(Param(pname, spec.direction, value, shape))
-        frame.names[pname] = value
+        bind(b, frame, pname, value)
         frame.dims[value] = {d: known[d] if d in known else dims[d] for d in spec.dims if isinstance(d, str)}
         if spec.direction == "in":
             frame.read_only[value] = pname
         else:
             b.versions[value] = 1
-    b.loc = loc = source.loc(source.node)
     try:
         Interpreter(b).body(source.body, frame)
     except Return:
         pass
     except RecursionError:
         raise CompileError("K011", f"{name} nests too deeply for the compiler", loc) from None
-    return Function(name, dims, params, b.blocks[0], loc=loc)
+    return Function(name, dims, params, b.blocks[0], loc=loc, bindings=bindings(b))
 
 
 class Interpreter(Expressions):
@@ -155,7 +158,7 @@ class Interpreter(Expressions):
                         value.mem.hint = f"{name}_view"
                 elif isinstance(value, Value) and not value.hint:
                     value.hint = name
-                frame.names[name] = value
+                bind(self.b, frame, name, value)
             case ast.Tuple(elts=elts) | ast.List(elts=elts):
                 if not isinstance(value, (tuple, list)) or len(value) != len(elts):
                     raise self.error("K004", f"cannot unpack {describe(value)} into {len(elts)} names", target, frame)
@@ -240,11 +243,11 @@ class Interpreter(Expressions):
                     f"{n} is {describe(before[n])} before the loop, which cannot be carried from turn to turn",
                     "only tiles, numbers and tuples of them are; give it a name of its own in the loop",
                 )
-        frame.names.update(args)
-        frame.names[index_name] = index
         block = Block([index])
         frame.loops += 1
         with b.inside(block):
+            for n, v in (*args.items(), (index_name, index)):
+                bind(b, frame, n, v)
             self.body(s.body, frame)
             b.loc = here
             ends = self.ends(args, block, frame, s)
@@ -341,16 +344,16 @@ class Interpreter(Expressions):
         for n in inside:
             if n not in before:
                 why = f"{n!r} was made inside a loop that may not run"
-                frame.names[n] = Gone("K007", why, "make it before the loop")
+                bind(self.b, frame, n, Gone("K007", why, "make it before the loop"))
         for n in assigned:
             old, new = before[n], inside[n]
             fixed = not isinstance(old, (Value, View, tuple, list, Gone)) and type(old) is type(new) and old == new
             if n in after and not fixed:
-                frame.names[n] = after[n]
+                bind(self.b, frame, n, after[n])
             elif not fixed:
                 why = f"{n!r} was given another kind of value inside a loop that may not run"
-                frame.names[n] = Gone("K007", why, "give it a name of its own in the loop")
-        frame.names[index] = Gone("K007", f"{index!r} is the index of a loop that has ended")
+                bind(self.b, frame, n, Gone("K007", why, "give it a name of its own in the loop"))
+        bind(self.b, frame, index, Gone("K007", f"{index!r} is the index of a loop that has ended"))
 
 
 def _is_tensor(v: Any) -> bool:

@@ -13,11 +13,12 @@ InOut operands in SRAM/ACC are both: consumed, and a result in the same place.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from sohu.dsl.errors import Loc
+from sohu.dsl.errors import Loc, Scope
 from sohu.isa import ROWS, Data, DType, Row, Space
 from sohu.isa.operands import XF, XFI, XI, Kind, T, TOut, X, XOut
 
@@ -95,6 +96,9 @@ class Block:
     ops: list[Op] = field(default_factory=list)
 
 
+ORDER = itertools.count()
+
+
 @dataclass(eq=False)
 class Op:
     """One operation. attrs: numbers only. body: for loops."""
@@ -105,6 +109,7 @@ class Op:
     results: list[Value] = field(default_factory=list)
     body: Block | None = None
     loc: Loc | None = None
+    order: int = field(default_factory=lambda: next(ORDER), repr=False)  # in which things came about
 
     @property
     def row(self) -> Row | None:
@@ -129,6 +134,20 @@ class Param:
 
 
 @dataclass(eq=False)
+class Binding:
+    """From here on in a block a Python name means these values; the first that can be found is the one to show.
+
+    No values: it means nothing that a debugger could show. A number is known at compile time.
+    """
+
+    scope: Scope
+    name: str
+    values: list[Value] | int | float
+    block: Block
+    order: int
+
+
+@dataclass(eq=False)
 class Function:
     """A kernel. `dims` are the named dimensions of its parameters, each an index value."""
 
@@ -138,6 +157,7 @@ class Function:
     body: Block
     bounds: dict[str, int] = field(default_factory=dict)
     loc: Loc | None = None
+    bindings: list[Binding] = field(default_factory=list)  # in order
 
     def __str__(self) -> str:
         from sohu.dsl.ir_text import print_function

@@ -35,6 +35,7 @@ class _Printer:
         self.names: dict[Value, str] = {}
         self.count: dict[str, int] = {}  # values by hint
         self.lines: list[str] = []
+        self.places: dict[Op, int] = {}  # which of the lines each op is, from 0
 
     def name(self, v: Value) -> str:
         if v not in self.names:
@@ -61,6 +62,7 @@ class _Printer:
             self.op(op, indent)
 
     def op(self, op: Op, indent: str) -> None:
+        self.places[op] = len(self.lines)
         if op.name == "for":
             assert op.body is not None
             lo, hi, step, *inits = op.operands
@@ -86,6 +88,16 @@ class _Printer:
 
 def print_function(f: Function) -> str:
     """The textual form of a kernel."""
+    return "\n".join(_printed(f).lines) + "\n"
+
+
+def op_lines(f: Function) -> dict[Op, tuple[int, str]]:
+    """The line of each op in the textual form, from 1, and what it says; of a loop, how it begins."""
+    p = _printed(f)
+    return {op: (at + 1, p.lines[at].strip().removesuffix(" {")) for op, at in p.places.items()}
+
+
+def _printed(f: Function) -> _Printer:
     p = _Printer()
     dims = ", ".join(p.name(v) for v in f.dims.values())
     params = ", ".join(f"{p.name(a.value)}: {p.type(a.value.type)} {a.direction}" for a in f.params)
@@ -93,7 +105,7 @@ def print_function(f: Function) -> str:
     p.lines.append(f"kernel @{f.name}[{dims}]({params}){bounds} {{")
     p.block(f.body, "  ")
     p.lines.append("}")
-    return "\n".join(p.lines) + "\n"
+    return p
 
 
 def print_type(t: Type) -> str:

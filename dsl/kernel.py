@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 from sohu.asm import Program, assemble, write_elf
-from sohu.dsl.emit import emit
+from sohu.asm.debuginfo import DebugInfo
+from sohu.dsl.debug import describe
+from sohu.dsl.emit import emit, with_debug
 from sohu.dsl.expressions import plain
 from sohu.dsl.frontend import trace
 from sohu.dsl.ir import Function
@@ -48,7 +50,7 @@ class CompiledKernel:
 
     name: str
     function: Function
-    asm: str
+    code: str  # the assembly, without debug information
     program: Program
     chip: Chip
     seconds: float  # to compile
@@ -57,6 +59,11 @@ class CompiledKernel:
     def ir(self) -> str:
         """The SSA IR after all passes, as text."""
         return str(self.function)
+
+    @functools.cached_property
+    def asm(self) -> str:
+        """The assembly, with debug information behind the code: the assembler makes the same binary of it."""
+        return with_debug(self.code, self.program.debug.kernels[0])
 
     @functools.cached_property
     def elf(self) -> bytes:
@@ -79,8 +86,11 @@ def build(function: Function, chip: Chip) -> CompiledKernel:
     machine = lower(function)
     place_buffers(machine, chip)
     Synchronizer(machine).run()
-    text = emit(function, machine, allocate(machine))
+    registers = allocate(machine)
+    text = emit(function, machine, registers)
     program = assemble(text, f"{function.name}.s")
+    entry = program.kernels[function.name].entry
+    program.debug = DebugInfo(lambda: [describe(function, machine, registers, entry)], program.lines)
     return CompiledKernel(function.name, function, text, program, chip, time.perf_counter() - start)
 
 

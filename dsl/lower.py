@@ -20,6 +20,7 @@ from sohu.dsl.ir import (
     root,
     slots,
     tied,
+    walk,
 )
 from sohu.dsl.mir import Alias, Buffer, MInst, MKernel, MLoop, MNode, Operand, Place, Tensor, VReg
 from sohu.dsl.places import Places
@@ -42,10 +43,11 @@ class _Lowering:
         self.tensors: dict[Value, Tensor] = {}
         self.taken: set[str] = {*f.dims}
         self.loc: Loc | None = None
+        self.at: Op | None = None  # what is being lowered
         # Blocks being built, innermost last, and at which of them each value came to be: what a descriptor's
         # size depends on is set once in the outermost of them that knows it, not at each turn of a loop.
         self.open: list[list[MNode]] = [self.nodes]
-        self.loops: list[Loc | None] = []  # where each loop being built stands in the source
+        self.loops: list[Op] = []  # those being built
         self.depth: dict[Value, int] = dict.fromkeys(f.dims.values(), 0)
         self.sized: set[tuple[VReg, int, int]] = set()
 
@@ -61,18 +63,27 @@ class _Lowering:
         self.loc = self.f.loc
         for name, v in self.f.dims.items():
             p = next(p for p in self.f.params if name in p.dims)
-            self.put("tget", [self.reg(v), self.regs[p.value], p.dims.index(name)])
+            self.put("tget", [self.reg(v), self.regs[p.value], p.dims.index(name)], makes=(v,))
         self.block(self.f.body)
-        self.loc = self.f.loc
+        self.loc, self.at = self.f.loc, None
         self.put("drain", [])
         self.put("halt", [])
         _drop_unused(self.nodes)
-        return MKernel(self.f.name, self.nodes, params, list(self.buffers.values()))
+        return MKernel(self.f.name, self.nodes, params, list(self.buffers.values()), self.homes())
+
+    def homes(self) -> dict[Value, VReg | Buffer]:
+        """Where each value is that is anywhere."""
+        homes: dict[Value, VReg | Buffer] = {**self.regs}
+        for op in walk(self.f.body):
+            for v in (*op.results, *(op.body.args if op.body is not None else ())):
+                if isinstance(v.type, TileType) and (found := self.buffers.get(self.places.find(v))) is not None:
+                    homes.setdefault(v, found)
+        return homes
 
     # -- pieces ---------------------------------------------------------------------------------
 
     def put(self, mnemonic: str, operands: list[Operand], **kw: Any) -> MInst:
-        inst = MInst(ROWS[mnemonic], operands, self.loc, **kw)
+        inst = MInst(ROWS[mnemonic], operands, self.loc, op=self.at, **kw)
         self.nodes.append(inst)
         return inst
 
@@ -135,7 +146,7 @@ class _Lowering:
 
     def block(self, b: Block) -> None:
         for op in b.ops:
-            self.loc = op.loc
+            self.loc, self.at = op.loc, op
             if op.name == "for":
                 self.loop(op)
             elif op.name == "reshape":
@@ -186,7 +197,7 @@ class _Lowering:
         if row.engine.is_async:
             q = row.queue_operand
             engine = (row.engine.name, int(operands[q]) if q is not None else 0)  # type: ignore[arg-type]
-        self.put(op.name, operands, engine=engine, reads=reads, writes=writes)
+        self.put(op.name, operands, engine=engine, reads=reads, writes=writes, makes=tuple(op.results))
 
     def set_sizes(self, v: Value) -> None:
         """Before a tile is made: its run-time sizes into its descriptor."""
@@ -200,8 +211,8 @@ class _Lowering:
             key = (reg, axis, id(self.open[depth]))
             if key not in self.sized:
                 self.sized.add(key)
-                loc = self.loops[depth] if depth < len(self.loops) else self.loc
-                inst = MInst(ROWS["tset"], [reg, reg, axis, self.reg(d.size)], loc)
+                loc, op = (self.loops[depth].loc, self.loops[depth]) if depth < len(self.loops) else (self.loc, self.at)
+                inst = MInst(ROWS["tset"], [reg, reg, axis, self.reg(d.size)], loc, op=op)
                 self.open[depth].append(inst)
 
     def reshape(self, op: Op) -> None:
@@ -235,11 +246,11 @@ class _Lowering:
             self.regs[arg] = self.regs[result] = place
         outer, self.nodes = self.nodes, []
         self.open.append(self.nodes)
-        self.loops.append(op.loc)
+        self.loops.append(op)
         for a in op.body.args:
             self.depth[a] = len(self.open) - 1
         self.block(op.body)
-        self.loc = op.loc
+        self.loc, self.at = op.loc, op
         ends = [(place, y) for place, _, _, y, _ in carried]
         if len(ends) > 1:  # all read before any is written
             temps = [VReg("x") for _ in ends]
@@ -256,7 +267,7 @@ class _Lowering:
         self.loops.pop()
         for r in op.results:
             self.depth[r] = len(self.open) - 1
-        self.nodes.append(MLoop(count, body, op.loc))
+        self.nodes.append(MLoop(count, body, op.loc, op))
 
     def move(self, to: VReg, v: Value) -> None:
         if v.op is not None and v.op.name == "const":

@@ -89,6 +89,9 @@ def _share(kernel: MKernel) -> None:
             heads[b] = [spans[b]]
     regs = {b.reg: head.reg for b, head in instead.items()} | shapes
     kernel.buffers = [b for b in kernel.buffers if b not in instead]
+    kernel.homes = {
+        v: instead.get(h, h) if isinstance(h, Buffer) else shapes.get(h, h) for v, h in kernel.homes.items()
+    }
 
     def place(p: Place) -> Place:
         return instead.get(p, p) if isinstance(p, Buffer) else p

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sohu.dsl.errors import Loc
+from sohu.dsl.ir import Op, Value
 from sohu.isa import DType, Row, Space
 
 
@@ -74,7 +75,10 @@ class MWait:
 
 @dataclass(eq=False)
 class MInst:
-    """One instruction. engine: None for the sequencer, else (engine name, queue)."""
+    """One instruction. engine: None for the sequencer, else (engine name, queue).
+
+    op: the IR operation that it is for; makes: the values that are there when it is done.
+    """
 
     row: Row
     operands: list[Operand]
@@ -84,6 +88,8 @@ class MInst:
     writes: list[Place] = field(default_factory=list)
     wait: MWait | None = None
     signal: int | None = None
+    op: Op | None = None
+    makes: tuple[Value, ...] = ()
 
     @property
     def defines(self) -> VReg | None:
@@ -109,6 +115,7 @@ class MLoop:
     count: Operand
     body: list[MNode]
     loc: Loc | None
+    op: Op | None = None
 
 
 MNode = MInst | MLoop
@@ -116,12 +123,18 @@ MNode = MInst | MLoop
 
 @dataclass(eq=False)
 class MKernel:
-    """A kernel on its way to text."""
+    """A kernel on its way to text.
+
+    homes: the register of each scalar and view, and the buffer of each tile; spilled: what lives in memory instead,
+    by the register with the address and an offset.
+    """
 
     name: str
     nodes: list[MNode]
     params: dict[str, VReg]
     buffers: list[Buffer]
+    homes: dict[Value, VReg | Buffer] = field(default_factory=dict)
+    spilled: dict[VReg, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

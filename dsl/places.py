@@ -37,7 +37,7 @@ class Places:
 
 def _copy_before(block: Block, op: Op, v: Value, space: Space | None = None) -> Value:
     t = v.tile
-    copy = Op("vmov" if t.dtype in Num else "dma.copy", [v], loc=op.loc)
+    copy = Op("vmov" if t.dtype in Num else "dma.copy", [v], loc=op.loc, order=op.order)
     copy.results = [Value(TileType(t.dtype, t.dims, space), copy, v.hint)]
     block.ops.insert(block.ops.index(op), copy)
     return copy.result
@@ -209,6 +209,6 @@ def copy_loaded(f: Function) -> None:
             continue
         new = Value(old.type, op, old.hint)
         op.results[i] = new
-        copy = Op("vmov", [new], results=[old], loc=op.loc)
+        copy = Op("vmov", [new], results=[old], loc=op.loc, order=op.order)
         old.op = copy
         block.ops.insert(block.ops.index(op) + 1, copy)

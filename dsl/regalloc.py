@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sohu.asm.program import PARAM_BYTES
 from sohu.dsl.errors import CompileError
 from sohu.dsl.mir import Liveness, MInst, MKernel, MLoop, MNode, MWait, Operand, Span, VReg
@@ -32,6 +34,7 @@ def allocate(kernel: MKernel) -> dict[VReg, int]:
     spilled = _scalars({v: s for v, s in spans.items() if v.bank == "x" and v.fixed is None}, registers)
     if spilled:
         params = {reg: PARAM_BYTES * i for i, reg in enumerate(kernel.params.values())}
+        kernel.spilled = {v: (ARGS, params[v]) if v in params else (SP, -8 * slot) for v, slot in spilled.items()}
         kernel.nodes = _Spiller(spilled, params, registers).rewrite(kernel.nodes)
     return registers
 
@@ -110,7 +113,7 @@ class _Spiller:
         for n in nodes:
             if isinstance(n, MLoop):
                 count = self.reload(n.count, out, n, {})
-                out.append(MLoop(count, self.rewrite(n.body), n.loc))
+                out.append(MLoop(count, self.rewrite(n.body), n.loc, n.op))
             else:
                 out += self.instruction(n)
         return out
@@ -128,7 +131,7 @@ class _Spiller:
                 raise CompileError("K062", f"an instruction reads more than {len(SPILL_TEMPS)} spilled scalars", n.loc)
             temps[v] = self.temp(len(temps))
             base, offset = (self.args, self.params[v]) if v in self.params else (self.sp, -8 * self.slots[v])
-            out.append(MInst(ROWS["ld"], [temps[v], base, offset], n.loc))
+            out.append(MInst(ROWS["ld"], [temps[v], base, offset], n.loc, op=n.op))
         return temps[v]
 
     def instruction(self, n: MInst) -> list[MNode]:
@@ -146,7 +149,9 @@ class _Spiller:
         if target is not None and target in self.slots:
             temp = self.temp(0)
             operands = [temp if o.kind.writes else v for o, v in zip(n.row.operands, operands, strict=True)]
-        out.append(MInst(n.row, operands, n.loc, n.engine, n.reads, n.writes, wait, n.signal))
-        if target is not None and target in self.slots:
-            out.append(MInst(ROWS["sd"], [temp, self.sp, -8 * self.slots[target]], n.loc))
+        if target is None or target not in self.slots:
+            out.append(replace(n, operands=operands, wait=wait))
+        else:  # what it makes is not there before it is stored
+            out.append(replace(n, operands=operands, wait=wait, makes=()))
+            out.append(MInst(ROWS["sd"], [temp, self.sp, -8 * self.slots[target]], n.loc, op=n.op, makes=n.makes))
         return out

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sohu.dsl.builder import Builder
-from sohu.dsl.errors import Loc
-from sohu.dsl.ir import Dim, MemType, Op, Value, root
+from sohu.dsl.errors import Loc, Scope
+from sohu.dsl.ir import ORDER, Binding, Dim, MemType, Op, Value, root
 from sohu.dsl.ranges import Index
 from sohu.dsl.source import Source
 from sohu.isa import DType
@@ -32,6 +32,12 @@ class View:
         self._after: Op | None = self._block.ops[-1] if self._block.ops else None
         self._version = b.version(root(mem))
         self._tile: Value | None = None
+        self._seen: Value | None = None  # what it shows of its parent's elements
+
+    @property
+    def values(self) -> list[Value]:
+        """Where its elements can be found: in a tile, if they were wanted, else in the tensor."""
+        return [v for v in (self._tile, self._seen, self.mem) if v is not None]
 
     @property
     def dims(self) -> tuple[Dim, ...]:
@@ -49,7 +55,8 @@ class View:
         b, version = self.b, self.b.version(root(self.mem))
         if self._tile is None or version != self._version:
             if self._parent is not None and self._see is not None:
-                return self._see(self._parent.tile())
+                self._seen = self._see(self._parent.tile())
+                return self._seen
             if version == self._version:
                 self._tile = b.load(self.mem, self._block, self._after)
             else:
@@ -84,7 +91,7 @@ class Frame:
 
     names: its local names; dtypes: of its dtype variables, by name; dims: the named dimensions of its tensors,
     by tensor; read_only: tensors it declares as In; caller: where it was called; loops: how many loops of the
-    chip are open in it.
+    chip are open in it; scope: what debuggers call it.
     """
 
     source: Source
@@ -95,6 +102,27 @@ class Frame:
     caller: Loc | None = None
     depth: int = 0
     loops: int = 0
+    scope: Scope | None = None
+
+
+def bind(b: Builder, frame: Frame, name: str, value: Any) -> None:
+    """Give a local name a value."""
+    frame.names[name] = value
+    if frame.scope is not None:
+        b.bindings.append((frame.scope, name, value, b.blocks[-1], next(ORDER)))
+
+
+def bindings(b: Builder) -> list[Binding]:
+    """What names were bound to, as far as a debugger can show it."""
+    return [Binding(scope, name, _shown(value), block, order) for scope, name, value, block, order in b.bindings]
+
+
+def _shown(value: Any) -> list[Value] | int | float:
+    if isinstance(value, View):
+        return value.values
+    if isinstance(value, Value):
+        return [value]
+    return value if isinstance(value, (int, float)) else []
 
 
 def as_load(target: ast.expr) -> ast.expr:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sohu.dsl.errors import CompileError, Loc
+from sohu.dsl.errors import CompileError, Loc, Scope
 
 Node = ast.FunctionDef | ast.Lambda
 
@@ -26,13 +26,14 @@ class Source:
     lines: list[str]
     names: Callable[[str], Any]
 
-    def loc(self, node: ast.AST, caller: Loc | None = None) -> Loc:
+    def loc(self, node: ast.AST, caller: Loc | None = None, scope: Scope | None = None) -> Loc:
         """Where a node of the tree stands in the file."""
         line, end = getattr(node, "lineno", 1), getattr(node, "end_lineno", None)
         column = self._column(line, getattr(node, "col_offset", 0))
         if end is None:
-            return Loc(self.file, line, column, caller=caller)
-        return Loc(self.file, line, column, end, self._column(end, getattr(node, "end_col_offset", 0)), caller)
+            return Loc(self.file, line, column, caller=caller, scope=scope)
+        last = self._column(end, getattr(node, "end_col_offset", 0))
+        return Loc(self.file, line, column, end, last, caller, scope)
 
     def _column(self, line: int, offset: int) -> int:
         """Column, from 1, of a byte offset: the parser counts bytes, people characters."""

@@ -14,7 +14,7 @@ is walked first to see what a turn leaves behind, then with that, until what was
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sohu.dsl.mir import Buffer, MInst, MKernel, MLoop, MNode, MWait, Place, VReg
 from sohu.isa import ROWS, Row
@@ -136,7 +136,7 @@ class Synchronizer:
             turn = state.copy()
             turn.waited = dict(suppose)
             body = self.block(n.body, turn, False, depth)
-            body += self.flush(turn, n.loc)
+            body += self.flush(turn, n)
             lost = [k for k, ordinal in suppose.items() if turn.waited.get(k, ordinal - 1) < ordinal]
             if not lost:
                 break
@@ -144,24 +144,24 @@ class Synchronizer:
                 del suppose[k]
         state.places, state.issued, state.waited = turn.places, turn.issued, both(before.waited, turn.waited)
         state.join(before)  # there may be no turn at all
-        return MLoop(n.count, body, n.loc)
+        return MLoop(n.count, body, n.loc, n.op)
 
     def block(self, nodes: list[MNode], state: State, static: bool, depth: int = 0) -> list[MNode]:
         """`static`: no loop has run yet, so that counts are constants and the counters still hold 0."""
         out: list[MNode] = []
         for n in nodes:
             if isinstance(n, MLoop):
-                out += self.flush(state, n.loc)
+                out += self.flush(state, n)
                 static = False
                 out.append(self.loop(n, state, depth + 1))
             else:
                 out += self.instruction(n, state, static)
         return out
 
-    def flush(self, state: State, loc: object) -> list[MNode]:
+    def flush(self, state: State, loop: MLoop) -> list[MNode]:
         """Bring the counters up to date."""
         out: list[MNode] = [
-            MInst(ROWS["add"], [self.counters[q], self.counters[q], n], loc)  # type: ignore[arg-type]
+            MInst(ROWS["add"], [self.counters[q], self.counters[q], n], loop.loc, op=loop.op)
             for q, n in state.issued.items()
             if n
         ]
@@ -199,8 +199,8 @@ class Synchronizer:
         for w in waits[:-1]:
             row = sync_row(me)
             extra: list[int] = [me[1]] if row.operands else []
-            out.append(MInst(row, list(extra), n.loc, n.engine, wait=w))
-        copy = MInst(n.row, list(n.operands), n.loc, n.engine, n.reads, n.writes, waits[-1] if waits else None)
+            out.append(MInst(row, list(extra), n.loc, n.engine, wait=w, op=n.op))
+        copy = replace(n, operands=list(n.operands), wait=waits[-1] if waits else None)
         out.append(copy)
         for m in out:
             assert isinstance(m, MInst)
@@ -227,7 +227,7 @@ def _without(nodes: list[MNode], counters: set[VReg]) -> list[MNode]:
     out: list[MNode] = []
     for n in nodes:
         if isinstance(n, MLoop):
-            out.append(MLoop(n.count, _without(n.body, counters), n.loc))
+            out.append(MLoop(n.count, _without(n.body, counters), n.loc, n.op))
         elif n.defines not in counters:
             out.append(n)
     return out

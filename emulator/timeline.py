@@ -189,10 +189,11 @@ class Timeline:
     # -- recording ---------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A launch has just been started: forget the one before."""
+        """A launch has just been started, or is to be recorded from here on: forget the one before."""
         self._made.clear()
         self._pardons.clear()
-        self._last = self._prints = self._told = 0
+        self._last = self.position
+        self._prints = self._told = 0
         self._end = None
         self._clock = self._since = 0.0
         self._gap = GAP
@@ -445,6 +446,8 @@ class Timeline:
         """
         if instruction < 0:
             raise SohuError(f"there is no instruction {instruction:,}", help="the launch is at 0")
+        if instruction < (first := self.start.instruction):
+            raise SohuError(f"what is known begins at instruction {first:,}", help="go to one from there on")
         with self._moving(), self._unheard(instruction <= self._last):
             return self._goto(instruction)
 
@@ -527,7 +530,7 @@ class Timeline:
         """
         with self._moving(), self._unheard(True):
             goal = before
-            while goal > 0:
+            while goal > self._made[0].instruction:
                 start = self._made[bisect_left(self._made, goal, key=_at) - 1]
                 found = self._last_within(start, goal, before, pcs, checks, keep)
                 if found is not None:
@@ -557,7 +560,7 @@ class Timeline:
 
         with m.watching(checks):
             self._restore(start)
-            if start.instruction == 0 and m.pc in pcs:
+            if start is self._made[0] and m.pc in pcs:
                 note()
             while self.position < goal and not m.halted:
                 why = self._forward(pcs or None, goal, None, note, replay=True)

@@ -86,6 +86,7 @@ CATEGORIES = {
     "race": "two accesses to the same bytes, one of them a write, that nothing orders",
     "overlap": "elements of one tile overwritten through another before they were read",
     "nan": "a NaN or an infinity that comes out of numbers without one",
+    "tolerance": "a result farther from what float64 gives than was allowed",
     "overflow": "a number too large for the dtype it is converted to",
     "trap": "the program stopped itself",
     "assert": "an assertion of the program failed",

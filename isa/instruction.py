@@ -156,6 +156,8 @@ class Row:
     casts: bool = False  # ends by converting to its output's dtype; with a float32 output it gives what was converted
     split: int = 0  # from this rank of its first tile on, no index of the first axis looks at another; 0: they may
     copies: bool = False  # its first tile becomes what the second holds, bit by bit where their dtypes are equal
+    decides: tuple[str, ...] = ()  # tile operands that say what is done, as masks do: never rounding errors
+    precise: Callable[..., Any] | None = None  # the semantics on float64, where that is another function
 
     def __repr__(self) -> str:
         return f"<{self.mnemonic}>"
@@ -288,6 +290,8 @@ def instruction(
     casts: bool = False,
     split: int = 0,
     copies: bool = False,
+    decides: tuple[str, ...] = (),
+    precise: Callable[..., Any] | None = None,
     since: tuple[int, int] = (1, 0),
     added: Mapping[str, tuple[int, int]] = MappingProxyType({}),
     table: Table = ROWS,
@@ -300,7 +304,10 @@ def instruction(
     equal. `moves` and `casts` are for checkers: tile operands whose elements are only moved (the semantics must then
     work on any dtype), and that the last step is a conversion to the output's dtype, of which float32 would be none.
     `split`: from this rank of the first tile on, what is computed for an index of the first axis depends on no other
-    index of it, so that executors may cut the work there; 0: it may. `since` is the ISA version that brought it.
+    index of it, so that executors may cut the work there; 0: it may. `decides` and `precise` are for what computes the
+    same without rounding, on arrays of float64: operands that it takes as the machine has them (masks, what is compared
+    or made a whole number); and the function it calls in place of the semantics, where that rounds by itself or makes
+    scales: outputs then hold the machine's results when it begins. `since` is the ISA version that brought it.
     Packages other than this one have the opcodes EXTENSION_OPCODES, and only those. Raises DefinitionError for a bad
     row.
     """
@@ -355,9 +362,12 @@ def instruction(
             raise bad("a collective, and nothing else, has an operand that names its group")
         if strange := set(moves) - {o.name for _, o, _ in data}:
             raise bad(f"moves {', '.join(sorted(strange))}, which is no tile operand")
+        if strange := set(decides) - {o.name for _, o, _ in data}:
+            raise bad(f"decides by {', '.join(sorted(strange))}, which is no tile operand")
         row = Row(
             mnemonic, opcode, engine, operands, semantics, cost or one_cycle, flow, can_sync, takes_machine,
             collective, clock, doc, where, reserved, since, package, data, nesting, remote, moves, casts, split, copies,
+            decides, precise,
         )  # fmt: skip
         table.add(row)
         return row

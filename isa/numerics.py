@@ -83,7 +83,12 @@ def _table_of_pairs(dtype: np.dtype[Any]) -> NDArray[np.uint64]:
 
 
 def widen(values: Array) -> Floats:
-    """Any floats or integers as float32, a new array: exact for all floats; i32 rounded to nearest even."""
+    """Any floats or integers as float32, a new array: exact for all floats; i32 rounded to nearest even.
+
+    Float64, which no tile has, stays that.
+    """
+    if values.dtype == np.float64:
+        return values.copy()
     if values.dtype.itemsize > 1 or values.dtype.kind in "iu":
         return values.astype(np.float32)
     codes = values.view(np.uint8)  # tables are several times as fast as astype
@@ -135,8 +140,10 @@ def convert(
     bits of each decide.
 
     E8M0 has powers of two: nearest takes the larger of two that are equally near. Numbers below the
-    smallest become the smallest; zero and negative numbers become NaN.
+    smallest become the smallest; zero and negative numbers become NaN. In float64, which no tile has, all stay.
     """
+    if to == np.float64:
+        return values.astype(np.float64)
     if to == _E8M0:
         return _to_e8m0(values, rounding, saturate, words)
     if to.kind in "iu":

@@ -33,6 +33,8 @@ def smallest_first(rows: Numbers) -> Positions:
 
 def _ranks(rows: Numbers) -> Positions:
     """Each element as an integer of 32 bits in the same order: unlike a stable sort, those sort in vectors."""
+    if rows.dtype == np.float64:
+        rows = rows.astype(np.float32)
     if rows.dtype.kind != "f":
         return rows.astype(np.int64)
     bits = (rows + np.float32(0)).view(np.int32)  # -0 becomes 0

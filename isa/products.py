@@ -23,6 +23,8 @@ Native = Callable[[Array, Array, Floats, bool], bool]
 
 LARGE = 1 << 19  # multiplications from which a product is cut
 PANEL = 1 << 25  # multiplications that a panel has at least, if there are to be more than two
+FEW = 8  # rows of a product in float64 for which its factor is not converted as a whole
+PIECE = 1 << 17  # elements of it at a time
 MOST = 4  # panels: each of them packs the factor that is not cut anew
 _STEP = 16  # rows or columns, of which the edges of panels are multiples
 
@@ -42,6 +44,9 @@ def accumulate(a: Array, b: Array, out: Floats) -> None:
 
 
 def _product(a: Array, b: Array, out: Floats, add: bool) -> None:
+    if out.dtype == np.float64:
+        _exactly(a, b, out, add)
+        return
     if out.size * a.shape[-1] < LARGE:
         _panel(a, b, out, add)
         return
@@ -51,6 +56,34 @@ def _product(a: Array, b: Array, out: Floats, add: bool) -> None:
         else:
             b = _floats(b)
     pieces.run([partial(_panel, *panel, add) for panel in panels(a, b, out)])
+
+
+def _exactly(a: Array, b: Array, out: NDArray[np.float64], add: bool) -> None:
+    """In float64, of factors of any dtype. For few rows a factor is converted a piece at a time, in a cache."""
+    if not add:
+        out.fill(0)
+    if out.ndim == 2 and out.shape[0] <= FEW and a.ndim == b.ndim == 2 and b.dtype != np.float64:
+        a = a.astype(np.float64)
+        step = max(1, PIECE // max(b.shape[1], 1))
+        along = b.strides[0] < b.strides[1]  # a transposed factor: columns are what lies together
+        step = max(1, PIECE // max(b.shape[0], 1)) if along else step
+        for start, end in cuts(b.shape[along], -(-b.shape[along] // step), 1):
+            if along:
+                out[:, start:end] += a @ _doubles(b[:, start:end])
+            else:
+                out += a[:, start:end] @ _doubles(b[start:end])
+        return
+    pieces.run([partial(_add, *panel) for panel in panels(_doubles(a), _doubles(b), out)])
+
+
+def _add(a: Array, b: Array, out: NDArray[np.float64]) -> None:
+    out += np.matmul(a, b)
+
+
+def _doubles(factor: Array) -> NDArray[np.float64]:
+    if factor.dtype.itemsize < 4:
+        factor = widen(factor)
+    return factor.astype(np.float64, copy=False)
 
 
 def _panel(a: Array, b: Array, out: Floats, add: bool) -> None:

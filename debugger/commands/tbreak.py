@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import places
-from sohu.debugger.breakpoints import describe
+from sohu.debugger.breakpoints import make
 from sohu.debugger.command import command
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @command("tbreak", "tb", group="breakpoints", complete=places, repeat=None)
 def tbreak(shell: Shell, text: str) -> None:
-    """Stop at a place once: tbreak [PLACE].
+    """Stop at a place once: tbreak [PLACE] [if CONDITION].
 
     Places are written as for break.
     """
-    shell.write(describe(shell.session, shell.session.add_breakpoint(text, temporary=True)))
+    make(shell, text, temporary=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,24 +97,28 @@ class Check:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A checker: its name, the category of its errors, what it finds in one line, and its class."""
+    """A checker: its name, the category of its errors, what it finds in one line, and its class.
+
+    parameter: the number it wants, written `name>NUMBER`; such a checker is no part of "all".
+    """
 
     name: str
     category: str
     doc: str
-    make: type[Check]
+    make: Callable[..., Check]
+    parameter: str = ""
 
 
 CHECKS: dict[str, Declaration] = {}
 _C = TypeVar("_C", bound=type[Check])
 
 
-def check(name: str, category: str, doc: str) -> Callable[[_C], _C]:
-    """Register a checker."""
+def check(name: str, category: str, doc: str, parameter: str = "") -> Callable[[_C], _C]:
+    """Register a checker. parameter: what the number means that its class takes after the machine."""
 
     def register(cls: _C) -> _C:
         assert name not in CHECKS, name
-        CHECKS[name] = Declaration(name, category, doc, cls)
+        CHECKS[name] = Declaration(name, category, doc, cls, parameter)
         return cls
 
     return register
@@ -122,24 +127,48 @@ def check(name: str, category: str, doc: str) -> Callable[[_C], _C]:
 def chosen(spec: str | Collection[str] | None) -> tuple[str, ...]:
     """The names of checkers that `spec` asks for: "all", "none", or names, apart or as one text with commas.
 
-    `-name` takes one away: "all,-race" is all but that. Raises SohuError for a name that no checker has.
+    `-name` takes one away: "all,-race" is all but that. A checker with a parameter is asked for with it, "error>1e-3",
+    and is so given back; "all" leaves it out. Raises SohuError for a name that no checker has, and for no number.
     """
     words = [] if spec is None else spec.split(",") if isinstance(spec, str) else list(spec)
     out: set[str] = set()
+    numbers: dict[str, str] = {}
+    every = {name for name, declared in CHECKS.items() if not declared.parameter}
     for word in (w.strip() for w in words):
-        name = word.removeprefix("-")
+        name, more, number = (w.strip() for w in word.removeprefix("-").partition(">"))
+        if name in CHECKS and not word.startswith("-") and bool(more) != bool(CHECKS[name].parameter):
+            wants = f"{name}>{CHECKS[name].parameter}" if CHECKS[name].parameter else name
+            raise SohuError(f"{word!r} is no checker", help=f"it is written {wants}")
+        if more and name in CHECKS:
+            numbers[name] = f"{name}>{_number(number, word)!r}"
         if word in ("all", "none", ""):
-            out = set(CHECKS) if word == "all" else out if word == "" else set()
+            out = set(every) if word == "all" else out if word == "" else set()
         elif name not in CHECKS:
             near = difflib.get_close_matches(name, CHECKS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(CHECKS)}; all, none"
             raise SohuError(f"there is no checker {name!r}", help=hint)
         elif word.startswith("-"):
-            out = out or (set(CHECKS) if word == words[0].strip() else out)
+            out = out or (set(every) if word == words[0].strip() else out)
             out.discard(name)
         else:
             out.add(name)
-    return tuple(name for name in CHECKS if name in out)
+    return tuple(numbers.get(name, name) for name in CHECKS if name in out)
+
+
+def make(machine: Machine, name: str) -> Check:
+    """A fresh checker by its name, as `chosen` gives it."""
+    name, _, number = name.partition(">")
+    return CHECKS[name].make(machine, *([float(number)] if number else []))
+
+
+def _number(text: str, word: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise SohuError(f"{word!r}: {text!r} is no limit", help="a number such as 1e-3")
+    return value
 
 
 class Hooks:

@@ -51,7 +51,7 @@ def mma(acc: InOut[F32, "... M N", ACC], a: In[Factor, "...? M K", SRAM], b: In[
     accumulate(a, b, acc)
 
 
-@instruction("mm.i8", 0x202, MXU, cost=systolic(), since=(1, 1))
+@instruction("mm.i8", 0x202, MXU, cost=systolic(), since=(1, 1), precise=lambda acc, a, b: multiply(a, b, acc))
 def mm_i8(acc: Out[I32, "... M N", ACC], a: In[I8, "...? M K", SRAM], b: In[I8, "...? K N", SRAM]) -> None:
     """Matrix product of 8-bit integers, overwriting: acc = a @ b in i32.
 
@@ -65,7 +65,7 @@ def mm_i8(acc: Out[I32, "... M N", ACC], a: In[I8, "...? M K", SRAM], b: In[I8, 
     _add_products(acc, a, b)
 
 
-@instruction("mma.i8", 0x203, MXU, cost=systolic(), since=(1, 1))
+@instruction("mma.i8", 0x203, MXU, cost=systolic(), since=(1, 1), precise=lambda acc, a, b: accumulate(a, b, acc))
 def mma_i8(acc: InOut[I32, "... M N", ACC], a: In[I8, "...? M K", SRAM], b: In[I8, "...? K N", SRAM]) -> None:
     """Matrix product of 8-bit integers, accumulating: acc += a @ b in i32, which wraps.
 
@@ -193,7 +193,7 @@ def _add_products(acc: Any, a: Any, b: Any) -> None:
 
 def _scaled(acc: Any, scale: Any) -> Any:
     """In float32; NumPy would take float64 for i32 times float32."""
-    return acc.astype(np.float32, copy=False) * scale
+    return (acc.astype(np.float32) if acc.dtype.kind == "i" else acc) * scale
 
 
 def _activated(x: Any, act: int) -> Any:
@@ -206,7 +206,7 @@ def _activated(x: Any, act: int) -> Any:
         case 2:
             return np.square(np.maximum(x, np.float32(0)))
         case 3:
-            return gelu_erf(x).astype(np.float32)
+            return gelu_erf(x).astype(x.dtype)
         case 4:
             return gelu_tanh(x)
         case 5:

@@ -164,7 +164,7 @@ def vf2i(dst: Out[I32, "..."], src: In[Float, "...?"]) -> None:
     dst[...] = convert(src, dst.dtype, Rounding.ZERO)
 
 
-@instruction("vi2f", 0x30C, VPU, cost=CHEAP, casts=True)
+@instruction("vi2f", 0x30C, VPU, cost=CHEAP, casts=True, precise=np.copyto)
 def vi2f(dst: Out[Float, "..."], src: In[I32, "...?"]) -> None:
     """Integers to floats, rounded to nearest even (by way of float32).
 
@@ -254,7 +254,7 @@ def vmin(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     np.minimum(a, b, out=dst)
 
 
-@instruction("vlt", 0x316, VPU, cost=CHEAP, split=1)
+@instruction("vlt", 0x316, VPU, cost=CHEAP, split=1, decides=("a", "b"))
 def vlt(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a < b, else 0.
 
@@ -267,7 +267,7 @@ def vlt(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a < b
 
 
-@instruction("vle", 0x317, VPU, cost=CHEAP, split=1)
+@instruction("vle", 0x317, VPU, cost=CHEAP, split=1, decides=("a", "b"))
 def vle(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a <= b, else 0.
 
@@ -280,7 +280,7 @@ def vle(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a <= b
 
 
-@instruction("veq", 0x318, VPU, cost=CHEAP, split=1)
+@instruction("veq", 0x318, VPU, cost=CHEAP, split=1, decides=("a", "b"))
 def veq(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """1 where a equals b, else 0.
 
@@ -293,7 +293,7 @@ def veq(dst: Out[Num, "..."], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     dst[...] = a == b
 
 
-@instruction("vsel", 0x319, VPU, cost=CHEAP, split=1)
+@instruction("vsel", 0x319, VPU, cost=CHEAP, split=1, decides=("cond",))
 def vsel(dst: Out[Num, "..."], cond: In[Num, "...?"], a: In[Num, "...?"], b: In[Num, "...?"]) -> None:
     """Select: a where cond is not 0, else b.
 

@@ -71,7 +71,7 @@ def vexp2(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.exp2(src, out=dst)
 
 
-@instruction("vround", 0x354, VPU, cost=CHEAP, since=(1, 1))
+@instruction("vround", 0x354, VPU, cost=CHEAP, since=(1, 1), decides=("src",))
 def vround(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Nearest whole number of each element; halves to the even one. NaN and infinities stay.
 
@@ -83,7 +83,7 @@ def vround(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.rint(src, out=dst)
 
 
-@instruction("vfloor", 0x355, VPU, cost=CHEAP, since=(1, 1))
+@instruction("vfloor", 0x355, VPU, cost=CHEAP, since=(1, 1), decides=("src",))
 def vfloor(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Largest whole number that is not above each element. NaN and infinities stay.
 
@@ -95,7 +95,7 @@ def vfloor(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     np.floor(src, out=dst)
 
 
-@instruction("vceil", 0x356, VPU, cost=CHEAP, since=(1, 1))
+@instruction("vceil", 0x356, VPU, cost=CHEAP, since=(1, 1), decides=("src",))
 def vceil(dst: Out[Float, "..."], src: In[Float, "...?"]) -> None:
     """Smallest whole number that is not below each element. NaN and infinities stay.
 

@@ -9,6 +9,8 @@ Quantization is symmetric: x is about q * scale, with a float32 scale per tensor
 one per 32 elements along the last axis (OCP Microscaling). Dynamic quantization takes the scale from the data.
 """
 
+from typing import Any
+
 import numpy as np
 from sohu.isa.annotations import *
 from sohu.isa.costs import per_element
@@ -29,6 +31,12 @@ from sohu.isa.numerics import (
 from sohu.isa.philox import random_words
 
 VPU = Engine.VPU
+
+
+def _quotients(dst: Any, scale: Any, src: Any) -> None:
+    """What quantization comes to without rounding, by the scales that it has made."""
+    per = src.shape[-1] // scale.shape[-1] if scale.shape[-1] else 1
+    np.divide(src, np.repeat(scale, per, axis=-1) if scale.shape[-1] > 1 else scale, out=dst)
 
 
 @instruction("vcast", 0x330, VPU, cost=per_element(1), since=(1, 1), moves=("src",), casts=True)
@@ -101,7 +109,7 @@ def vquant(dst: Out[Scalable, "... R C"], src: In[Float, "... R C"], scale: In[F
     dst[...] = quantize(src, scale, dst.dtype)
 
 
-@instruction("vquant.row", 0x335, VPU, cost=per_element(5), since=(1, 1))
+@instruction("vquant.row", 0x335, VPU, cost=per_element(5), since=(1, 1), precise=_quotients)
 def vquant_row(dst: Out[Scalable, "... R C"], scale: Out[F32, "... R 1"], src: In[Float, "... R C"]) -> None:
     """Quantize each row with a scale of its own: scale = max |src| / L, dst = src / scale as in `vquant`.
 
@@ -120,7 +128,7 @@ def vquant_row(dst: Out[Scalable, "... R C"], scale: Out[F32, "... R 1"], src: I
     scale[...] = made  # last: rows of one element can be in the same place
 
 
-@instruction("vquant.all", 0x336, VPU, cost=per_element(5), since=(1, 1))
+@instruction("vquant.all", 0x336, VPU, cost=per_element(5), since=(1, 1), precise=_quotients)
 def vquant_all(dst: Out[Scalable, "... R C"], scale: Out[F32, "... 1 1"], src: In[Float, "... R C"]) -> None:
     """Quantize each matrix with one scale, as `vquant.row` does each row.
 
@@ -148,7 +156,7 @@ def vdequant(dst: Out[Float, "... R C"], src: In[Number, "... R C"], scale: In[F
     dst[...] = widen(src) * scale
 
 
-@instruction("vmxquant", 0x338, VPU, cost=per_element(2), since=(1, 1))
+@instruction("vmxquant", 0x338, VPU, cost=per_element(2), since=(1, 1), precise=_quotients)
 def vmxquant(dst: Out[StoredFp8, "... C"], scale: Out[Scale, "... C/32"], src: In[Float, "... C"]) -> None:
     """Quantize to mxfp8: blocks of 32 along the last axis, whose size is a multiple of that.
 

@@ -606,6 +606,23 @@ def test_limits_of_time_are_for_the_program() -> None:
     assert device.machine._seconds == used
 
 
+def test_recording_may_begin_in_the_middle() -> None:
+    device, _ = launched(None, LONG, ())
+    device.machine.run(until_instruction=2000)
+    timeline = Timeline(device)
+    timeline.begin()
+    assert timeline.last == timeline.start.instruction == timeline.position == 2000
+    timeline.run()
+    with pytest.raises(SohuError, match="what is known begins at instruction 2,000"):
+        timeline.goto(1999)
+    timeline.goto(2000)
+    assert device.snapshot().differs(at_position(None, 2000)) == ""
+    assert timeline.last_hit(timeline.last, frozenset({48})) is None
+    assert timeline.last_hit(2000, frozenset({64})) is None
+    found = timeline.last_hit(2100, checks=[Writes(device.machine, 0, 64)])
+    assert found is None or found[0] >= 2000
+
+
 def test_a_group_has_none() -> None:
     group = Group(2, "small")
     with pytest.raises(SohuError, match="no time travel"):

@@ -1,0 +1,27 @@
+"""The command `watch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.arguments import expressions
+from sohu.debugger.breakpoints import split_condition, tell
+from sohu.debugger.command import command
+from sohu.debugger.errors import CommandError
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("watch", group="breakpoints", complete=expressions, repeat=None)
+def watch(shell: Shell, text: str) -> None:
+    """Stop when something changes: watch WHAT [if CONDITION].
+
+    WHAT is a tile or a slice of one (acc[0:16, :]), an address range in HBM (*0x4000:64) or another memory
+    (sram:0x100:64), or a register ($x5, a named scalar, $t3 for a descriptor, a semaphore). The place is the one where
+    it lies now. The program stops after the instruction.
+    """
+    what, condition = split_condition(text)
+    if not what:
+        raise CommandError("watch what?", help="watch acc[0:16, :]")
+    tell(shell, shell.session.add_watch(what, access="write", condition=condition))

@@ -1,0 +1,337 @@
+"""Going forward: to the next thing to stop for, or to where a step ends.
+
+One loop (`go`) runs the machine as far as it can at full speed, and looks at what it stopped for. What does not
+count, a condition that is false or a hit to be let pass, is left behind, and it goes on.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sohu.debugger.errors import CommandError
+from sohu.debugger.points import BEFORE, CATCHES, Breakpoint, Catch, Watch, writers
+from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, Interrupted, Stepped, Stop, Watched
+from sohu.emulator import Machine, MachineError
+from sohu.emulator import Stop as Why
+from sohu.emulator.timeline import Hit
+from sohu.isa import Flow
+
+if TYPE_CHECKING:
+    from sohu.debugger.session import Session
+
+
+class Level(enum.Enum):
+    """What a step goes over: a source line, an operation of the compiler's IR, an instruction, an instruction of an
+    engine, a cycle.
+    """
+
+    LINE = "line"
+    OP = "op"
+    INSTRUCTION = "instruction"
+    TILE = "tile"
+    CYCLE = "cycle"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where a movement ends, points apart: at pcs; when a test says so, asked after each instruction; at a count of
+    instructions; at a cycle.
+    """
+
+    pcs: frozenset[int] = frozenset()
+    test: Callable[[Machine], bool] | None = None
+    instruction: int | None = None
+    cycle: int | None = None
+
+
+def go(session: Session, goal: Goal = Goal()) -> Stop:  # frozen
+    """Run to the goal, or to what stops the program before."""
+    place_pending(session)
+    while True:
+        before = session.position
+        stop = _run(session, goal)
+        if stop is not None:
+            return stop
+        if session.position == before and session.machine.halted:
+            raise CommandError("the program has ended")
+
+
+def _run(session: Session, goal: Goal) -> Stop | None:
+    """One run of the machine; None when what it stopped for does not count."""
+    machine, points = session.machine, session.points.values()
+    watches = [p for p in points if isinstance(p, Watch) and p.active and p.target is not None]
+    for w in watches:
+        w.remember(machine)
+    registers = [w for w in watches if w.target is not None and w.target.file]
+    wrote = {w.number: _writers(session, w) for w in registers}
+    if any(machine.pc in pcs for pcs in wrote.values()):
+        # it stands on an instruction that may write a watched register: that one alone
+        pc = machine.pc
+        goal_here = Goal(instruction=session.position + 1, test=goal.test, pcs=goal.pcs, cycle=goal.cycle)
+        stop = _arrive(session, goal_here, goal, watches)
+        changes = [c for w in registers if (c := w.change(pc, machine)) is not None]
+        if not isinstance(stop, (Exited, Faulted, Caught)) and (seen := _counted_changes(session, changes)):
+            return session.ended(Watched(machine.pc, session.position, seen))
+        return stop
+    pcs = goal.pcs.union(*wrote.values()) if wrote else goal.pcs
+    return _arrive(session, Goal(pcs, goal.test, goal.instruction, goal.cycle), goal, watches)
+
+
+def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> Stop | None:
+    """Run to `run` or a breakpoint, and say what it means for `goal`."""
+    machine = session.machine
+    breaks = [p for p in session.points.values() if isinstance(p, Breakpoint) and p.active]
+    limits = [b.instruction for b in breaks if b.instruction is not None and b.instruction > session.position]
+    limit = min([*limits, *([run.instruction] if run.instruction is not None else [])], default=None)
+    cycle = _cycle(session, run, breaks)
+    memory = [w for w in watches if w.target is not None and w.target.array is not None]
+    at = _Places(session, run.pcs, breaks)
+    test = run.test
+    until = at.pcs if test is None else (lambda m: (m.pc in at.pcs and at.counted()) or test(m))
+    when = at.counted if test is None else None
+    try:
+        why, hit = session.timeline.run(
+            until or None, until_instruction=limit, until_cycle=cycle, checks=session.hooks(memory), when=when
+        )
+    except MachineError as e:
+        return faulted(session, e)
+    at.check()
+    if why is Why.HALTED:
+        return session.exited()
+    pc, count = machine.pc, session.position
+    if hit is not None:
+        changes = [_changed(session, w, hit) for w in memory]
+        if seen := _counted_changes(session, [c for c in changes if c is not None]):
+            return session.ended(Watched(pc, count, seen))
+    passed = [b for b in breaks if _passed(session, b, limit, cycle) and counts(session, b)]
+    if reached := (*at.reached(), *passed):
+        return session.ended(BreakpointHit(pc, count, reached))
+    if why is Why.INTERRUPTED:
+        return session.ended(Interrupted(pc, count))
+    if _is_there(session, goal, why):
+        return session.ended(Stepped(pc, count))
+    return None
+
+
+class _Places:
+    """Breakpoints at pcs, asked while the machine runs whether they count."""
+
+    def __init__(self, session: Session, pcs: frozenset[int], breaks: list[Breakpoint]) -> None:
+        self.session = session
+        self.machine = session.machine
+        self.others = pcs
+        self.breaks = breaks
+        self.pcs = pcs.union(*(b.pcs for b in breaks))
+        self._asked = -1
+        self._found: tuple[Breakpoint, ...] = ()
+        self._wrong: CommandError | None = None
+
+    def counted(self) -> bool:
+        """Whether to stop at the pc where the machine stands."""
+        pc = self.machine.pc
+        self._asked = self.machine.instructions
+        try:
+            self._found = tuple(b for b in self.breaks if pc in b.pcs and counts(self.session, b))
+        except CommandError as e:
+            self._wrong, self._found = e, ()
+            return True
+        return bool(self._found) or pc in self.others
+
+    def reached(self) -> tuple[Breakpoint, ...]:
+        """Those that count where the machine stands now."""
+        if self._asked != self.machine.instructions:
+            self._found = ()
+            if self.machine.pc in self.pcs:
+                self.counted()
+                self.check()
+        return self._found
+
+    def check(self) -> None:
+        """Raises CommandError for a condition that could not be computed."""
+        if self._wrong is not None:
+            self.session.ended(Stepped(self.machine.pc, self.machine.instructions))
+            raise self._wrong
+
+
+def _cycle(session: Session, run: Goal, breaks: list[Breakpoint]) -> int | None:
+    now = session.machine.time
+    if now is None:
+        return run.cycle
+    cycles = [b.cycle for b in breaks if b.cycle is not None and b.cycle > now]
+    return min([*cycles, *([run.cycle] if run.cycle is not None else [])], default=None)
+
+
+def _passed(session: Session, b: Breakpoint, limit: int | None, cycle: int | None) -> bool:
+    return (b.instruction is not None and b.instruction == limit == session.position) or (
+        b.cycle is not None and b.cycle == cycle and (session.machine.time or 0) >= b.cycle
+    )
+
+
+def _is_there(session: Session, goal: Goal, why: Why) -> bool:
+    machine = session.machine
+    return (
+        machine.pc in goal.pcs
+        or (goal.instruction is not None and session.position >= goal.instruction)
+        or (goal.cycle is not None and why is Why.CYCLE)
+        or (goal.test is not None and goal.test(machine))
+    )
+
+
+# -- points ----------------------------------------------------------------------------------------------
+
+
+def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
+    """Whether a hit is one to stop for: its condition holds, and there are none left to let pass. Counts it."""
+    if point.condition and not session.holds(point):
+        return False
+    point.hits += 1
+    if point.ignore > 0:
+        point.ignore -= 1
+        return False
+    return True
+
+
+def _changed(session: Session, w: Watch, hit: Hit) -> Change | None:
+    change = w.change(hit.pc, session.machine)
+    if change is not None or w.access == "write":
+        return change if w.access != "read" else None
+    named = hit.what if isinstance(hit.what, tuple) else ()
+    return Change(w, hit.pc) if w in named else None
+
+
+def _counted_changes(session: Session, changes: list[Change]) -> tuple[Change, ...]:
+    return tuple(c for c in changes if counts(session, c.point))
+
+
+def _writers(session: Session, w: Watch) -> frozenset[int]:
+    assert w.target is not None
+    key = w.target.file, w.target.reg
+    known = session.writers.get(key)
+    if known is None:
+        known = session.writers[key] = writers(session.symbols, *key)
+    return known
+
+
+def place_pending(session: Session) -> None:
+    """Try once more what had no place."""
+    for p in session.points.values():
+        if p.pending:
+            session.place(p)
+
+
+# -- faults ----------------------------------------------------------------------------------------------
+
+
+def faulted(session: Session, e: MachineError) -> Stop | None:
+    """What a machine that was stopped means: a catch, which makes it go on again; nobody asked; or the end."""
+    wanted = [
+        p for p in session.points.values() if isinstance(p, Catch) and p.active and e.category in CATCHES[p.what][1]
+    ]
+    checked = e.category in session.caught_categories()
+    can_go_on = checked and e.category in CATCHABLE
+    if not wanted and not (can_go_on and session.only_caught(e.category)):
+        return session.ended(Faulted(e.pc, session.position, e))
+    if can_go_on:
+        session.timeline.revive(after=e.category not in BEFORE)
+    point = next((p for p in wanted if counts(session, p)), None)
+    if point is not None:
+        return session.ended(Caught(session.machine.pc, session.position, point, e, can_go_on))
+    return None if can_go_on else session.ended(Faulted(e.pc, session.position, e))
+
+
+# What checkers find leaves a machine that can go on.
+CATCHABLE = frozenset({"nan", "overflow", "uninitialized", "race", "tolerance", "overlap"})
+
+
+# -- steps -----------------------------------------------------------------------------------------------
+
+
+def step(session: Session, count: int, level: Level, over: bool) -> Stop:
+    """So many steps of a level; with `over`, a call and what it executes belong to the step that calls."""
+    if level is Level.CYCLE:
+        return _cycles(session, count)
+    if level is Level.INSTRUCTION and not over:
+        return go(session, Goal(instruction=session.position + count))
+    arrived = arrivals(session, level)
+    before = arrived.here(session.machine.pc)
+    left = count
+
+    def done(depth: int) -> bool:
+        nonlocal before, left
+        if over and depth > 0:
+            return False
+        here = arrived.here(session.machine.pc)
+        if arrived.always(here) or (here is not None and here != before):
+            before = here
+            left -= 1
+        return left <= 0
+
+    return until(session, done)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Where steps of a level end: `here(pc)` says what a pc belongs to; a step ends where that is another thing, or
+    `always` says so.
+    """
+
+    here: Callable[[int], object | None]
+    always: Callable[[object | None], bool]
+
+
+def arrivals(session: Session, level: Level) -> Arrivals:
+    """How a level divides the code. Raises CommandError where the program does not tell."""
+    symbols = session.symbols
+    if level is Level.LINE:
+        if not session.program.lines:
+            raise CommandError("the program has no line information", help="stepi goes on by one instruction")
+
+        def line(pc: int) -> object | None:
+            found = symbols.line_at(pc)
+            return None if found is None else (found.file, found.line)
+
+        return Arrivals(line, lambda here: False)
+    if level is Level.OP:
+        return Arrivals(session.operation, lambda here: False)
+    if level is Level.TILE:
+
+        def tile(pc: int) -> object | None:
+            inst = symbols.inst(pc)
+            return pc if inst is not None and inst.row.engine.is_async else None
+
+        return Arrivals(tile, lambda here: here is not None)
+    return Arrivals(lambda pc: pc, lambda here: True)
+
+
+def until(session: Session, done: Callable[[int], bool]) -> Stop:
+    """Run until `done(depth)`, asked after each instruction: depth counts calls less returns since here."""
+    depth = 0
+    last = session.symbols.inst(session.machine.pc)
+    asked, answer = -1, False
+
+    def test(machine: Machine) -> bool:
+        nonlocal depth, last, asked, answer
+        if machine.instructions == asked:
+            return answer
+        asked = machine.instructions
+        if last is not None:
+            depth += (last.row.flow is Flow.CALL) - (last.row.flow is Flow.RET)
+        last = session.symbols.inst(machine.pc)
+        answer = done(depth)
+        return answer
+
+    return go(session, Goal(test=test))
+
+
+def _cycles(session: Session, count: int) -> Stop:
+    if session.machine.cycles is None:
+        raise CommandError(
+            "cycles are not counted", help="--timing counts them, --schedule timed shows them one by one"
+        )
+    if session.machine.time is not None:
+        return go(session, Goal(cycle=int(session.machine.time) + count))
+    target = session.machine.cycles + count
+    return go(session, Goal(test=lambda m: (m.cycles or 0) >= target))
