@@ -180,6 +180,10 @@ class WatchHook(Check):
                     break
         return tuple(found)
 
+    def moved(self) -> None:
+        for w in self.watches:
+            w.remember(self.machine)
+
     def after(self, op: Op, bound: Bound, value: int) -> None:
         plan = self._plans.get(bound)
         if plan is None:
