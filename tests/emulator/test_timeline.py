@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sohu.asm import Program, assemble
 from sohu.emulator import Device, Group, Listener, MachineError, Snapshot, Stop
-from sohu.emulator.checks import CHECKS, Check
+from sohu.emulator.checks import CHECKS, Check, Hooks
 from sohu.emulator.timeline import ReplayDiverged, Timeline
 from sohu.isa import SohuError, Space
 
@@ -226,6 +226,41 @@ def test_checkers_know_what_they_knew(path: Path) -> None:
         timeline.goto(k)
         timeline.edited()
         assert stopped(timeline) is None
+
+
+class Counting(Check):
+    """Cannot say what it knew."""
+
+    count = 0
+
+    def launch(self) -> None:
+        self.count = 0
+
+    def before(self, op: Any, bound: Any, value: int) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_a_checker_that_saves_nothing_sees_all_again(schedule: Any) -> None:
+    def counted(position: int | None) -> int:
+        device, _ = launched(schedule, CLEAN, [random_floats((16, 16))])
+        device.machine.hooks = Hooks([check := Counting(device.machine)])
+        device.machine.run(until_instruction=position)
+        return check.count
+
+    device, timeline = launched(schedule, CLEAN, [random_floats((16, 16))])
+    check = Counting(device.machine)
+    device.machine.hooks = Hooks([check])
+    timeline.begin()
+    timeline.run(until_instruction=30)
+    timeline.checkpoint()
+    timeline.run()
+    assert check.count == counted(None) == 16
+    for k in (timeline.last - 1, 30, 31, 12, 0):
+        timeline.goto(k)
+        assert check.count == counted(k) and timeline.position == k
+    watch = Writes(device.machine, 0, 64)
+    assert timeline.last_hit(timeline.last, checks=[watch]) is not None
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda p: p.stem)
