@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from sohu.asm import assemble, read_elf, write_elf
+from sohu.asm.assembler import assemble_object
+from sohu.asm.disassembler import disassemble
+from sohu.asm.elf_object import read_object, write_object
+from sohu.asm.formatter import format_source
+from sohu.asm.link import link
 from sohu.debugger import Exited, Session
 from sohu.debugger.forward import Level
 from sohu.dsl import CompiledKernel, Kernel
@@ -21,12 +29,14 @@ from sohu.dsl.memory import place_buffers
 from sohu.dsl.regalloc import allocate
 from sohu.dsl.sync import Synchronizer
 from sohu.emulator import Device
-from sohu.isa import INSTRUCTION_BYTES
+from sohu.isa import INSTRUCTION_BYTES, decode
 
 from sohu import In, Index, Out, Scalar, exp, f32, kernel, minimum
 from sohu import range as range_
 from tests.dsl.eager import moments
 from tests.dsl.support import SMALL, rand
+
+kernel_module = importlib.import_module("sohu.dsl.kernel")
 
 # -- kernels with what is hard -------------------------------------------------------------------------
 
@@ -287,3 +297,79 @@ def test_a_value_stays_as_it_is_where_it_is_said_to_live(
         for v, end, where in begins.get(at, ()):
             alive.append((v, at, end, where, held(s, v.hint, where)))
         s.stepi()
+
+
+def first_pc(c: CompiledKernel, line: str) -> int:
+    """Where the code of the source line begins that has this text."""
+    lines = c.function.loc.file if c.function.loc is not None else ""
+    number = next(i for i, t in enumerate(linecache.getlines(lines), 1) if line in t and i > c.function.loc.line)  # type: ignore[union-attr]
+    return next(x.pc for x in c.program.lines if x.line == number)
+
+
+def test_what_a_loop_has_carried_is_there_after_it() -> None:
+    c = case("matmul")
+    assert {"acc", "i", "j"} <= c.program.debug.variables(first_pc(c, "c[i : i + bm, j : j + bn] = acc")).keys()
+
+
+def test_inner_names_mean_nothing_outside() -> None:
+    c = case("inlined")
+    debug = c.program.debug
+    inside, outside = first_pc(c, "y[r : r + rows] = t"), debug.ranges("m")
+    assert debug.variables(inside, 0).keys() >= {"r", "t"} and not {"m", "by"} & debug.variables(inside).keys()
+    assert len({(r.start, r.end) for r in outside}) == 2  # it was called twice
+    for r in outside:
+        assert all(
+            "centred" in [f.function for f in debug.stack(pc)] for pc in range(r.start, r.end, INSTRUCTION_BYTES)
+        )
+
+
+def test_the_stack_of_inlined_calls() -> None:
+    c = case("inlined")
+    stacks = {tuple(f.function for f in c.program.debug.stack(x.pc)) for x in c.program.lines}
+    assert stacks == {("inlined",), ("twice", "inlined"), ("centred", "twice", "inlined")}
+    deep = next(s for x in c.program.lines if len(s := c.program.debug.stack(x.pc)) == 3)
+    texts = [linecache.getline(f.file, f.line).strip() for f in deep]
+    assert texts[1:] == ["a = centred(t, by)", "u = twice(t, s)"]
+    assert [f.column for f in deep[1:]] == [9, 13]
+
+
+def test_operations_are_lines_of_the_ir() -> None:
+    for k, args, constants, _ in CASES:
+        c = compiled(k, args, constants)
+        lines = c.ir.splitlines()
+        for d in c.program.debug.kernels:
+            assert d.ops and all(op.text == lines[op.number - 1].strip().removesuffix(" {") for op in d.ops)
+        for at, inst in enumerate(c.program.text[i : i + 16] for i in range(0, len(c.program.text), 16)):
+            op, decoded = c.program.debug.op(16 * at), decode(int.from_bytes(inst, "little"))
+            if decoded.row.engine.is_async and not decoded.row.mnemonic.endswith(".sync"):
+                assert op is not None and f" {decoded.row.mnemonic} " in f" {op.text} ", (at, op, decoded)
+
+
+@pytest.mark.parametrize(("k", "args", "constants", "wanted"), CASES, ids=IDS)
+def test_the_text_says_it_all(k: Kernel, args: dict[str, Any], constants: dict[str, int], wanted: set[str]) -> None:
+    """The assembly, what is disassembled, an object that is linked: all give the file that the compiler gives."""
+    c = compiled(k, args, constants)
+    assert c.program.debug
+    again = assemble(c.asm, f"{c.name}.s")
+    assert again.debug == c.program.debug and write_elf(again) == c.elf
+    loaded = read_elf(c.elf)
+    assert loaded.debug == c.program.debug and write_elf(loaded) == c.elf
+    assert write_elf(assemble(disassemble(loaded))) == c.elf
+    made = write_object(assemble_object(c.asm, f"{c.name}.s"))
+    assert write_object(read_object(made)) == made
+    assert write_elf(link([read_object(made)])) == c.elf
+    assert format_source(c.asm).count(".var") == c.asm.count(".var")
+    assert write_elf(assemble(format_source(c.asm), f"{c.name}.s")) == c.elf
+
+
+def test_nothing_is_described_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling costs no more for it."""
+    asked = []
+    real = kernel_module.describe
+    monkeypatch.setattr(kernel_module, "describe", lambda *a: asked.append(1) or real(*a))
+    softmax.compiled.clear()
+    k, args, constants, _ = CASES[0]
+    c = compiled(k, args, constants)
+    k(*(a.copy() for a in args.values() if isinstance(a, np.ndarray)), **constants, device=Device("small"))
+    assert not asked
+    assert c.program.debug.kernels and asked == [1]
