@@ -6,8 +6,9 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,13 +17,14 @@ from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
+from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
 from sohu.debugger.frames import Frame, frames, return_address
 from sohu.debugger.names import Names
-from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch
+from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.values import Lookup, Value, Values
@@ -86,6 +88,7 @@ class Session:
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
+        self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
         self._checked: tuple[str, ...] = self.checks
@@ -176,6 +179,8 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        if isinstance(self.stop, Exited):
+            self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
     # -- points ------------------------------------------------------------------------------------
 
@@ -304,6 +309,14 @@ class Session:
         except SohuError as e:
             raise CommandError(f"condition of {point.number}: {e}") from None
         return bool(np.all(value)) if isinstance(value, np.ndarray) else bool(value)
+
+    def hooks(self, watches: Sequence[Watch]) -> list[WatchHook]:
+        """The hook that stops for watched memory; the same one for the same places, whose code is compiled then."""
+        if not watches:
+            return []
+        if self._hook is None or self._hook.watches != watches:
+            self._hook = WatchHook(self.machine, watches)
+        return [self._hook]
 
     def set_condition(self, point: Point, condition: str) -> None:
         """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
@@ -436,8 +449,10 @@ class Session:
         """
         self.need_past()
         if instruction is not None:
-            if instruction < self.timeline.start:
-                raise CommandError(f"there is no instruction {instruction}", help=f"from {self.timeline.start} on")
+            if instruction < self.timeline.start.instruction:
+                raise CommandError(
+                    f"there is no instruction {instruction}", help=f"from {self.timeline.start.instruction} on"
+                )
             self.timeline.goto(instruction)
         elif cycle is not None:
             if self.machine.cycles is None:
@@ -501,6 +516,19 @@ class Session:
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
         return evaluate(text, self.lookup)
+
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
+        """
+        if assign(self, target, expression):
+            self.timeline.edited()
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
+        self.timeline.edited()
 
     @property
     def lookup(self) -> Lookup:
