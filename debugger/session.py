@@ -22,7 +22,7 @@ from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
-from sohu.debugger.frames import Frame, frames, return_address
+from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
@@ -151,7 +151,10 @@ class Session:
 
     @property
     def line(self) -> Line | None:
-        """The source place of `pc`."""
+        """The source place of `pc`, or of the call in the selected frame."""
+        if self.level and self.running:
+            every = self.backtrace()
+            return every[min(self.level, len(every) - 1)].line
         return self.symbols.line_at(self.pc)
 
     @property
@@ -428,9 +431,13 @@ class Session:
         """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
         if reverse:
             self.need_past()
-            return backward.step(self, count, level, over)
-        self._need_alive()
-        return forward.step(self, count, level, over)
+        else:
+            self._need_alive()
+        outlook = Outlook(self) if over and level is Level.LINE and self.running else None
+        stop = (backward.step if reverse else forward.step)(self, count, level, over)
+        if outlook is not None and isinstance(stop, Stepped):
+            self.level = outlook.level(stop.pc) or 0  # what is inlined in the line that it came to is not entered yet
+        return stop
 
     def stepi(self, count: int = 1, *, reverse: bool = False) -> Stop:
         """Execute, or hand to its engine, `count` instructions; or undo so many."""
@@ -450,6 +457,10 @@ class Session:
             self.need_past()
             return backward.finish(self)
         self._need_alive()
+        every = self.backtrace()
+        if every[min(self.level, len(every) - 1)].inlined:
+            function = Outlook(self)
+            return forward.until(self, lambda depth: depth <= 0 and function.left(self.machine.pc))
         if return_address(self) is None:
             raise CommandError("nobody called this code", help="continue runs on to the next breakpoint")
         return forward.until(self, lambda depth: depth < 0)
