@@ -276,6 +276,22 @@ class Deferrals:
             for cover in self._ranges[d.range]:
                 cover.refresh(self.live)
 
+    def contents(self, view: View) -> NDArray[Any]:
+        """The elements of a tile as a program finds them, to read; of a copy that has not been made, its source's.
+
+        Floats of a constant source may come as float32.
+        """
+        live = view.cover.live
+        if live is None:
+            return view.array
+        array = live.array(view, True, self) if view.tile.dtype.is_float else None
+        if array is None:
+            array = live.array(view, False, self)
+        if array is None:
+            self.settle()
+            array = view.array
+        return array
+
     def freed(self, block: Allocation) -> None:
         """A block of HBM is about to be given back: copies from there are made first."""
         if any(d.src.allocation is block for d in self.live):

@@ -278,18 +278,8 @@ class Tolerance(Check):
         return coarse, found, integer
 
     def _stored(self, o: _Operand) -> NDArray[Any]:
-        """What the machine has; of a copy that has not been made, its source."""
-        view, deferrals = o.view, self.machine.memories.deferrals
-        live = view.cover.live
-        if live is None:
-            return view.array
-        array = live.array(view, True, deferrals) if view.tile.dtype.is_float else None
-        if array is None:
-            array = live.array(view, False, deferrals)
-        if array is None:
-            deferrals.settle()
-            array = view.array
-        return array
+        """What the machine has."""
+        return self.machine.memories.deferrals.contents(o.view)
 
     def _scratch(self, o: _Operand) -> NDArray[Any]:
         """A place for a result that nobody looks at."""
@@ -328,7 +318,7 @@ class Tolerance(Check):
         fault = self._fault(plan, o, at, float(shadow[at]), float(real[at]), float(error[at]), allowed)
         for w in plan.outputs:
             self.shadows.drop(w.tile.space, w.view.allocation, w.view.low, w.view.high)
-        raise fault
+        self.found(fault)
 
     def _fault(
         self, plan: _Plan, o: _Operand, at: tuple[int, ...], shadow: float, real: float, error: float, allowed: float
