@@ -20,8 +20,8 @@ from sohu.asm.names import REGISTERS
 from sohu.debugger.errors import CommandError
 from sohu.emulator import MachineError
 from sohu.emulator.provenance import (
+    Entry,
     Index,
-    Instruction,
     Origin,
     Part,
     Place,
@@ -200,7 +200,7 @@ class _Chain:
         self.at = session.position
         starts = [c.instruction for c in self.timeline.checkpoints if c.instruction < self.at]
         self.starts = starts or [self.timeline.start.instruction]
-        self.logs: dict[int, list[Any]] = {}
+        self.logs: dict[int, list[Entry]] = {}
         self.fault = self.machine.fault
         self.time = self.machine.time
 
@@ -270,22 +270,23 @@ class _Chain:
         elif self.time is not None and self.machine.time != self.time and not self.machine.halted:
             self.timeline.run(until_cycle=int(self.time))
 
-    def _run(self, piece: int, at: int, number: int = -1, ask: Any = None) -> None:
-        """A piece of the past once more from a position on, up to its end."""
-        self.timeline.goto(at)
-        self.recorder.begin(number, ask)
-        with self.machine.watching((self.recorder,)):
-            if piece + 1 < len(self.starts):
-                self.timeline.goto(self.starts[piece + 1])
-            else:
+    def _run(self, piece: int) -> list[Entry]:
+        """A piece of the past once more."""
+        self.timeline.goto(self.starts[piece])
+        self.recorder.begin()
+        end = self.starts[piece + 1] if piece + 1 < len(self.starts) else self.at
+        self.timeline.replay(end, (self.recorder,))
+        if end == self.at:
+            with self.machine.watching((self.recorder,)):
                 self._end()
+        return self.recorder.log
 
     def _last(self, place: Place, piece: int, before: int) -> tuple[int, Write] | None:
         """The latest write to an element before number `before` of a piece, or in an earlier one."""
         while piece >= 0:
             if piece not in self.logs:
-                self._run(piece, self.starts[piece])
-                log = self.logs[piece] = list(self.recorder.log)
+                self.logs.clear()  # of one piece, what is kept is enough
+                log = self.logs[piece] = self._run(piece)
                 if piece == len(self.starts) - 1 and self.fault is not None and self.fault.category not in _MADE:
                     while log and log[-1].op.pc == self.fault.pc:  # which has not made anything
                         log.pop()
@@ -297,45 +298,44 @@ class _Chain:
 
     def _ask(self, piece: int, write: Write, value: float) -> tuple[Origin, list[Element]]:
         """What the instruction that wrote an element made it of."""
-        answer: list[tuple[Origin, list[Element]]] = []
+        entry = self.logs[piece][write.number]
+        instruction = entry.instruction(self.machine) or self._once_more(piece, write).instruction(self.machine)
+        if instruction is None or write.output is None:
+            raise CommandError("the launch does not come out the same when it is run again")
+        origin = instruction.origin(write.output, write.index, value)
+        origin = Origin(origin.kind, _shown(origin.parts), origin.of, origin.about)
+        return origin, [self._element(p.tile, p.index, p.value, entry) for p in origin.parts]
 
-        def ask(instruction: Instruction) -> None:
-            assert write.output is not None
-            origin = instruction.origin(write.output, write.index, value)
-            origin = Origin(origin.kind, _shown(origin.parts), origin.of, origin.about)
-            answer.append((origin, [self._element(p.tile, p.index, p.value) for p in origin.parts]))
-
+    def _once_more(self, piece: int, write: Write) -> Entry:
+        """An instruction of which too little was kept, once more."""
         log = self.logs[piece]
         first = write.number
         while first and log[first - 1].at == log[write.number].at:
             first -= 1
-        at = max(log[first].at, self.starts[piece])
-        self.timeline.goto(at)
-        self.recorder.begin(write.number - first, ask)
-        with suppress(MachineError):
-            self.timeline.run(until_instruction=self.timeline.last + 1, checks=(self.recorder,))
-        if not answer:  # a complaint that was let pass, perhaps
-            self._run(piece, self.starts[piece], write.number, ask)
-        if not answer:
-            raise CommandError("the launch does not come out the same when it is run again")
-        return answer[0]
+        self.timeline.goto(max(log[first].at, self.starts[piece]))
+        self.recorder.begin(write.number - first)
+        with suppress(MachineError):  # what was found there, it has been seen before
+            self.timeline.replay(self.timeline.last + 1, (self.recorder,))
+        again = self.recorder.log
+        return again[write.number - first] if len(again) > write.number - first else log[write.number]
 
     # -- names -------------------------------------------------------------------------------------
 
-    def _element(self, tile: Tile, index: Index, value: float) -> Element:
+    def _element(self, tile: Tile, index: Index, value: float, entry: Entry | None = None) -> Element:
         place = place_of(tile, index)
-        return Element(self._name(tile, index, place), place.space, place.low, value)
+        t, x = (entry.t, entry.x) if entry is not None else (self.machine.t, self.machine.x)
+        return Element(self._name(tile, index, place, t, x), place.space, place.low, value)
 
-    def _name(self, tile: Tile, index: Index, place: Place) -> str:
+    def _name(self, tile: Tile, index: Index, place: Place, t: list[Tile | None], x: list[int]) -> str:
         """`t[3, 17]`: by the register that holds the tile, by a declared tile that it lies in, by its parameter."""
         machine, names = self.machine, self.session.names.tile_registers()
         best: tuple[int, str] | None = None
         for name, reg in names.items():
-            held = machine.t[reg]
+            held = t[reg]
             if held is None:
                 continue
             try:
-                whole = held.resolve(machine.x)
+                whole = held.resolve(x)
             except Fault:
                 continue
             if whole == tile:

@@ -140,18 +140,22 @@ class _Tile:
 
 
 class Instruction:
-    """An instruction that is about to execute, to be asked about elements of its results."""
+    """An instruction that is about to execute, to be asked about elements of its results.
 
-    def __init__(self, machine: Machine, op: Op, bound: Bound, scalars: Held | None) -> None:
+    arrays: what its tiles hold then; scalars: what registers give it; t, x: registers of the machine.
+    """
+
+    def __init__(
+        self, machine: Machine, op: Op, bound: Bound, arrays: Sequence[NDArray[Any]], scalars: Held
+    ) -> None:  # fmt: skip
         assert op.inst is not None
         self.machine = machine
         self.row: Row = op.inst.row
         self.fixed = operands(op, scalars)
-        contents = machine.memories.deferrals.contents
         specs = traits_of(self.row).specs
         self.tiles = [
-            _Tile(s.name, t, contents(v), s.data.pattern, s.reads, s.writes)
-            for s, t, v in zip(specs, bound.tiles, bound.views, strict=True)
+            _Tile(s.name, t, a, s.data.pattern, s.reads, s.writes)
+            for s, t, a in zip(specs, bound.tiles, arrays, strict=True)
         ]
         self.extra = bound.recipe.extra
 
@@ -463,7 +467,8 @@ class Write:
 class Entry(NamedTuple):
     """An instruction that has executed, or (bound is None) bytes [low, high) of HBM that the sequencer has stored.
 
-    at: a position between two instructions, after which it executed, and all after it in the log.
+    at: a position between two instructions, after which it executed, and all after it in the log. t, x: registers of
+    the machine then; arrays: what its tiles held before it, None where that is too much to keep.
     """
 
     op: Op
@@ -471,56 +476,92 @@ class Entry(NamedTuple):
     low: int
     high: int
     at: int
+    scalars: Held
+    t: list[Tile | None]
+    x: list[int]
+    arrays: list[NDArray[Any]] | None
+
+    def instruction(self, machine: Machine) -> Instruction | None:
+        """To be asked, if enough of it has been kept."""
+        if self.bound is None or self.arrays is None:
+            return None
+        return Instruction(machine, self.op, self.bound, self.arrays, self.scalars)
 
 
 class Recorder(Check):
-    """Writes down what engines execute, and what the sequencer stores; stops where it is told to ask."""
+    """Writes down what engines execute, with what their tiles hold as far as `memory` bytes suffice for it, and what
+    the sequencer stores. Of one instruction, number `target`, everything is kept; the run stops there.
+    """
 
     stops = True
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, memory: int = 256 << 20) -> None:
         super().__init__(machine)
+        self.memory = memory
         self.log: list[Entry] = []
         self.scalars = Scalars()
         self.count = machine.count
         self.target = -1
-        self.ask: Callable[[Instruction], None] | None = None
+        self.left = memory
         self._outputs: dict[int, tuple[Any, list[tuple[int, Tile, int, int]]]] = {}
 
-    def begin(self, target: int = -1, ask: Callable[[Instruction], None] | None = None) -> None:
-        """A piece of history is about to run. ask: be called when instruction number `target` is about to execute."""
-        self.log.clear()
+    def begin(self, target: int = -1) -> None:
+        """A piece of history is about to run."""
+        self.log = []
+        self.left = self.memory
         self.scalars.clear()
-        self.target, self.ask = target, ask
+        self.target = target
         for q in self.machine.queues:
             for issued in q.entries:
                 self.scalars.park(issued)
 
     def moved(self) -> None:
         """The machine has been put back."""
-        self.begin(self.target, self.ask)
+        self.begin(self.target)
 
     def parked(self, issued: Issued) -> None:
         self.scalars.park(issued)
 
     def before(self, op: Op, bound: Bound, value: int) -> None:
         held = self.scalars.take(op) if self.scalars.parked else None
-        if len(self.log) == self.target and self.ask is not None:
-            ask, self.ask = self.ask, None
-            ask(Instruction(self.machine, op, bound, held))
+        if held is None:
+            held = {name: read() for name, read in op.scalars} if op.scalars else {}
+        m = self.machine
+        asked = len(self.log) == self.target
+        arrays = self._arrays(bound, asked) if asked or self.target < 0 else None
+        self.log.append(Entry(op, bound, 0, 0, self.count[0], held, m.t.copy(), m.x.copy(), arrays))
+        if asked:
             self.stop_for(None, op)
-        self.log.append(Entry(op, bound, 0, 0, self.count[0]))
+
+    def _arrays(self, bound: Bound, asked: bool) -> list[NDArray[Any]] | None:
+        """What the tiles hold; copies, but of what cannot change."""
+        contents = self.machine.memories.deferrals.contents
+        out = []
+        for s, v in zip(bound.recipe.specs, bound.views, strict=True):
+            if not s.reads:
+                out.append(v.array)
+                continue
+            live = v.cover.live
+            block = v.allocation if live is None else getattr(getattr(live, "src", None), "allocation", None)
+            array = contents(v)
+            if block is None or not block.constant:
+                if not asked and array.nbytes > self.left:
+                    return None
+                self.left -= array.nbytes
+                array = array.copy()
+            out.append(array)
+        return out
 
     def touched(self, op: Op, low: int, high: int, write: bool) -> None:
         if write:
-            self.log.append(Entry(op, None, low, high, self.count[0]))
+            self.log.append(Entry(op, None, low, high, self.count[0], {}, [], [], None))
 
     def last(self, log: Sequence[Entry], place: Place, before: int) -> Write | None:
         """The latest write to an element in a log, of those before number `before`."""
         space, low, high = place.space, place.low, place.high
         outputs = self._outputs
         for number in range(min(before, len(log)) - 1, -1, -1):
-            op, bound, start, end, _ = log[number]
+            op, bound, start, end = log[number][:4]
             if bound is None:
                 if space is Space.HBM and low < end and start < high:
                     return Write(number, op, None, None, ())
