@@ -52,7 +52,7 @@ class _Operand:
     """One tile operand of a binding."""
 
     __slots__ = (
-        "at", "coarse", "early", "extra", "held", "integer", "is_table",
+        "at", "coarse", "early", "extra", "factor", "held", "integer", "is_table",
         "name", "reads", "spot", "tile", "view", "writes",
     )  # fmt: skip
 
@@ -67,6 +67,7 @@ class _Operand:
         self.early = False  # what it holds is overwritten
         self.held: Doubles | None = None  # that, as it was
         self.integer = False
+        self.factor = False  # of a product
         self.is_table = False  # taken as stored where it has no shadow
         self.coarse = 0.0
 
@@ -208,7 +209,7 @@ class Tolerance(Check):
         for i, ((at, _, kind), s, tile) in enumerate(zip(row.data, specs, bound.tiles, strict=True)):
             o = _Operand(s.name, at, tile, bound.views[i])
             o.reads, o.writes, o.extra = s.reads, s.writes, recipe.extra[i]
-            o.is_table = s.name in row.moves or s.either
+            o.is_table, o.factor = s.name in row.moves or s.either, s.either
             o.integer = not tile.dtype.is_float
             several = len(kind.dtypes) > 1
             takes = tile.dtype.is_float or tile.dtype == i8 or several or row.precise is not None
@@ -279,7 +280,7 @@ class Tolerance(Check):
 
     def _stored(self, o: _Operand) -> NDArray[Any]:
         """What the machine has."""
-        return self.machine.memories.deferrals.contents(o.view)
+        return self.machine.memories.deferrals.contents(o.view, wide=o.factor)
 
     def _scratch(self, o: _Operand) -> NDArray[Any]:
         """A place for a result that nobody looks at."""
