@@ -19,7 +19,7 @@ from sohu.emulator.bind import traits_of
 from sohu.emulator.checks.registry import Check
 from sohu.emulator.checks.scalars import Held, Scalars, operands
 from sohu.emulator.shadow import doubles
-from sohu.isa import Row, Space, Tile
+from sohu.isa import Fault, Row, Space, Tile
 from sohu.isa.numerics import convert, widen
 from sohu.isa.shapes import Pattern
 
@@ -35,7 +35,7 @@ _AT_ONCE = 1 << 18  # of them
 _CLOSE = 2.0**-6  # relative, of what is computed anew from what the machine has
 _STEP = 2.0**-12  # relative, of a change
 _MAIN = 8.0  # times as much counts an operand of the shape of the result
-_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
+_REFUSALS = (Fault, ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
 
 
 @dataclass(frozen=True)
