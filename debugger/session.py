@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
+from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
@@ -26,8 +28,8 @@ from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, Watch
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.values import Lookup, Value, Values
-from sohu.emulator import Argument, Device, Machine, Queue, Result
-from sohu.emulator.checks import CHECKS, chosen
+from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
+from sohu.emulator.checks import category_of, chosen
 from sohu.emulator.provenance import Recorder
 from sohu.emulator.run_cli import pick_kernel
 from sohu.emulator.snapshot import Snapshot
@@ -36,6 +38,7 @@ from sohu.emulator.timeline import Timeline
 from sohu.isa import INSTRUCTION_BYTES, SohuError
 
 _P = TypeVar("_P", bound=Point)
+MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Session:
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
+        self.pardoned = -1  # position before an instruction whose error has been shown, and lets it go on
+        self.earlier: list[tuple[int, MachineError]] = []  # what a new catch has found before here, and let pass
         self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
@@ -94,6 +99,7 @@ class Session:
         if self.checks:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
         self.recorder: Recorder | None = None  # of `why`, once it has been asked
@@ -178,6 +184,7 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        self.pardoned = -1
         if isinstance(self.stop, Exited):
             self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
@@ -288,18 +295,49 @@ class Session:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
         wanted = [p for p in self.points.values() if isinstance(p, Catch) and p.enabled]
         names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
-        spec = tuple(dict.fromkeys([*self.checks, *filter(None, names)]))
-        if spec != self._checked:
-            self.timeline.check(spec)
+        spec = chosen([*self.checks, *filter(None, names)])
+        if spec == self._checked:
+            return
+        self.earlier.clear()
+        if not self.timeline.checkpoints:
+            self.machine.check(spec)
             self._checked = spec
+            return
+        at, stopped = self.position, isinstance(self.stop, Faulted)
+        switch = True
+        while switch or self.position < at:
+            try:
+                if switch:
+                    switch = False
+                    self.timeline.check(spec)
+                else:
+                    self.timeline.run(until_instruction=at)
+                    break
+            except MachineError as e:
+                if not self._passes(e):
+                    break
+        self._checked = spec
+        if stopped and self.machine.fault is None:  # it stands where it was stopped, and lives
+            self.stop = Stepped(self.machine.pc, self.position)
+
+    def _passes(self, e: MachineError) -> bool:
+        """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
+        if e.category not in forward.CATCHABLE or len(self.earlier) >= MOST_EARLIER:
+            return False
+        self.earlier.append((self.position, e))
+        try:
+            self.timeline.revive(after=True)
+        except MachineError:
+            return False
+        return True
 
     def caught_categories(self) -> frozenset[str]:
         """Categories of the errors of checkers that are on."""
-        return frozenset(CHECKS[name].category for name in chosen(self._checked))
+        return frozenset(map(category_of, self._checked))
 
     def only_caught(self, category: str) -> bool:
         """True when the checker of a category is on for catches alone, which do not ask for this one."""
-        return category not in {CHECKS[name].category for name in chosen(self.checks)}
+        return category not in map(category_of, self.checks)
 
     def holds(self, point: Point) -> bool:
         """Whether a point's condition is true now. Raises CommandError for one that cannot be computed."""
@@ -378,6 +416,7 @@ class Session:
     def kill(self) -> None:
         """Give up the launch."""
         self.stop = None
+        self.level = 0
 
     def cont(self, *, reverse: bool = False) -> Stop:
         """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
@@ -485,6 +524,7 @@ class Session:
                 if b.temporary:
                     self.points.pop(b.number, None)
         self.stop = stop
+        self.level = 0
         return stop
 
     def exited(self) -> Stop:
@@ -514,6 +554,19 @@ class Session:
         """
         return evaluate(text, self.lookup)
 
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
+        """
+        if assign(self, target, expression):
+            self.timeline.edited()
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
+        self.timeline.edited()
+
     @property
     def lookup(self) -> Lookup:
         """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
@@ -524,8 +577,16 @@ class Session:
         return frames(self)
 
     def operation(self, pc: int) -> object | None:
-        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one."""
-        raise CommandError("the program has no IR in its debug information", help="stepi goes on by one instruction")
+        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one.
+
+        Raises CommandError for programs without IR.
+        """
+        debug = self.program.debug
+        if not any(k.ops for k in debug.kernels):
+            raise CommandError(
+                "the program has no IR in its debug information", help="stepi goes on by one instruction"
+            )
+        return debug.op(pc)
 
     def assembly(self, pc: int) -> tuple[str, str, str]:
         """Mnemonic, operands, and wait and signal of the instruction at `pc`; of what is none, its word."""
