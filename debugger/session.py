@@ -6,10 +6,11 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
+from sohu.debugger.trace import Trace
 from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, Queue, Result
 from sohu.emulator.checks import CHECKS, chosen
@@ -35,6 +37,9 @@ from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.emulator.timeline import Timeline
 from sohu.isa import INSTRUCTION_BYTES, SohuError
+
+if TYPE_CHECKING:
+    from sohu.debugger.sql import Database
 
 _P = TypeVar("_P", bound=Point)
 
@@ -96,6 +101,7 @@ class Session:
         self.stop: Stop | None = None  # the last one; None before the first run
         self.names = Names(self)
         self.values = Values()  # printed and named ones
+        self.trace: Trace | None = None  # what `trace on` records
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -342,6 +348,8 @@ class Session:
         self._given = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in self.args.items()}
         self.device.start(self.loaded, self.kernel.name, self._given)
         self.timeline.begin()
+        if self.trace is not None:
+            self.trace.cut(0)
         self.stop = Started(self.kernel.entry, 0, self.kernel.name)
         return self.stop
 
@@ -462,7 +470,7 @@ class Session:
             have = ", ".join(map(str, self.marks))
             raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
         self.device.restore(mark.snapshot)
-        self.timeline.edited()
+        self._edited()
         return self.ended(Stepped(mark.pc, mark.instructions))
 
     def ended(self, stop: Stop) -> Stop:
@@ -507,12 +515,25 @@ class Session:
         What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
         """
         if assign(self, target, expression):
-            self.timeline.edited()
+            self._edited()
 
     def assign_file(self, target: str, path: Path) -> None:
         """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
         assign_file(self, target, path)
+        self._edited()
+
+    def _edited(self) -> None:
+        """Somebody has changed the machine where it stands."""
         self.timeline.edited()
+        if self.trace is not None:
+            self.trace.cut(self.position)
+
+    @functools.cached_property
+    def database(self) -> Database:
+        """The trace and the program as tables (sohu.debugger.sql)."""
+        from sohu.debugger.sql import Database  # SQLite is loaded when it is wanted
+
+        return Database(self)
 
     @property
     def lookup(self) -> Lookup:
