@@ -47,6 +47,18 @@ def places(session: Session, text: str) -> Iterable[str]:
     return [*session.symbols.code_names(), *(f"{short(f)}:" for f in session.symbols.files())]
 
 
+def files(session: Session, text: str) -> Iterable[str]:
+    """Completes names of files and folders, the latter with a slash."""
+    head, slash, start = text.rpartition(" ")[2].rpartition("/")
+    folder = Path(head + slash or ".").expanduser()
+    try:
+        found = sorted(folder.iterdir())[:MAX_FILES]
+    except (OSError, RuntimeError, ValueError):
+        return []
+    shown = [p for p in found if not p.name.startswith(".") or start.startswith(".")]
+    return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
+
+
 def expressions(session: Session, text: str) -> Iterable[str]:
     """Completes names of registers, tiles and symbols."""
     m = re.search(r"\$?[\w.]*$", text)
@@ -66,17 +78,6 @@ def numbers(session: Session, text: str) -> list[int]:
 def addresses(session: Session, text: str) -> Iterable[str]:
     """Completes what can stand for an address: also sram: and acc:."""
     return [*expressions(session, text), *(f"{space}:" for space in Space)]
-
-
-def files(session: Session, text: str) -> Iterable[str]:
-    """Completes names of files."""
-    word = text.rpartition(" ")[2]
-    head = word[: word.rfind("/") + 1]
-    try:
-        found = sorted(Path(head or ".").expanduser().iterdir())[:MAX_FILES]
-    except (OSError, RuntimeError, ValueError):
-        return []
-    return [f"{head}{p.name}{'/' if p.is_dir() else ''}" for p in found]
 
 
 def operands(session: Session, text: str) -> Iterable[str]:

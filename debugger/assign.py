@@ -55,13 +55,9 @@ def _is_variable(target: str) -> bool:
 def _register(session: Session, target: str) -> tuple[str, int] | None:
     """The register file ("x" or "s") and number that a target names; None for anything else."""
     names = session.names
-    if not target.startswith("$"):
-        if target in names.tile_registers():
-            return None
-        if (reg := names.scalars().get(target)) is not None:
-            return "x", reg
-        if (sem := names.kernel.semaphores.get(target)) is not None:
-            return "s", sem
+    if not target.startswith("$") and names.knows(target):
+        found = names.register_of(target)
+        return found if found is not None and found[0] in ("x", "s") else None
     word = target.removeprefix("$")
     if word == "pc":
         raise CommandError("the pc cannot be set", help="goto goes to where the program has been")
@@ -73,7 +69,7 @@ def _set_register(session: Session, file: str, number: int, value: Value) -> Non
     machine = session.machine
     data = value.data.item() if isinstance(value.data, np.ndarray) and value.data.ndim == 0 else value.data
     if isinstance(data, float) and file == "x":
-        if not any(p.reg == number and p.direction == "f32" for p in session.kernel.params):
+        if not session.names.is_float(number):
             raise CommandError(
                 f"x{number} holds integers; {data!r} is none", help="the bits of a float32 can be set as an integer"
             )

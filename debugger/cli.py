@@ -10,37 +10,42 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sohu.debugger.events import JsonShell
+from sohu.debugger.exitcodes import INTERRUPTED, OK, READER_GONE, TABLE, USAGE
 from sohu.debugger.repl import interact
 from sohu.debugger.session import Session
 from sohu.debugger.shell import Quit, Shell
+from sohu.debugger.startup import read_project_file, read_user_files
 from sohu.debugger.style import Style
 from sohu.emulator import Device
+from sohu.emulator.checks import CHECKS
 from sohu.emulator.run_cli import read_arguments, read_program, read_schedule
-from sohu.emulator.snapshot_file import SnapshotFile
+from sohu.emulator.snapshot_file import SnapshotFile, is_snapshot
 from sohu.isa import SohuError
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
   sohu-dbg softmax.elf --arg x=x.npy
+  sohu-dbg --args softmax.elf x=x.npy
   sohu-dbg --core softmax.core
   sohu-dbg -batch softmax.elf --arg x=x.npy -ex 'break softmax.py:9' -ex run -ex 'print t[0:4, :]'
+  sohu-dbg --json softmax.elf --arg x=x.npy -batch -ex 'catch nan' -ex run | jq .reason
 
-Arguments are given as to `sohu run`. -x and -ex are done in the order in which they stand.
-exit codes: 0 all went well; 1 a file or an argument is wrong, or (with -batch, or when commands do not come
-from a terminal) a command failed; 2 the command line is wrong; 3 as 1, but the machine stopped the program;
-130 interrupted; 141 whoever read the output has gone.
-"""
-COMMAND_FAILED = 1
-INTERRUPTED, READER_GONE = 130, 141  # 128 + SIGINT and SIGPIPE, as shells report them
+Arguments are given as to `sohu run`. These are done first to last: init files of the user, -ix and -iex, the init
+file of the folder, -x and -ex. An init file is ~/.config/sohu/dbginit, ~/.sohudbginit, or .sohudbginit in a folder
+that add-auto-load-safe-path has trusted.
+
+{TABLE}"""
 
 
 class _InOrder(argparse.Action):
-    """Keeps -x and -ex in one list."""
+    """Keeps -x and -ex in one list, -ix and -iex in another."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, option: str | None = None
     ) -> None:
-        namespace.todo = [*namespace.todo, (self.dest, value)]
+        todo = "early" if option in ("-ix", "-iex") else "todo"
+        setattr(namespace, todo, [*getattr(namespace, todo), (self.dest, value)])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,8 +70,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--core", dest="core_file", type=Path, metavar="FILE", help="a core file, which holds its program")
     p.add_argument("-x", dest="script", action=_InOrder, metavar="FILE", help="do the commands in a file")
     p.add_argument("-ex", dest="command", action=_InOrder, metavar="COMMAND", help="do a command")
+    p.add_argument("-ix", dest="script", action=_InOrder, metavar="FILE", help="as -x, before the folder's init file")
+    p.add_argument("-iex", dest="command", action=_InOrder, metavar="COMMAND", help="as -ex, before that")
+    p.add_argument("-nx", action="store_true", help="read no init files")
     p.add_argument("-batch", action="store_true", help="leave when these are done, read no commands")
     p.add_argument("-q", "-quiet", action="store_true", dest="quiet", help="do not say hello")
+    p.add_argument("--tui", action="store_true", help="begin in the full screen")
+    p.add_argument("--json", action="store_true", help="print one JSON object for each stop, text and error")
+    p.add_argument("--python", action="store_true", help="have the command `python`, which runs Python code")
+    p.add_argument(
+        "--args",
+        nargs=argparse.REMAINDER,
+        metavar="ELF",
+        help="all that follows is the program and its arguments: --args softmax.elf x=x.npy",
+    )
     p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
     p.add_argument("--timing", action="store_true", help="count cycles")
     p.add_argument(
@@ -75,7 +92,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="SEED|timed",
         help="instead of program order: a random legal order, or `timed`, when the timer says that effects are there",
     )
-    p.set_defaults(todo=[])
+    p.add_argument(
+        "--check",
+        default="none",
+        metavar="NAMES",
+        help="checkers that stop the program, as for `sohu run`: all, none, or some of " + ", ".join(CHECKS),
+    )
+    p.add_argument("--no-record", action="store_true", help="make no checkpoints: going back is slow then")
+    p.set_defaults(todo=[], early=[])
     return p
 
 
@@ -83,16 +107,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's by default); returns the exit code."""
     p = parser()
     options = p.parse_args(argv)
-    if options.core is not None and options.core_file is not None:
-        p.error("two core files")
-    options.core = options.core or options.core_file
-    if options.elf is None and options.core is None:
-        p.error("the program is missing, or --core FILE")
+    _check(p, options)
     try:
-        return _run(options)
+        shell = _shell(options)
     except SohuError as e:
         print(Style.of(sys.stderr).safe(f"sohu-dbg: {e}"), file=sys.stderr)
-        return COMMAND_FAILED
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    try:
+        status = _run(options, shell)
+        sys.stdout.flush()  # here, where a reader that is gone is noticed
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -102,10 +128,49 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
 
 
+def _check(p: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """What argparse cannot see of the command line. Raises SystemExit."""
+    if options.args is not None:
+        if options.elf is not None or not options.args:
+            p.error(
+                "--args wants the program after it: --args PROGRAM NAME=VALUE ..."
+                if not options.args
+                else f"two programs: {options.elf} and {options.args[0]}, after --args"
+            )
+        options.elf, options.arg = Path(options.args[0]), [*options.arg, *options.args[1:]]
+    if options.core is not None and options.core_file is not None:
+        p.error("two core files")
+    options.core = options.core or options.core_file
+    if options.elf is None and options.core is None:
+        p.error("the program is missing, or --core FILE")
+    if options.core is None and is_snapshot(options.elf):
+        options.elf, options.core = None, options.elf
+    if options.core is not None and options.arg:
+        p.error("a core file has its arguments; --arg is for a program that is to be run")
+    if options.tui and options.json:
+        p.error("--tui and --json exclude each other")
+    if options.tui and (options.batch or not (sys.stdin.isatty() and sys.stdout.isatty())):
+        p.error("--tui wants a terminal" + (" and no -batch" if options.batch else ""))
+
+
+def _is_program(path: Path) -> bool:
+    """False for a file that begins as no ELF file does; what cannot be read, or is assembly, is told elsewhere."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF" or path.suffix in (".s", ".sohu")
+    except OSError:
+        return True
+
+
 def _session(options: argparse.Namespace) -> Session:
+    if not _is_program(options.elf):
+        raise SohuError(
+            f"{options.elf} is neither a program nor a core file or snapshot",
+            help="sohu-asm makes programs of assembly, sohu run --core leaves core files",
+        )
     program = read_program(options.elf)
     device = Device(options.chip, schedule=options.schedule, timing=options.timing)
-    session = Session(program, options.kernel, device=device)
+    session = Session(program, options.kernel, device=device, checks=options.check, record=not options.no_record)
     session.args = read_arguments(session.kernel, options.arg)
     return session
 
@@ -117,21 +182,41 @@ def _of_core(options: argparse.Namespace) -> Session:
     return Session.of_file(file)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _shell(options: argparse.Namespace) -> Shell:
     session = _session(options) if options.core is None else _of_core(options)
-    shell = Shell(session)
-    session.machine.output = shell.write
+    shell = JsonShell(session) if options.json else Shell(session)
+    session.machine.output = shell.program_output
+    shell.python = options.python
+    return shell
+
+
+def _run(options: argparse.Namespace, shell: Shell) -> int:
+    session = shell.session
     ours = options.batch or not sys.stdin.isatty()  # nobody watches: failures must show in the exit code
     try:
-        if not (options.quiet or ours):
+        if not (options.quiet or ours or options.json):
             name = shell.style.paint("name", session.kernel.name)
             shell.write(f"{name} of {session.program.name}. Type help for help.")
+        if not options.nx:
+            read_user_files(shell)
+        _do(shell, options.early)
+        if not options.nx:
+            read_project_file(shell)
         if session.stop is not None:
             shell.show(session.stop)
-        for kind, what in options.todo:
-            shell.execute(what if kind == "command" else f"source {what}")
+        _do(shell, options.todo)
+        if options.tui:
+            shell.execute("tui")
         if not options.batch:
             interact(shell)
     except Quit:
         pass
-    return shell.exit_code if ours else 0
+    return shell.exit_code if ours else OK
+
+
+def _do(shell: Shell, todo: list[tuple[str, str]]) -> None:
+    for kind, what in todo:
+        if kind == "command":
+            shell.execute(what)
+        else:
+            shell.execute_file(Path(what).expanduser())

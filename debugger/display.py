@@ -23,6 +23,7 @@ from sohu.isa import dtype_of
 
 if TYPE_CHECKING:
     from sohu.asm import Line
+    from sohu.debugger.frames import Frame
     from sohu.debugger.shell import Shell
 
 MAX_WIDTH = 120
@@ -59,7 +60,7 @@ def source_line(shell: Shell, line: Line, *, caret: bool = True) -> list[str]:
     return out
 
 
-def instruction_line(shell: Shell, pc: int) -> str:
+def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> str:
     """`=> 0x01b0  vsub  t, t, s      VPU`, with the number of a breakpoint that is on it."""
     session, style = shell.session, shell.style
     here = session.running and pc == session.pc
@@ -69,7 +70,7 @@ def instruction_line(shell: Shell, pc: int) -> str:
     engine = inst.row.engine.value if inst is not None and inst.row.engine.is_async else ""
     text = f"{mnemonic:<{MNEMONIC}}{operands}"
     if sync or engine:
-        text = f"{text:<{MNEMONIC + OPERANDS}}{sync:<{SYNC}}"
+        text = f"{text:<{MNEMONIC + operands_width}}{sync:<{SYNC}}"
     line = style.code(text if engine else text.rstrip())
     arrow = style.paint("arrow", "=>") if here else "  "
     return f"{','.join(marks):>2}{arrow} {style.paint('dim', f'{pc:#06x}')}  {line}" + (
@@ -85,6 +86,20 @@ def position(shell: Shell) -> list[str]:
     return [*out, instruction_line(shell, session.pc)]
 
 
+def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[str]:
+    """`#1  0x01b0  in layers, inlined`, and the source line."""
+    where = place_name(shell, frame.pc)
+    name = frame.function if frame.depth or frame.inlined else where
+    kind = ", inlined" if frame.inlined else ""
+    head = f"#{level}  {frame.pc:#06x}  in {shell.style.paint('name', name)}{kind}"
+    out = [f"{head}   {note}" if note else head]
+    if frame.line is not None:
+        out += source_line(shell, frame.line)
+    if not level:
+        out.append(instruction_line(shell, frame.pc))
+    return out
+
+
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
     machine = shell.session.machine
@@ -92,12 +107,12 @@ def counters(shell: Shell) -> str:
     return f"instruction {machine.instructions:,}{cycle}"
 
 
-def render_stop(shell: Shell, stop: Stop) -> str:
-    """All that is said when the program stops."""
+def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
+    """All that is said when the program stops; without the place, if that is shown otherwise."""
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell)
+    out = position(shell) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))

@@ -22,7 +22,8 @@ def page() -> str:
     """All commands by group."""
     out = [
         "# Commands of the debugger\n",
-        "Made of the commands' own help (`make manual`): `help COMMAND` says the same. [The debugger](debugger.md) explains.\n",
+        "Made of the commands' own help (`make manual`): `help COMMAND` says the same. What it is all for is in "
+        "[the debugger](debugger.md).\n",
     ]
     for group in GROUPS:
         out.append(f"## {_TITLES[group]}\n")

@@ -6,22 +6,22 @@ import re
 from typing import TYPE_CHECKING
 
 from sohu.debugger.breakpoints import resolve
+from sohu.debugger.context import numbered
 from sohu.debugger.display import instruction_line, place_name, short, source_line
 from sohu.debugger.errors import CommandError
-from sohu.debugger.source import is_python
+from sohu.debugger.settings import LIST_SIZE
 from sohu.isa import INSTRUCTION_BYTES
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
-LINES = 10  # of source at a time
 BEFORE, AFTER = 6, 10  # instructions around the pc
 MAX_INSTRUCTIONS = 10_000  # at a time
 
 
 def source(shell: Shell, text: str) -> list[str]:
     """Some lines of source; raises CommandError where there are none."""
-    session = shell.session
+    session, count = shell.session, shell.settings[LIST_SIZE]
     first = 0
     if text:
         file, number = _source_place(shell, text)
@@ -35,23 +35,13 @@ def source(shell: Shell, text: str) -> list[str]:
     lines = shell.sources.lines(file)
     if not lines:
         raise CommandError(f"the source {file} cannot be read")
-    first = first or max(1, min(number, len(lines)) - LINES // 2)
+    first = first or max(1, min(number, len(lines)) - count // 2)
     if first > len(lines):
         raise CommandError(f"{short(file)} ends at line {len(lines)}")
-    last = min(first + LINES, len(lines) + 1)
+    last = min(first + count, len(lines) + 1)
     shell.listed = file, last
-    here = session.line if session.running else None
-    marks: dict[int, list[str]] = {}
-    for b in session.breakpoints.values():
-        for at in {x.line for x in map(session.symbols.line_at, b.pcs) if x is not None and x.file == file}:
-            marks.setdefault(at, []).append(str(b.number))
-    out = [shell.style.paint("place", f"{short(file)}:")]
-    for n in range(first, last):
-        current = here is not None and (here.file, here.line) == (file, n)
-        arrow = shell.style.paint("arrow", "=>") if current else "  "
-        code = shell.style.code(lines[n - 1], is_python(file))
-        out.append(f"{','.join(marks.get(n, [])):>2}{arrow} {n:>5}  {code}".rstrip())
-    return out
+    title = shell.style.paint("place", f"{short(file)}:")
+    return [title, *numbered(shell, file, first, last - 1, caret=False)]
 
 
 def _source_place(shell: Shell, text: str) -> tuple[str, int]:
@@ -80,7 +70,7 @@ def instructions(shell: Shell, text: str) -> list[str]:
             out.append(shell.style.paint("name", f"{name}:"))
         line = session.symbols.line_at(pc)
         here = None if line is None else (line.file, line.line)
-        if line is not None and here != before and not _is_own(shell, pc):
+        if line is not None and here != before and not is_own(shell, pc):
             out += source_line(shell, line, caret=False)
         before = here
         out.append(instruction_line(shell, pc))
@@ -94,7 +84,7 @@ def instructions_at(shell: Shell, text: str, count: int) -> list[str]:
     return [instruction_line(shell, pc) for pc in range(start, end, INSTRUCTION_BYTES)]
 
 
-def _is_own(shell: Shell, pc: int) -> bool:
+def is_own(shell: Shell, pc: int) -> bool:
     """True for assembly by hand: its source line says what the instruction says."""
     line = shell.session.symbols.line_at(pc)
     return line is not None and line.file.endswith((".s", ".S", ".asm"))

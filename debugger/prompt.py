@@ -46,7 +46,8 @@ def history_file() -> Path:
     return (Path(home) if home and os.path.isabs(home) else Path.home() / ".local/state") / "sohu/dbg_history"
 
 
-def _history() -> History:
+def history() -> History:
+    """Of all sessions; of this one alone where nothing can be written."""
     try:
         path = history_file()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,16 +58,19 @@ def _history() -> History:
 
 
 def toolbar(shell: Shell) -> FormattedText:
-    """Where the program stands: pc, name, line, counts."""
+    """Where the program stands: pc, name, line, counts; how far it has been run, and whether it can go back fast."""
     session = shell.session
     if not session.running:
         return FormattedText([("", clean(f" {session.kernel.name}: not running"))])
-    machine = session.machine
+    machine, timeline = session.machine, session.timeline
     line = session.line
     parts = [f"pc {session.pc:#06x}", place_name(shell, session.pc)]
     parts += [f"{short(line.file)}:{line.line}"] if line is not None else []
-    parts += [f"instruction {machine.instructions:,}"]
+    behind = timeline.last > session.position
+    parts += [f"instruction {session.position:,}" + (f" of {timeline.last:,} (back in time)" if behind else "")]
     parts += [f"cycle {machine.cycles:,}"] if machine.cycles is not None else []
+    parts += [f"chip {machine.chip}"] if machine.chips > 1 else []
+    parts += ["not recording"] if not session.record else []
     parts += ["stopped by an error"] if not session.alive else []
     return FormattedText([("", clean(" " + "   ".join(p for p in parts if p)))])
 
@@ -75,7 +79,7 @@ def read_terminal(shell: Shell) -> None:
     """Prompt for commands and do them until Ctrl-D. Raises Quit."""
     prompt: PromptSession[str] = PromptSession(
         PROMPT,
-        history=_history(),
+        history=history(),
         completer=CommandCompleter(shell),
         complete_while_typing=False,
         auto_suggest=AutoSuggestFromHistory(),

@@ -7,7 +7,7 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +25,7 @@ from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
 from sohu.debugger.frames import Frame, frames, return_address
 from sohu.debugger.names import Names
-from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch
+from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.trace import Trace
@@ -93,12 +93,14 @@ class Session:
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
+        self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
         self._checked: tuple[str, ...] = self.checks
         if self.checks:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
         self.trace: Trace | None = None  # what `trace on` records
@@ -183,6 +185,8 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        if isinstance(self.stop, Exited):
+            self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
     # -- points ------------------------------------------------------------------------------------
 
@@ -312,6 +316,14 @@ class Session:
             raise CommandError(f"condition of {point.number}: {e}") from None
         return bool(np.all(value)) if isinstance(value, np.ndarray) else bool(value)
 
+    def hooks(self, watches: Sequence[Watch]) -> list[WatchHook]:
+        """The hook that stops for watched memory; the same one for the same places, whose code is compiled then."""
+        if not watches:
+            return []
+        if self._hook is None or self._hook.watches != watches:
+            self._hook = WatchHook(self.machine, watches)
+        return [self._hook]
+
     def set_condition(self, point: Point, condition: str) -> None:
         """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
         point.condition = condition.strip()
@@ -375,6 +387,7 @@ class Session:
     def kill(self) -> None:
         """Give up the launch."""
         self.stop = None
+        self.level = 0
 
     def cont(self, *, reverse: bool = False) -> Stop:
         """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
@@ -444,8 +457,10 @@ class Session:
         """
         self.need_past()
         if instruction is not None:
-            if instruction < self.timeline.start:
-                raise CommandError(f"there is no instruction {instruction}", help=f"from {self.timeline.start} on")
+            if instruction < self.timeline.start.instruction:
+                raise CommandError(
+                    f"there is no instruction {instruction}", help=f"from {self.timeline.start.instruction} on"
+                )
             self.timeline.goto(instruction)
         elif cycle is not None:
             if self.machine.cycles is None:
@@ -480,6 +495,7 @@ class Session:
                 if b.temporary:
                     self.points.pop(b.number, None)
         self.stop = stop
+        self.level = 0
         return stop
 
     def exited(self) -> Stop:
@@ -545,8 +561,16 @@ class Session:
         return frames(self)
 
     def operation(self, pc: int) -> object | None:
-        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one."""
-        raise CommandError("the program has no IR in its debug information", help="stepi goes on by one instruction")
+        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one.
+
+        Raises CommandError for programs without IR.
+        """
+        debug = self.program.debug
+        if not any(k.ops for k in debug.kernels):
+            raise CommandError(
+                "the program has no IR in its debug information", help="stepi goes on by one instruction"
+            )
+        return debug.op(pc)
 
     def assembly(self, pc: int) -> tuple[str, str, str]:
         """Mnemonic, operands, and wait and signal of the instruction at `pc`; of what is none, its word."""

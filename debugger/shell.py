@@ -9,19 +9,27 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.charts import plain
 from sohu.debugger.command import Command, load_commands
-from sohu.debugger.display import render_stop
+from sohu.debugger.context import context
+from sohu.debugger.display import MAX_WIDTH, render_stop
 from sohu.debugger.displays import Displays
 from sohu.debugger.errors import CommandError
+from sohu.debugger.exitcodes import DIVERGED, of_session
 from sohu.debugger.points import Point
 from sohu.debugger.session import Session
+from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
-from sohu.debugger.stops import BreakpointHit, Caught, Faulted, Stop, Watched
-from sohu.debugger.style import Style, columns
+from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Stop, Watched
+from sohu.debugger.style import Style, columns, speaks_unicode
+from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
+
+if TYPE_CHECKING:
+    from sohu.debugger.fullscreen import Screen
 
 MAX_SCRIPT_DEPTH = 16
 _HEAD = re.compile(r"([A-Za-z?][\w-]*)(/\S*)?\s*(.*)", re.DOTALL)
@@ -34,7 +42,7 @@ class Quit(Exception):
 class Shell:
     """One user at one session.
 
-    failed: how many commands failed; faults: how often the machine stopped the program.
+    failures, categories: what the exit code is made of (exitcodes.py).
     """
 
     def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
@@ -44,14 +52,20 @@ class Shell:
         self.style = style or Style.of(self.out)
         self.commands = load_commands()
         self.sources = Sources(session.program.name)
-        self.failed = 0
-        self.faults = 0
-        self.categories: list[str] = []  # of the errors that stopped it
+        self.failures: list[int] = []  # exit codes of the errors of commands
+        self.categories: list[str] = []  # of the errors that stopped the program
+        self.python = False  # the command is on
+        self.interpreter: Any = None  # that it uses
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
         self.examined: tuple[str, str] | None = None  # format and address after what `x` showed last
         self.displays = Displays()
+        self.settings = Settings()
+        self.fullscreen: Screen | None = None  # that shows it
+        self.unicode = speaks_unicode(self.out)
+        self.observer = Observer(session)
+        self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
         self._scripts = 0
         self._collecting: Point | None = None  # whose commands are being typed
@@ -59,7 +73,15 @@ class Shell:
     @property
     def width(self) -> int:
         """Columns to print in."""
-        return columns(self.out)
+        return self.settings[WIDTH] or columns(self.out)
+
+    @property
+    def shows_context(self) -> bool:
+        """Whether stops are shown with all their context."""
+        wanted = self.settings[CONTEXT]
+        if self.fullscreen is not None:
+            return False  # its panes show all that
+        return wanted == "on" or (wanted == "auto" and self.out.isatty())
 
     @property
     def ascii(self) -> bool:
@@ -71,9 +93,24 @@ class Shell:
         self.out.write(self.style.safe(text) + "\n")
         self.out.flush()
 
+    def program_output(self, text: str) -> None:
+        """Print what the program prints."""
+        self.write(text)
+
     def error(self, e: SohuError) -> None:
         """Print what went wrong, and count it."""
-        self.failed += 1
+        self.failures.append(DIVERGED if isinstance(e, ReplayDiverged) else e.exit_code)
+        self.print_error(e)
+
+    def warn(self, text: str, help: str = "") -> None:
+        """Print what the user should know, which is no failure."""
+        style = Style.of(self.err)
+        hint = f"\n  help: {help}" if help else ""
+        self.err.write(style.safe(f"{style.paint('stop', 'warning')}: {text}{hint}") + "\n")
+        self.err.flush()
+
+    def print_error(self, e: SohuError) -> None:
+        """Print what went wrong."""
         style = Style.of(self.err)
         head, *rest = str(e).split("\n")
         self.err.write(style.safe("\n".join([style.paint("error", head), *rest])) + "\n")
@@ -153,6 +190,15 @@ class Shell:
             return ()
         return made.complete(self.session, rest)
 
+    def execute_file(self, path: Path) -> bool:
+        """Do the commands in a file; False when one failed, which has been printed."""
+        try:
+            self.run_file(path)
+        except SohuError as e:
+            self.error(e)
+            return False
+        return True
+
     def run_file(self, path: Path) -> None:
         """Do the commands in a file. The first that fails ends it, as GDB does; raises CommandError then."""
         try:
@@ -171,8 +217,8 @@ class Shell:
 
     @property
     def exit_code(self) -> int:
-        """Of a session that nobody watches: 1 when a command failed, else 3 when the machine stopped the program."""
-        return 1 if self.failed else 3 if self.faults else 0
+        """Of a session that nobody watches."""
+        return of_session(self.failures, self.categories)
 
     # -- moving the program ------------------------------------------------------------------------
 
@@ -181,18 +227,18 @@ class Shell:
         with self._ctrl_c():
             stop = do()
         self.listed = self.disassembled = None
-        points = self._stopped_by(stop)
+        points = self.stopped_by(stop)
         if not any(p.commands[:1] == ["silent"] for p in points):
             self.show(stop)
         if isinstance(stop, (Faulted, Caught)):
-            self.faults += 1
             self.categories.append(stop.error.category)
         for command in [c for p in points for c in p.commands if c != "silent"]:
             if not self.execute(command) or self.session.stop is not stop:
                 break  # it failed, or the program has moved: what follows was meant for here
 
     @staticmethod
-    def _stopped_by(stop: Stop) -> Sequence[Point]:
+    def stopped_by(stop: Stop) -> Sequence[Point]:
+        """The breakpoints, watchpoints and catches that a stop is due to."""
         if isinstance(stop, BreakpointHit):
             return stop.breakpoints
         if isinstance(stop, Watched):
@@ -201,7 +247,14 @@ class Shell:
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
-        self.write(render_stop(self, stop))
+        in_context = self.shows_context and not isinstance(stop, Exited)
+        if in_context or self.fullscreen is not None:
+            self.changes = self.observer.observe()
+        text = render_stop(self, stop, place=not in_context)
+        if in_context:
+            panels = context(self, self.changes, self.settings[SECTIONS], min(self.width, MAX_WIDTH))
+            text = "\n".join([*([text] if text else []), *panels])
+        self.write(text)
         for line in self.displays.lines(self):
             self.write(line)
 

@@ -19,6 +19,8 @@ _CODES = {
     "name": "1",
     "dim": "2",
     "caret": "32",
+    "changed": "33",
+    "ir": "35",
 }
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -86,9 +88,28 @@ def visible(text: str) -> int:
     return len(_COLOUR.sub("", text))
 
 
+def clip(text: str, width: int) -> str:
+    """A painted text cut to so many columns."""
+    if len(text) <= width or visible(text) <= width:
+        return text
+    out, left, at = [], width, 0
+    for m in _COLOUR.finditer(text):
+        part = text[at : m.start()]
+        out += [part[:left], m[0]]  # colours that end behind the cut must end
+        left, at = max(0, left - len(part)), m.end()
+    return "".join([*out, text[at:][:left]])
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """True where lines can be drawn with more than ASCII."""
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
 def columns(stream: TextIO | None = None) -> int:
     """Width of the terminal; 100 where there is none, so that scripts print the same everywhere."""
     out = stream or sys.stdout
+    if (known := getattr(out, "columns", 0)) > 0:  # a pane of the full screen
+        return int(known)
     try:
         return max(40, os.get_terminal_size(out.fileno()).columns)
     except (OSError, ValueError, AttributeError):

@@ -87,6 +87,15 @@ def _write(device: Device, file: BinaryIO, core: dict[str, Any] | None) -> None:
     file.write(hash.digest())
 
 
+def is_snapshot(path: Path) -> bool:
+    """True for a file that begins as snapshots do; False for others, and for what cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 def _meta(device: Device, core: dict[str, Any] | None) -> dict[str, Any]:
     machine = device.machine
     loaded = device.loaded(machine.program)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("continue", "c", group="running")
+@command("continue", "c", "cont", group="running")
 def continue_(shell: Shell, text: str) -> None:
     """Go on to the next breakpoint or the end: continue."""
     no_arguments(text, "continue")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sohu.debugger.arguments import files
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("source", group="other", repeat=None)
+@command("source", group="other", complete=files, repeat=None)
 def source(shell: Shell, text: str) -> None:
     """Do the commands in a file: source FILE.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,9 +90,9 @@ class Check:
     def load(self, state: Any) -> None:
         """Know again what it knew; never called where `save` gives None."""
 
-    def shadow_bytes(self, state: Any) -> int:
-        """How much memory something saved takes, beside what it shares with earlier ones."""
-        return 0
+    def large(self, state: Any) -> Iterable[bytes]:
+        """The large parts of something saved, which it may share with others."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Hooks:
     def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
         self.stops = any(c.stops for c in self.checks)
-        self.whole = whole or self  # from the next launch on
+        self.whole = self if whole is None else whole  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
         self._watched: tuple[Code, Blocks] | None = None
         self.launch = list(self._of("launch"))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -81,7 +82,7 @@ class Folder:
     @property
     def environment(self) -> dict[str, str]:
         """With a home of its own, so that the history of whoever runs the tests stays as it is."""
-        unwanted = ("NO_COLOR", "COLUMNS", "LINES", "PROMPT_TOOLKIT_NO_CPR")
+        unwanted = ("XDG_CONFIG_HOME", "NO_COLOR", "COLUMNS", "LINES", "PROMPT_TOOLKIT_NO_CPR")
         kept = {k: v for k, v in os.environ.items() if k not in unwanted}
         state = {"HOME": str(self.path), "XDG_STATE_HOME": str(self.path / "state")}
         return kept | state | {"TERM": "xterm", "OPENBLAS_NUM_THREADS": "1"}
@@ -91,12 +92,14 @@ class Folder:
         code = "import sys; from sohu.debugger.cli import main; sys.exit(main())"
         return [sys.executable, "-W", "error", "-c", code, *args]
 
-    def debug(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def debug(
+        self, *args: str, stdin: str = "", environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         return subprocess.run(
             self.command(*args),
             cwd=self.path,
-            env=self.environment,
+            env=self.environment | dict(environment or {}),
             input=stdin,
             capture_output=True,
             text=True,

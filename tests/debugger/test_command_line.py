@@ -1,19 +1,26 @@
 """`sohu-dbg` as a process of its own: scripts, exit codes, bad input."""
 
+import json
 import os
 import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sohu.asm import assemble
+from sohu.debugger.exitcodes import of_session
 
+from tests.debugger.support import ARGS as ARGUMENTS
 from tests.debugger.support import SCALE, SPIN, Folder
 
 ARGS = ("scale.elf", "--chip", "small", "--arg", "x=x.npy", "--arg", "n=5", "--arg", "f=2.5")
+BEFORE = "sync wait loaded>=2"  # the instruction at `done`
 
 
 def test_a_script_in_batch_mode(folder: Folder, golden: Callable[[str, str], None]) -> None:
@@ -111,7 +118,19 @@ def test_run_takes_arguments(folder: Folder) -> None:
 # -- the command line and its files --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [(), ("scale.elf", "--nonsense"), ("scale.elf", "-x"), ("a", "b", "c")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("scale.elf", "--nonsense"),
+        ("scale.elf", "-x"),
+        ("a", "b", "c"),
+        ("--args",),
+        ("scale.elf", "--args", "scale.elf"),
+        ("scale.elf", "--tui", "--json"),
+        ("--core", "a.core", "--arg", "n=5"),
+    ],
+)
 def test_a_wrong_command_line_is_2(folder: Folder, args: tuple[str, ...]) -> None:
     done = folder.debug(*args)
     assert done.returncode == 2 and "usage: sohu-dbg" in done.stderr
@@ -131,7 +150,7 @@ def test_a_wrong_command_line_is_2(folder: Folder, args: tuple[str, ...]) -> Non
 )
 def test_what_is_wrong_is_one_message(folder: Folder, args: tuple[str, ...], message: str) -> None:
     done = folder.debug(*args, "-batch")
-    assert done.returncode == 1 and done.stdout == ""
+    assert done.returncode == 2 and done.stdout == ""
     first, *rest = done.stderr.splitlines()
     assert first.startswith("sohu-dbg: ") and message in first
     assert all(line.startswith("  help: ") for line in rest)
@@ -154,7 +173,7 @@ def test_damaged_programs_give_one_clear_error(folder: Folder) -> None:
     for data in broken:
         (folder.path / "broken.elf").write_bytes(data)
         done = folder.debug("broken.elf", "--chip", "small", "-batch", "-ex", "disassemble")
-        assert done.returncode in (0, 1) and "Traceback" not in done.stderr
+        assert done.returncode in (0, 1, 2) and "Traceback" not in done.stderr
 
 
 def test_ctrl_c_stops_the_program_and_the_script_goes_on(folder: Folder) -> None:
@@ -234,3 +253,148 @@ def test_numpy_arrays_of_bfloat16_are_taken(folder: Folder) -> None:
     np.save(folder.path / "b.npy", np.arange(4).astype(ml_dtypes.bfloat16))
     done = folder.debug("k.elf", "--chip", "small", "--arg", "x=b.npy", "-batch", "-ex", "start", "-ex", "print x")
     assert "bf16[4]  min 0  max 3" in done.stdout
+
+
+# -- what else the command line says -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "commands", "code"),
+    [
+        ("li x20, 1\nhalt", ["run"], 0),
+        ("li x20, 1\nhalt", ["run", "nonsense"], 1),
+        ("trap 3", ["run"], 3),
+        ("sync wait s1>=1\nhalt", ["run"], 14),
+        ("li x20, 8\nld x21, x20, 0\nhalt", ["run"], 16),
+        ("li x20, 8\nld x21, x20, 0\nhalt", ["run", "nonsense"], 1),
+    ],
+)
+def test_exit_codes_say_what_was_found(folder: Folder, source: str, commands: list[str], code: int) -> None:
+    folder.add("k", f".kernel k\n{source}\n.endkernel\n")
+    done = folder.debug("k.elf", "--chip", "small", "-batch", *_each(*commands))
+    assert done.returncode == code, done.stdout + done.stderr
+    help = folder.debug("--help").stdout
+    assert re.search(rf"^ .*\b{code}  ", help, re.MULTILINE)
+
+
+def test_of_several_findings_the_first_counts_and_a_failing_command_before_it() -> None:
+    assert of_session([], ["deadlock", "nan"]) == 14
+    assert of_session([], ["nan", "deadlock"]) == 10
+    assert of_session([1, 3], ["nan"]) == 1
+    assert of_session([1, 15], ["nan"]) == 15
+    assert of_session([], ["assert"]) == 3
+
+
+def test_a_core_file_alone_needs_no_option_and_junk_is_called_neither(folder: Folder) -> None:
+    from sohu.emulator import Device
+
+    device = Device("small")
+    device.start(assemble(SCALE, "scale.s"), "scale", ARGUMENTS)
+    device.save(folder.path / "s.core")
+    done = folder.debug("s.core", "-batch", "-ex", "print n")
+    assert (done.returncode, done.stderr) == (0, "") and "n = 0" in done.stdout
+    (folder.path / "junk.core").write_bytes(b"junk" * 100)
+    done = folder.debug("junk.core", "-batch")
+    assert done.returncode == 2 and "junk.core is neither a program nor a core file" in done.stderr
+
+
+def test_what_follows_args_is_the_program_and_its_arguments(folder: Folder) -> None:
+    options = ["--chip", "small", "-batch", "-ex", "info args"]
+    done = folder.debug(*options, "--args", "scale.elf", "x=x.npy", "n=5", "f=2.5")
+    assert done.returncode == 0 and "n: i64 = 5" in done.stdout
+    assert done.stdout == folder.debug(*options, *ARGS).stdout
+
+
+def test_json_is_one_object_a_line(folder: Folder) -> None:
+    commands = _each("break done", "run", "stepi", "print a", "nonsense", "continue")
+    done = folder.debug(*ARGS, "--json", "-batch", *commands)
+    assert done.returncode == 1 and done.stderr == ""
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(e["version"] == 1 for e in events)
+    assert [e["event"] for e in events] == ["output", "stop", "stop", "output", "error", "stop"]
+    hit, step, printed, failed, ended = events[1:]
+    assert (hit["reason"], hit["points"], hit["pc"], hit["instruction"]) == ("breakpoint", [1], 0xB0, BEFORE)
+    assert hit["line"]["file"] == "scale.s" and hit["line"]["line"] == 15 and hit["error"] is None
+    assert step["instructions"] == hit["instructions"] + 1 and step["cycle"] is None
+    assert "f32[4, 8]" in printed["text"] and "did you mean" not in printed["text"]
+    assert failed["message"] == "no command 'nonsense'"
+    assert ended["reason"] == "exited" and ended["outputs"]["y"] == {"dtype": "float32", "shape": [4, 8]}
+
+
+def test_json_of_a_fault_and_of_what_has_changed(folder: Folder) -> None:
+    folder.add("bad", '.kernel bad\nli x20, 7\ndbg.print "x is ", x20\ntrap 3\nhalt\n')
+    done = folder.debug("bad.elf", "--chip", "small", "--json", "-batch", *_each("starti", "stepi", "continue"))
+    assert done.returncode == 3
+    started, step, said, fault = [json.loads(line) for line in done.stdout.splitlines()]
+    assert started["reason"] == "started" and started["changed"] == []
+    assert step["changed"] == [{"kind": "register", "name": "x20", "old": 0, "new": 7}]
+    assert said == {"version": 1, "event": "output", "text": "x is 7", "source": "program"}
+    assert fault["reason"] == "fault" and fault["error"]["category"] == "trap" and fault["error"]["line"]["line"] == 4
+
+
+def test_init_files_of_the_user_and_the_order_of_all(folder: Folder) -> None:
+    config = folder.path / ".config/sohu"
+    config.mkdir(parents=True)
+    (config / "dbginit").write_text("print 1\n")
+    (folder.path / ".sohudbginit").write_text("print 2\n")  # the test's home is its folder
+    (folder.path / "early").write_text("print 4\n")
+    late = ["-ex", "print 5", "-iex", "print 3", "-ix", "early"]
+    done = folder.debug(*ARGS, "-batch", *late)
+    assert done.stdout.split("\n")[:-1] == [f"${i} = {i}" for i in range(1, 6)] and done.returncode == 0
+    assert folder.debug(*ARGS, "-batch", "-nx", *late).stdout.startswith("$1 = 3\n$2 = 4\n$3 = 5\n")
+    (config / "dbginit").write_text("nonsense\nprint 9\n")
+    done = folder.debug(*ARGS, "-batch")
+    assert done.returncode == 1 and "dbginit:1: the script ends here" in done.stderr and done.stdout == "$1 = 2\n"
+
+
+def test_the_init_file_of_a_project_is_read_when_it_is_trusted(folder: Folder, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (folder.path / ".sohudbginit").write_text("print 7\n")
+    environment = {"HOME": str(home)}
+    done = folder.debug(*ARGS, "-batch", "-ex", "print 1", environment=environment)
+    assert done.returncode == 0 and done.stdout == "$1 = 1\n"
+    assert ".sohudbginit was not read: its folder is not trusted" in done.stderr
+    assert "add-auto-load-safe-path" in done.stderr
+    assert folder.debug(*ARGS, "-batch", "-nx", environment=environment).stderr == ""
+    done = folder.debug(*ARGS, "-batch", "-ex", "add-auto-load-safe-path", environment=environment)
+    assert done.returncode == 0
+    assert (home / ".config/sohu/trusted").read_text() == f"{folder.path.resolve()}\n"
+    done = folder.debug(*ARGS, "-batch", environment=environment)
+    assert (done.stdout, done.stderr) == ("$1 = 7\n", "")
+    (folder.path / ".sohudbginit").chmod(0o666)
+    done = folder.debug(*ARGS, "-batch", environment=environment)
+    assert done.stdout == "" and "anybody can write it" in done.stderr
+    done = folder.debug(*ARGS, "-batch", "-ex", "add-auto-load-safe-path nowhere", environment=environment)
+    assert done.returncode == 1 and "nowhere is no folder" in done.stderr
+
+
+def test_python_is_off_unless_the_command_line_has_it(folder: Folder) -> None:
+    (folder.path / "s").write_text("python open('ran', 'w')\n")
+    done = folder.debug(*ARGS, "-batch", "-x", "s")
+    assert done.returncode == 1 and "python is off" in done.stderr and "--python" in done.stderr
+    assert not (folder.path / "ran").exists()
+    commands = _each("start", "python n = session.evaluate('n').data; print(n + 1)", "python n * 2", "py 1/0", "py (")
+    done = folder.debug(*ARGS, "--python", "-batch", "-x", "s", *commands, "-ex", "py session.evaluate('nosuch')")
+    assert (folder.path / "ran").exists() and done.returncode == 1
+    assert done.stdout.splitlines()[-2:] == ["6", "10"]
+    assert "ZeroDivisionError" in done.stderr and "is not complete" in done.stderr
+    assert "nothing is called 'nosuch'" in done.stderr
+
+
+def test_ctrl_c_while_it_starts_gives_no_traceback(folder: Folder) -> None:
+    for delay in (0.05, 0.15, 0.3):
+        code = "import sys; print(flush=True); from sohu.entry import debugger; sys.exit(debugger())"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *ARGS, "-batch"],
+            cwd=folder.path,
+            env=folder.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None and process.stdout.readline() == "\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert "Traceback" not in errors and process.returncode in (-signal.SIGINT, 130, 0)

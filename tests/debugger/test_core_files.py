@@ -58,17 +58,17 @@ def test_a_core_file_and_its_program(core: Path, folder: Folder) -> None:
     done = folder.debug("faulty.elf", str(core), "-batch", "-ex", "print x20")
     assert done.returncode == 0 and "x20 = 1\n" in done.stdout
     done = folder.debug("scale.elf", str(core), "-batch")
-    assert done.returncode == 1 and "scale.core is of another program than scale.elf" in done.stderr
+    assert done.returncode == 2 and "scale.core is of another program than scale.elf" in done.stderr
     for wrong in (["--core", str(core), "faulty.elf", str(core)], [], ["-batch"]):
         assert folder.debug(*wrong).returncode == 2
 
 
 def test_a_file_that_is_none(folder: Folder) -> None:
     done = folder.debug("--core", "scale.elf", "-batch")
-    assert (done.returncode, done.stderr) == (1, "sohu-dbg: scale.elf is no snapshot or core file\n")
+    assert (done.returncode, done.stderr) == (2, "sohu-dbg: scale.elf is no snapshot or core file\n")
     (folder.path / "bad.core").write_bytes(b"SOHUSNAP\1\0\0\0\0\0\0\0" + bytes(100))
     done = folder.debug("--core", "bad.core", "-batch")
-    assert done.returncode == 1 and "bad.core is a damaged snapshot: its contents and its hash differ" in done.stderr
+    assert done.returncode == 2 and "bad.core is a damaged snapshot: its contents and its hash differ" in done.stderr
 
 
 def test_a_snapshot_goes_on(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_enter_repeats_the_last_command(terminal: Terminal) -> None:
     terminal.enter("", "19 +ret")  # goes on from there
     terminal.enter("delete", "")
     terminal.type("\r")  # is not repeated
-    terminal.enter("print 7", "7 = 7")
+    terminal.enter("print 7", "= 7")
     assert "no breakpoint" not in terminal.text
 
 
