@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -139,6 +140,19 @@ def words(text: str, flag: str, count: int, usage: str) -> tuple[bool, list[str]
     if len(found) < count:
         raise CommandError("something is missing", help=usage)
     return flagged, found, rest
+
+
+def write_text(path: Path, parts: Iterable[str]) -> None:
+    """Write a file, whole or not at all; raises CommandError when that cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.writelines(parts)
+        temporary.replace(path)
+    except OSError as e:
+        raise CommandError(f"cannot write {path}: {e.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def options(text: str, known: Mapping[str, str]) -> dict[str, float]:

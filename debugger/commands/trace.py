@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sohu.debugger.arguments import words
+from sohu.debugger.arguments import words, write_text
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
 from sohu.debugger.sql import export
@@ -74,16 +73,3 @@ def _save(shell: Shell, text: str) -> None:
         raise CommandError(f"{path} is there already", help=f"trace save -f {name} replaces it")
     write_text(path, export(recorded, shell.session, format))
     shell.write(f"{path}: {len(recorded):,} instructions")
-
-
-def write_text(path: Path, parts: Iterable[str]) -> None:
-    """Write a file, whole or not at all; raises CommandError when that cannot be."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.writelines(parts)
-        temporary.replace(path)
-    except OSError as e:
-        raise CommandError(f"cannot write {path}: {e.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
