@@ -36,11 +36,14 @@ class _Damaged(Exception):
 
 def to_json(session: Session) -> dict[str, Any]:
     """All points, without numbers and hits, which belong to a session."""
-    return {KEY: VERSION, "program": session.program.name, "points": [_point(p) for p in session.points.values()]}
+    return {KEY: VERSION, "program": session.program.name, "points": [_point(session, p) for p in session.points.values()]}
 
 
-def _point(p: Point) -> dict[str, Any]:
+def _point(session: Session, p: Point) -> dict[str, Any]:
     out: dict[str, Any] = {"kind": p.kind, "where": p.where}
+    line = session.symbols.line_at(p.pcs[0]) if p.pcs else None
+    if p.where.isdecimal() and line is not None:  # of the file at hand, which is another one later
+        out["where"] = f"{line.file}:{p.where}"
     if isinstance(p, Breakpoint):
         out |= {"instruction": p.instruction, "cycle": p.cycle}
     elif isinstance(p, Watch):
