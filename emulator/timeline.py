@@ -287,9 +287,10 @@ class Timeline:
         checks: Sequence[Check] = (),
         when: running.When = None,
         pardon: bool = False,
+        replay: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
-        pardon: a complaint about the first instruction that `revive` has let pass is let pass now.
+        pardon: a complaint about the first instruction that `revive` has let pass is let pass now; replay: so are all.
 
         With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
         in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
@@ -301,7 +302,7 @@ class Timeline:
                 self._pardoned()
                 if self._stands(until, when) or self.position >= last:
                     return Stop.BREAKPOINT, self._hit()
-            why = self._forward(until, last, until_cycle, when, replay=False)
+            why = self._forward(until, last, until_cycle, when, replay=replay)
             return why, self._hit()
 
     def _hit(self) -> Hit | None:
