@@ -136,6 +136,10 @@ class Shell:
         """True while lines are commands of a breakpoint."""
         return self._collecting is not None
 
+    def give_up(self) -> None:
+        """What is being typed is not wanted: the commands of a breakpoint neither."""
+        self._collecting = None
+
     def _collect(self, text: str) -> None:
         assert self._collecting is not None
         if text == "end":
@@ -145,6 +149,8 @@ class Shell:
 
     def again(self) -> bool:
         """What an empty line does: the last command again, if it is one to be repeated."""
+        if self._collecting is not None:
+            return True
         return self.execute(self._repeat)
 
     def _remember(self, made: Command, text: str) -> None:
@@ -238,9 +244,13 @@ class Shell:
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
-        in_context = self.shows_context and not isinstance(stop, Exited)
-        if in_context or self.fullscreen is not None:
+        if self.shows_context or self.fullscreen is not None:
             self.changes = self.observer.observe()
+        self.show_again(stop)
+
+    def show_again(self, stop: Stop) -> None:
+        """The same, without having moved."""
+        in_context = self.shows_context and not isinstance(stop, Exited)
         text = render_stop(self, stop, place=not in_context)
         if in_context:
             panels = context(self, self.changes, self.settings[SECTIONS], min(self.width, MAX_WIDTH))

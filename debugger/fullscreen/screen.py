@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.layout.processors import AppendAutoSuggestion, BeforeInput
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colours
+from prompt_toolkit.styles import merge_styles
 from prompt_toolkit.widgets import SearchToolbar
 from sohu.debugger.fullscreen import keys
 from sohu.debugger.fullscreen.arrangement import CODE, LOG, QUEUES, SOURCE, STATE, Arrangement
 from sohu.debugger.fullscreen.contents import Code, Log, Queues, Source, State
 from sohu.debugger.fullscreen.pane import Pane
-from sohu.debugger.prompt import PROMPT, CommandCompleter, history, toolbar
+from sohu.debugger.prompt import COLOURS, PROMPT, CommandCompleter, CommandLexer, history, toolbar
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -41,6 +43,7 @@ _COLOURS = Colours.from_dict(
     }
 )
 _PLAIN = Colours.from_dict({"title.focused": "reverse", "current": "reverse", "status": "reverse"})
+FLASH = 0.15  # seconds that a command may take before the status says that it runs
 WELCOME = "F1 lists the keys, Ctrl-X a leaves the full screen\n"
 
 
@@ -54,6 +57,8 @@ class Screen:
         self.quit = False
         self.source, self.code, self.state, self.queues = Source(self), Code(self), State(self), Queues(self)
         self.log = Log(self)
+        self._began = 0.0  # when the command at hand did
+        self._stood: StyleAndTextTuples = []  # what the status was before it
         self._failure: BaseException | None = None
         contents = {SOURCE: self.source, CODE: self.code, STATE: self.state, QUEUES: self.queues, LOG: self.log}
         self.panes = {name: Pane(name, what, lambda: self.busy, follows=name == LOG) for name, what in contents.items()}
@@ -69,8 +74,9 @@ class Screen:
         self.prompt = Window(
             BufferControl(
                 self.line,
+                lexer=CommandLexer(shell),
                 preview_search=True,
-                input_processors=[BeforeInput(PROMPT), AppendAutoSuggestion()],
+                input_processors=[BeforeInput(lambda: ">" if shell.collecting else PROMPT), AppendAutoSuggestion()],
                 search_buffer_control=search.control,
             ),
             height=1,
@@ -85,7 +91,7 @@ class Screen:
         self.app: Application[None] = Application(
             Layout(FloatContainer(self.arrangement.root, [menu]), focused_element=self.prompt),
             key_bindings=keys.bindings(self),
-            style=_COLOURS if self.colour else _PLAIN,
+            style=merge_styles([COLOURS, _COLOURS]) if self.colour else _PLAIN,
             color_depth=None if self.colour else ColorDepth.DEPTH_1_BIT,
             mouse_support=True,
             full_screen=True,
@@ -145,6 +151,7 @@ class Screen:
             return
         again = not text.strip()
         self.log.write(self.shell.style.paint("dim", PROMPT + self.shell.style.safe(text)) + "\n")
+        self._began = time.monotonic()
         self.running = threading.Thread(target=self._work, args=(text, again), daemon=True)
         self.running.start()
 
@@ -201,11 +208,14 @@ class Screen:
         self.redraw()
 
     def _status(self) -> StyleAndTextTuples:
+        if self.busy and time.monotonic() - self._began < FLASH:
+            return self._stood
         if self.busy:
             count = self.shell.session.machine.instructions
             return [("", f" running   instruction {count:,}   Ctrl-C stops it")]
         hint = f"{self.focused}: s n i o f c, capitals go back; Esc: commands" if self.focused else "F1 keys"
-        return [*toolbar(self.shell), ("", f"   {hint}")]
+        self._stood = [*toolbar(self.shell), ("", f"   {hint}")]
+        return self._stood
 
     # -- its life ----------------------------------------------------------------------------------
 
