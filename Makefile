@@ -51,9 +51,10 @@ schedules: $(VENV) ## every program of the tests in 100 random orders and in tim
 	$(BIN)/python -m pytest tests/dsl tests/models tests/front tests/emulator $(UNORDERED) --schedules 100 \
 		--numprocesses auto --maxprocesses 8 --dist loadfile
 
-manual: $(VENV) ## docs/isa/, docs/directives.md and docs/diagnostics.md, which are made of the tables and checked in
+manual: $(VENV) ## docs/isa/, docs/directives.md, docs/diagnostics.md and docs/debugger-commands.md, which are made of the tables and checked in
 	$(BIN)/python -m sohu.isa.manual docs/isa
 	$(BIN)/python -m sohu.asm.docgen docs
+	$(BIN)/python -m sohu.debugger.docgen docs
 
 clean: ## remove everything that make and the tools made, .venv too
 	rm -rf .venv build demo-out dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,7 +1,6 @@
 """The debugger: a session engine without printing, and the faces on top of it."""
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
 from sohu.debugger.forward import Level
 from sohu.debugger.frames import Frame
 from sohu.debugger.points import Breakpoint, Catch, Point, Watch
@@ -20,6 +19,7 @@ from sohu.debugger.stops import (
     Stop,
     Watched,
 )
+from sohu.debugger.values import Value
 
 __all__ = [
     "Beginning", "Breakpoint", "BreakpointHit", "Catch", "Caught", "Change", "CommandError", "Exited", "Faulted",

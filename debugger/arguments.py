@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sohu.debugger.display import short
 from sohu.debugger.errors import CommandError
+from sohu.debugger.expressions import leading
+from sohu.debugger.values import Value
+from sohu.emulator.run_cli import opaque, read_array
+from sohu.isa import DType, Space, bf16, dtype_of
 
 if TYPE_CHECKING:
     from sohu.debugger.session import Session
+
+
+MAX_FILES = 1000  # offered for completion
+MAX_FILE = 4 << 30  # bytes of a file that is read whole
 
 
 def read_count(session: Session, text: str) -> int:
@@ -39,18 +47,6 @@ def places(session: Session, text: str) -> Iterable[str]:
     return [*session.symbols.code_names(), *(f"{short(f)}:" for f in session.symbols.files())]
 
 
-def files(session: Session, text: str) -> Iterable[str]:
-    """Completes names of files and folders, the latter with a slash."""
-    head, slash, start = text.rpartition("/")
-    folder = Path(head + slash or ".").expanduser()
-    try:
-        found = sorted(folder.iterdir())
-    except OSError:
-        return []
-    shown = [p for p in found if not p.name.startswith(".") or start.startswith(".")]
-    return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
-
-
 def kernel_arguments(session: Session, text: str) -> Iterable[str]:
     """Completes NAME=FILE of the kernel's parameters."""
     word = text.split(" ")[-1]
@@ -74,6 +70,80 @@ def numbers(session: Session, text: str) -> list[int]:
     if bad := next((w for w in words if not w.isdecimal()), None):
         raise CommandError(f"{bad!r} is no breakpoint number", help="info breakpoints lists them")
     return [int(w) for w in words] or list(session.points)
+
+
+def addresses(session: Session, text: str) -> Iterable[str]:
+    """Completes what can stand for an address: also sram: and acc:."""
+    return [*expressions(session, text), *(f"{space}:" for space in Space)]
+
+
+def files(session: Session, text: str) -> Iterable[str]:
+    """Completes names of files."""
+    word = text.rpartition(" ")[2]
+    head = word[: word.rfind("/") + 1]
+    try:
+        found = sorted(Path(head or ".").expanduser().iterdir())[:MAX_FILES]
+    except (OSError, RuntimeError, ValueError):
+        return []
+    return [f"{head}{p.name}{'/' if p.is_dir() else ''}" for p in found]
+
+
+def operands(session: Session, text: str) -> Iterable[str]:
+    """Completes names, and .npy files."""
+    return [*expressions(session, text), *(f for f in files(session, text) if f.endswith((".npy", "/")))]
+
+
+_FILE = re.compile(r"(\"[^\"]+\.npy\"|[^\s,\"]+\.npy)(?=[\s,\[.]|$)")
+
+
+def read_operand(session: Session, text: str) -> tuple[Value, str, str]:
+    """The tile that begins `text`, how it was written, and what follows it.
+
+    A tile is an expression or a .npy file, and slices of either. Raises CommandError, SohuError for a bad file.
+    """
+    if (m := _FILE.match(text)) is None:
+        made, rest = leading(text)
+        return made.evaluate(session.lookup), made.text, rest.removeprefix(",").strip()
+    value = of_file(Path(m[1].strip('"')).expanduser())
+    made, rest = leading(f"$file{text[m.end() :]}")
+    found = made.evaluate(lambda name: value if name == "$file" else session.lookup(name))
+    return found, f"{m[1]}{made.text.removeprefix('$file')}", rest.removeprefix(",").strip()
+
+
+def of_file(path: Path, dtype: DType | None = None) -> Value:
+    """The array of a .npy file, read without trust in it; raises SohuError, also for more than 4 GiB.
+
+    dtype: what elements are that the file holds as bytes without meaning, as those of ml_dtypes are.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise CommandError(f"{path} is too large to be read here", help=f"at most {MAX_FILE >> 30} GiB")
+    except (OSError, ValueError) as e:
+        raise CommandError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
+    array = read_array(path)
+    if array.dtype.kind == "V":
+        guess = dtype or {1: None, 2: bf16}.get(array.dtype.itemsize)
+        if guess is None or opaque(guess.np) != array.dtype:
+            raise CommandError(
+                f"{path} holds bytes without a dtype", help="save it as float32, or restore it into a tile of its dtype"
+            )
+        array = array.view(guess.np)
+    return Value(array, dtype_of(array.dtype))
+
+
+def options(text: str, known: Mapping[str, str]) -> dict[str, float]:
+    """`tol=1e-3, worst=9` as numbers; raises CommandError for others than the known ones and what is no number."""
+    out: dict[str, float] = {}
+    for word in filter(None, re.split(r"[\s,]+", text)):
+        name, equals, value = word.partition("=")
+        if not equals or name not in known:
+            hint = ", ".join(f"{n}=N ({what})" for n, what in known.items())
+            raise CommandError(f"{word!r} is not expected here", help=f"there are: {hint}")
+        try:
+            out[name] = float(value)
+        except ValueError:
+            raise CommandError(f"{word}: {value!r} is no number") from None
+    return out
 
 
 def breakpoint_numbers(session: Session, text: str) -> Iterable[str]:

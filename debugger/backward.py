@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import Level, arrivals, place_pending
-from sohu.debugger.points import Breakpoint, Watch, WatchHook, writers
+from sohu.debugger.points import Breakpoint, Watch, writers
 from sohu.debugger.stops import Beginning, BreakpointHit, Change, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
@@ -48,12 +48,12 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
     arrived = arrivals(session, level)
     window = _WINDOW
     while True:
-        past = _past(session, max(session.timeline.start, now - window), now)
+        past = _past(session, max(session.timeline.start.instruction, now - window), now)
         found = _back(past, arrived.here, arrived.always, count, over)
         if found is not None:
             return arrive(session, found)
-        if past.first <= session.timeline.start:
-            return arrive(session, session.timeline.start - 1)
+        if past.first <= session.timeline.start.instruction:
+            return arrive(session, session.timeline.start.instruction - 1)
         window *= _GROWTH
 
 
@@ -102,12 +102,12 @@ def finish(session: Session) -> Stop:
     """Back to the call of the function at hand."""
     now, window = session.position, _WINDOW
     while True:
-        past = _past(session, max(session.timeline.start, now - window), now)
+        past = _past(session, max(session.timeline.start.instruction, now - window), now)
         level = past.depths[-1]
         call = next((i for i in range(len(past.pcs) - 2, -1, -1) if past.depths[i] < level), None)
         if call is not None:
             return arrive(session, past.first + call)
-        if past.first <= session.timeline.start:
+        if past.first <= session.timeline.start.instruction:
             session.timeline.goto(now)
             raise CommandError("nobody called this code", help="reverse-continue goes back to the last breakpoint")
         window *= _GROWTH
@@ -115,7 +115,7 @@ def finish(session: Session) -> Stop:
 
 def arrive(session: Session, position: int) -> Stop:
     """Stand at a position; before the first one means at it, and says so."""
-    start = session.timeline.start
+    start = session.timeline.start.instruction
     session.timeline.goto(max(position, start))
     machine = session.machine
     made: Stop = Beginning(machine.pc, start) if position < start else Stepped(machine.pc, session.position)
@@ -151,12 +151,11 @@ def cont(session: Session) -> Stop:
 
     limit = now
     while True:
-        checks = [WatchHook(machine, memory)] if memory else []
-        found = timeline.last_hit(limit, pcs, checks=checks, keep=keep)
+        found = timeline.last_hit(limit, pcs, checks=session.hooks(memory), keep=keep)
         passed = max((b.instruction for b in breaks if b.instruction is not None and b.instruction < limit), default=-1)
         at, hit = found if found is not None else (-1, None)
-        if max(at, passed) < timeline.start:
-            return arrive(session, timeline.start - 1)
+        if max(at, passed) < timeline.start.instruction:
+            return arrive(session, timeline.start.instruction - 1)
         if passed > at:
             timeline.goto(passed)
             return session.ended(BreakpointHit(machine.pc, passed, tuple(b for b in breaks if b.instruction == passed)))

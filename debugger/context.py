@@ -29,7 +29,7 @@ LOOKED_AT = 16 << 10  # elements of a tile from which its statistics are made
 
 def rule(shell: Shell, title: str, width: int) -> str:
     """`── title ─────`"""
-    line = "─" if shell.unicode else "-"
+    line = "-" if shell.ascii else "─"
     head = f"{line * 2} {title} "
     return shell.style.paint("dim", head + line * max(0, width - len(head)))
 
@@ -142,7 +142,7 @@ def _scalars(shell: Shell, changes: Changes) -> list[str]:
         cells.append((also[-1] if also else f"x{reg}", _value(old, reg in floats), _value(new, reg in floats)))
     cells += [(sems.get(n, f"s{n}"), str(old), str(new)) for n, (old, new) in changes.semaphores.items()]
     more = len(cells) - SHOWN_REGISTERS
-    arrow = "→" if shell.unicode else "->"
+    arrow = "->" if shell.ascii else "→"
     shown = [
         f"{shell.style.paint('name', name)} {shell.style.paint('dim', f'{old} {arrow}')} "
         + shell.style.paint("changed", new)

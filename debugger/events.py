@@ -61,6 +61,8 @@ class JsonShell(Shell):
         """The program stands still."""
         self.changes = self.observer.observe()
         self.emit("stop", **stop_object(self, stop, self.changes))
+        for line in self.displays.lines(self):
+            self.write(line)
 
 
 def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:

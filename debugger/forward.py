@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.points import BEFORE, CATCHES, Breakpoint, Catch, Watch, WatchHook, writers
+from sohu.debugger.points import BEFORE, CATCHES, Breakpoint, Catch, Watch, writers
 from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Machine, MachineError
 from sohu.emulator import Stop as Why
@@ -84,18 +84,21 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     """Run to `run` or a breakpoint, and say what it means for `goal`."""
     machine = session.machine
     breaks = [p for p in session.points.values() if isinstance(p, Breakpoint) and p.active]
-    pcs = run.pcs.union(*(b.pcs for b in breaks))
     limits = [b.instruction for b in breaks if b.instruction is not None and b.instruction > session.position]
     limit = min([*limits, *([run.instruction] if run.instruction is not None else [])], default=None)
     cycle = _cycle(session, run, breaks)
     memory = [w for w in watches if w.target is not None and w.target.array is not None]
-    checks = [WatchHook(machine, memory)] if memory else []
+    at = _Places(session, run.pcs, breaks)
     test = run.test
-    until = pcs if test is None else (lambda m: m.pc in pcs or test(m))
+    until = at.pcs if test is None else (lambda m: (m.pc in at.pcs and at.counted()) or test(m))
+    when = at.counted if test is None else None
     try:
-        why, hit = session.timeline.run(until or None, until_instruction=limit, until_cycle=cycle, checks=checks)
+        why, hit = session.timeline.run(
+            until or None, until_instruction=limit, until_cycle=cycle, checks=session.hooks(memory), when=when
+        )
     except MachineError as e:
         return faulted(session, e)
+    at.check()
     if why is Why.HALTED:
         return session.exited()
     pc, count = machine.pc, session.position
@@ -103,15 +106,54 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
         changes = [_changed(session, w, hit) for w in memory]
         if seen := _counted_changes(session, [c for c in changes if c is not None]):
             return session.ended(Watched(pc, count, seen))
-    if (reached := [b for b in breaks if pc in b.pcs or _passed(session, b, limit, cycle)]) and (
-        counted := tuple(b for b in reached if counts(session, b))
-    ):
-        return session.ended(BreakpointHit(pc, count, counted))
+    passed = [b for b in breaks if _passed(session, b, limit, cycle) and counts(session, b)]
+    if reached := (*at.reached(), *passed):
+        return session.ended(BreakpointHit(pc, count, reached))
     if why is Why.INTERRUPTED:
         return session.ended(Interrupted(pc, count))
     if _is_there(session, goal, why):
         return session.ended(Stepped(pc, count))
     return None
+
+
+class _Places:
+    """Breakpoints at pcs, asked while the machine runs whether they count."""
+
+    def __init__(self, session: Session, pcs: frozenset[int], breaks: list[Breakpoint]) -> None:
+        self.session = session
+        self.machine = session.machine
+        self.others = pcs
+        self.breaks = breaks
+        self.pcs = pcs.union(*(b.pcs for b in breaks))
+        self._asked = -1
+        self._found: tuple[Breakpoint, ...] = ()
+        self._wrong: CommandError | None = None
+
+    def counted(self) -> bool:
+        """Whether to stop at the pc where the machine stands."""
+        pc = self.machine.pc
+        self._asked = self.machine.instructions
+        try:
+            self._found = tuple(b for b in self.breaks if pc in b.pcs and counts(self.session, b))
+        except CommandError as e:
+            self._wrong, self._found = e, ()
+            return True
+        return bool(self._found) or pc in self.others
+
+    def reached(self) -> tuple[Breakpoint, ...]:
+        """Those that count where the machine stands now."""
+        if self._asked != self.machine.instructions:
+            self._found = ()
+            if self.machine.pc in self.pcs:
+                self.counted()
+                self.check()
+        return self._found
+
+    def check(self) -> None:
+        """Raises CommandError for a condition that could not be computed."""
+        if self._wrong is not None:
+            self.session.ended(Stepped(self.machine.pc, self.machine.instructions))
+            raise self._wrong
 
 
 def _cycle(session: Session, run: Goal, breaks: list[Breakpoint]) -> int | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sohu.asm import Kernel
 from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
 from sohu.debugger.stops import Exited
+from sohu.debugger.values import Value
 from sohu.isa import NUM_TILES, Fault, Tile, dtype_of
 from sohu.isa.machine import SCALAR_ALIASES
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.debugger.expressions import Value
 from sohu.debugger.stops import Change
+from sohu.debugger.values import Value
 from sohu.emulator.checks.registry import Check
-from sohu.emulator.timeline import Hit
 from sohu.isa import INSTRUCTION_BYTES, Flow, Inst, Space, Tile
 from sohu.isa.machine import RA
 from sohu.isa.operands import T, X
@@ -81,7 +80,7 @@ class Target:
     space: Space | None = None
     low: int = 0
     high: int = 0
-    array: NDArray[Any] | None = None
+    array: NDArray[Any] | None = field(default=None, repr=False)
     file: str = ""
     reg: int = 0
 
@@ -150,10 +149,12 @@ def memory_target(text: str, value: Value, machine: Machine) -> Target:
 
 
 class WatchHook(Check):
-    """The hook of watched memory: raises Hit when an instruction accesses some of it.
+    """The hook of watched memory: stops the run after an instruction that accesses some of it, or changes it.
 
-    For writes it says where one may have changed something; who is told compares.
+    Stores of the sequencer are told of before they happen: who is told compares.
     """
+
+    stops = True
 
     def __init__(self, machine: Machine, watches: Sequence[Watch]) -> None:
         super().__init__(machine)
@@ -185,7 +186,7 @@ class WatchHook(Check):
         if plan:
             hit = [w for w in plan if w.access != "write" or w.change(op.pc, self.machine) is not None]
             if hit:
-                raise Hit(op.pc, tuple(hit))
+                self.stop_for(tuple(hit), op)
 
     def touched(self, op: Op, low: int, high: int, write: bool) -> None:
         hit = [
@@ -198,7 +199,7 @@ class WatchHook(Check):
             and (w.access != "read" if write else w.access != "write")
         ]
         if hit:
-            raise Hit(op.pc, tuple(hit))
+            self.stop_for(tuple(hit), op)
 
 
 def _shares(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -6,7 +6,7 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,13 +18,14 @@ from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value, evaluate
+from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
 from sohu.debugger.frames import Frame, frames, return_address
 from sohu.debugger.names import Names
-from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch
+from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
+from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, Queue, Result
 from sohu.emulator.checks import CHECKS, chosen
 from sohu.emulator.run_cli import pick_kernel
@@ -85,6 +86,7 @@ class Session:
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
+        self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
         self._checked: tuple[str, ...] = self.checks
@@ -92,6 +94,7 @@ class Session:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
         self.names = Names(self)
+        self.values = Values()  # printed and named ones
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -173,6 +176,8 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        if isinstance(self.stop, Exited):
+            self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
     # -- points ------------------------------------------------------------------------------------
 
@@ -301,6 +306,14 @@ class Session:
         except SohuError as e:
             raise CommandError(f"condition of {point.number}: {e}") from None
         return bool(np.all(value)) if isinstance(value, np.ndarray) else bool(value)
+
+    def hooks(self, watches: Sequence[Watch]) -> list[WatchHook]:
+        """The hook that stops for watched memory; the same one for the same places, whose code is compiled then."""
+        if not watches:
+            return []
+        if self._hook is None or self._hook.watches != watches:
+            self._hook = WatchHook(self.machine, watches)
+        return [self._hook]
 
     def set_condition(self, point: Point, condition: str) -> None:
         """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
@@ -432,8 +445,10 @@ class Session:
         """
         self.need_past()
         if instruction is not None:
-            if instruction < self.timeline.start:
-                raise CommandError(f"there is no instruction {instruction}", help=f"from {self.timeline.start} on")
+            if instruction < self.timeline.start.instruction:
+                raise CommandError(
+                    f"there is no instruction {instruction}", help=f"from {self.timeline.start.instruction} on"
+                )
             self.timeline.goto(instruction)
         elif cycle is not None:
             if self.machine.cycles is None:
@@ -495,7 +510,12 @@ class Session:
 
         Raises CommandError for what can't be read, and Fault for a tile that does not lie in its memory.
         """
-        return evaluate(text, self.names.lookup)
+        return evaluate(text, self.lookup)
+
+    @property
+    def lookup(self) -> Lookup:
+        """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
+        return self.values.over(self.names.lookup, self.args)
 
     def backtrace(self) -> list[Frame]:
         """Where it stands and who called: innermost first (sohu.debugger.frames)."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from sohu.debugger.changes import Changes, Observer
+from sohu.debugger.charts import plain
 from sohu.debugger.command import Command, load_commands
 from sohu.debugger.context import context
 from sohu.debugger.display import MAX_WIDTH, render_stop
+from sohu.debugger.displays import Displays
 from sohu.debugger.errors import CommandError
 from sohu.debugger.exitcodes import DIVERGED, of_session
 from sohu.debugger.points import Point
@@ -22,7 +24,7 @@ from sohu.debugger.session import Session
 from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Stop, Watched
-from sohu.debugger.style import Style, columns, speaks_unicode
+from sohu.debugger.style import Style, columns
 from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
 
@@ -59,9 +61,10 @@ class Shell:
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
         self.settings = Settings()
         self.fullscreen: Screen | None = None  # that shows it
-        self.unicode = speaks_unicode(self.out)
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
+        self.examined: tuple[str, str] | None = None  # format and address after what `x` showed last
+        self.displays = Displays()
         self._repeat = ""
         self._scripts = 0
         self._collecting: Point | None = None  # whose commands are being typed
@@ -78,6 +81,11 @@ class Shell:
         if self.fullscreen is not None:
             return False  # its panes show all that
         return wanted == "on" or (wanted == "auto" and self.out.isatty())
+
+    @property
+    def ascii(self) -> bool:
+        """True where block characters cannot be relied on."""
+        return plain(self.out)
 
     def write(self, text: str = "") -> None:
         """Print lines. Whatever they hold, the terminal obeys none of it but colours."""
@@ -256,6 +264,8 @@ class Shell:
             panels = context(self, self.changes, self.settings[SECTIONS], min(self.width, MAX_WIDTH))
             text = "\n".join([*([text] if text else []), *panels])
         self.write(text)
+        for line in self.displays.lines(self):
+            self.write(line)
 
     @contextlib.contextmanager
     def _ctrl_c(self) -> Iterator[None]:

@@ -100,11 +100,6 @@ def clip(text: str, width: int) -> str:
     return "".join([*out, text[at:][:left]])
 
 
-def speaks_unicode(stream: TextIO) -> bool:
-    """True where lines can be drawn with more than ASCII."""
-    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
-
-
 def columns(stream: TextIO | None = None) -> int:
     """Width of the terminal; 100 where there is none, so that scripts print the same everywhere."""
     out = stream or sys.stdout

@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
+from sohu.debugger.values import Value
 from sohu.isa import DType, fp4x2
 from sohu.isa.numerics import unpack_fp4
 
 SHOWN = 200  # elements beyond which only the edges of a tile are printed
 MAX_SHOWN = 100_000  # with /e
+SPARKS = 40  # bins of a histogram in one line
 FORMATS = {
     "x": "hexadecimal: the bits, as stored",
     "d": "decimal",
     "f": "the float32 that a scalar's low 32 bits hold",
     "e": "every element",
+    "s": "statistics only",
+    "h": "with a histogram in one line",
 }
 _CHUNK = 1 << 20
 
 
-def render(value: Value, name: str, formats: str, width: int) -> str:
-    """A value as `print` shows it. Raises CommandError for an unknown format."""
+def check_formats(formats: str) -> None:
+    """Raises CommandError for an unknown format."""
     for f in formats:
         if f not in FORMATS:
             known = ", ".join(f"{k} ({v})" for k, v in FORMATS.items())
             raise CommandError(f"no format {f!r}", help=f"there are: {known}")
+
+
+def render(value: Value, name: str, formats: str, width: int, ascii: bool = False) -> str:
+    """A value as `print` shows it; ascii: without block characters. Raises CommandError for an unknown format."""
+    check_formats(formats)
     if not isinstance(value.data, np.ndarray):
         return f"{name} = {scalar(value, formats)}"
     data = value.data
-    if value.dtype is fp4x2 and "x" not in formats:
-        numbers = unpack_fp4(np.atleast_1d(data))
-        head = f"{name} = {value.dtype}{list(data.shape)}  {statistics(numbers)}".rstrip()
-        return f"{head}{_where(value)}\n{elements(numbers, formats, width)}"
-    if data.ndim == 0:
+    if data.dtype.kind == "U":
+        return f"{name} = {data}"
+    shown = unpack_fp4(np.atleast_1d(data)) if value.dtype is fp4x2 and "x" not in formats else data
+    if data.ndim == 0 and shown is data:
         return f"{name} = {elements(data, formats, width)}  ({value.dtype or data.dtype})"
-    return f"{name} = {headline(data, value.dtype)}{_where(value)}\n{elements(data, formats, width)}"
+    kind = str(value.dtype or data.dtype)
+    head = f"{name} = {kind}{list(data.shape)}  {statistics(shown)}".rstrip() + _where(value)
+    if "h" in formats and data.size:
+        from sohu.debugger.charts import histogram, sparkline  # it needs what is above
+
+        head += f"\n{sparkline(histogram(value, SPARKS), ascii)}"
+    return head if set(formats) & {"s", "h"} and "e" not in formats else f"{head}\n{elements(shown, formats, width)}"
 
 
 def _where(value: Value) -> str:
@@ -74,10 +88,12 @@ def statistics(data: NDArray[Any]) -> str:
     """Minimum, maximum and mean of the finite elements; counts of NaN and infinity where there are any."""
     if data.size == 0:
         return "no elements"
+    if data.dtype.kind == "U":
+        return ""
     if data.dtype == np.bool_:
         return f"{int(np.count_nonzero(data)):,} of {data.size:,} true"
     low, high, total, count, nans, infs = np.inf, -np.inf, 0.0, 0, 0, 0
-    for part in _chunks(data):
+    for part in chunks(data):
         x = part.astype(np.float64)
         finite = np.isfinite(x)
         nans += int(np.count_nonzero(np.isnan(x)))
@@ -93,7 +109,7 @@ def statistics(data: NDArray[Any]) -> str:
     return "  ".join(out)
 
 
-def _chunks(data: NDArray[Any]) -> Any:
+def chunks(data: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Pieces of at most about _CHUNK elements, so that a large tensor needs no large copy."""
     if data.size <= _CHUNK or data.ndim == 0:
         yield data
@@ -102,9 +118,23 @@ def _chunks(data: NDArray[Any]) -> Any:
     for i in range(0, data.shape[0], rows):
         part = data[i : i + rows]
         if part.shape[0] == 1 and part.size > _CHUNK:
-            yield from _chunks(part[0])
+            yield from chunks(part[0])
         else:
             yield part
+
+
+def numbers_of(value: Value) -> Iterator[NDArray[np.float64]]:
+    """The elements of a tile as float64, in such pieces; packed ones as the numbers they hold."""
+    for part in chunks(np.asarray(value.data)):
+        yield numbers(Value(part, value.dtype))
+
+
+def numbers(value: Value) -> NDArray[np.float64]:
+    """The elements of a tile as float64, copied; packed ones as the numbers they hold."""
+    data = np.asarray(value.data)
+    if value.dtype is fp4x2:
+        data = unpack_fp4(np.atleast_1d(data))
+    return data.astype(np.float64)
 
 
 def elements(data: NDArray[Any], formats: str, width: int) -> str:

@@ -196,6 +196,7 @@ class _Writer:
         inst = op.inst
         if op.queue is not None and inst is not None and not inst.row.shared:
             self._engine(op, n)
+            self._stop(index)
             return False
         flow = None if inst is None else inst.row.flow
         step = self.step(index)
@@ -207,10 +208,18 @@ class _Writer:
         run = f"{self._use(f'run{n}', step)}()"
         if flow is Flow.NEXT and not self.code.ends(index + 1):
             out.append(run)
+            if step is not op.run:
+                self._stop(index)
             return False
         out.append(f"next_ = {run}")  # which closes a loop that ends here
         self._goto("next_", n + 1)
         return True
+
+    def _stop(self, index: int) -> None:
+        """After an instruction whose hooks may want the run to come back."""
+        if self.hooks is not None and self.hooks.stops:
+            following = f"m.arrive({index + 1})" if self.code.ends(index + 1) else str(index + 1)
+            self.body.append(f"if quota[0] < 0: count[0] += {index + 1 - self.start}; return {following}")
 
     def _leave(self) -> None:
         """The end of a block that runs into the next one, perhaps the end of a loop."""

@@ -108,16 +108,40 @@ class Watch:
         return bool(self.why)
 
 
+class Tick:
+    """Calls something once, in another thread, a time after `start`, unless `stop` comes first."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.due = inf
+        self._call = call
+
+    def start(self, seconds: float) -> None:
+        """So many seconds from now."""
+        self.due = time.monotonic() + seconds
+        _watcher.add(self)
+
+    def stop(self) -> None:
+        """Not any more."""
+        _watcher.remove(self)
+
+    def over(self) -> bool:
+        """Look at it now: whether it has called."""
+        if time.monotonic() < self.due:
+            return False
+        self._call()
+        return True
+
+
 class _Watcher:
     """One thread for all watches: to start one for each run would take longer than many a run."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._watches: set[Watch] = set()
+        self._watches: set[Watch | Tick] = set()
         self._wakes = inf  # when the thread looks next
         self._process = 0  # that the thread is in: a fork has none
 
-    def add(self, watch: Watch) -> None:
+    def add(self, watch: Watch | Tick) -> None:
         with self._changed:
             self._watches.add(watch)
             if self._process != os.getpid():
@@ -126,7 +150,7 @@ class _Watcher:
             elif watch.due < self._wakes:
                 self._changed.notify()
 
-    def remove(self, watch: Watch) -> None:
+    def remove(self, watch: Watch | Tick) -> None:
         with self._changed:
             self._watches.discard(watch)
 

@@ -9,24 +9,23 @@ each instruction goes through `step`, which shares its binding and semantics. No
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Program, format_inst
 from sohu.emulator import checks as checkers
+from sohu.emulator import running
 from sohu.emulator.bind import Bound, resolve
-from sohu.emulator.blocks import LONGEST, Untranslated, at
 from sohu.emulator.checks.deadlock import explain
 from sohu.emulator.errors import MachineError
-from sohu.emulator.limits import CtrlC, Watch, resident
+from sohu.emulator.limits import resident
 from sohu.emulator.listener import Listener
 from sohu.emulator.memory import Memories
-from sohu.emulator.parts import Queue, Stop
+from sohu.emulator.parts import Hit, Queue, Stop
 from sohu.emulator.schedules import Spec, schedule_of
 from sohu.emulator.services import Services
 from sohu.emulator.timing import Timer
@@ -54,10 +53,7 @@ if TYPE_CHECKING:
     from sohu.emulator.group import Group
 
 QUEUES = sum(e.queues for e in Engine)
-_FOREVER = 1 << 62  # instructions
 _NO_RETURN = -INSTRUCTION_BYTES  # ra at entry: nobody called
-# What NumPy raises when semantics meet operands they cannot take
-_REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError)
 
 
 class Machine(Services):
@@ -120,7 +116,11 @@ class Machine(Services):
         self._index = 0
         self.parked = 0
         self.drained = True  # no engine instruction has issued since the last drain
-        self._interrupted = False
+        self._interrupted = self._poked = False
+        self.poked: Callable[[], None] | None = None  # what a run calls after `poke`, between two instructions
+        self.hits: list[Hit] = []  # what hooks have stopped the run for
+        self.pardoned = False  # checkers let the current instruction pass
+        self._watching: checkers.Hooks | None = None  # of the last `watching`
         self.ending = False  # the sequencer has halted, and engines still work
         self.announced = False  # listeners know that the current instruction will issue
         self.entry = 0  # pc where the kernel started
@@ -207,6 +207,7 @@ class Machine(Services):
         self.fault = None
         self.drained = True
         self._interrupted = self.ending = self.announced = False
+        self.hits.clear()
         self._seconds = 0.0
         if self.timing or code.clock:
             self.timer = self.timer or self._new_timer()
@@ -248,153 +249,56 @@ class Machine(Services):
 
     def run(
         self,
-        until: Callable[[Machine], bool] | Collection[int] | None = None,
+        until: running.Until = None,
         *,
         until_cycle: int | None = None,
+        until_instruction: int | None = None,
+        when: Callable[[], bool] | None = None,
     ) -> Stop:
         """Run until the program halts, or `until`: a collection of pcs to stop at, or a test of the machine.
 
-        Stops before the instruction at such a pc; the one at which it stands is executed first. A test is
-        asked after each instruction. Raises MachineError for a fault of the program or a reached limit, and, after
-        Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine can go on.
+        Stops before the instruction at such a pc, if `when`, asked there, is true; the one at which it stands is
+        executed first. A test is asked after each instruction. Raises MachineError for a fault of the program or a
+        reached limit, and, after Ctrl-C, KeyboardInterrupt: the current instruction has ended then, and the machine
+        can go on.
+
+        until_instruction: stop when so many have executed or issued since the launch; at once when they have already.
 
         until_cycle, in timed order: stop at a cycle since the launch. The sequencer has then taken every instruction
         that it takes before that cycle, and every effect of an engine up to and including it is there. Raises
         SohuError in other orders.
         """
-        if until_cycle is not None:
-            return self._run_to(until_cycle, until)
-        if self.halted:
-            return Stop.HALTED
         self._interrupted = False
-        with CtrlC(self.interrupt):
-            if self.max_seconds is None and self.max_memory is None:
-                return self._run(until)
-            return self._run_limited(until)
-
-    def _run_to(self, cycle: int, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
-        if not self.order.timed:
-            raise SohuError("only timed order can stop at a cycle", help="Device(schedule='timed')")
-        if self.group is not None:
-            raise SohuError("chips of a group come to a cycle together", help="run the group to it")
-        assert self.timer is not None
-        self.timer.limit = self.timer.until = cycle
-        try:
-            why = self.run(until)
-            if why is Stop.BLOCKED:
-                with np.errstate(all="ignore"), at_work(self.workers, self.native):
-                    self.timer.catch_up()
-                why = Stop.CYCLE
-            return why
-        finally:
-            self.timer.limit = self.timer.until = inf
-
-    def _run_limited(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
-        began = time.monotonic()
-        left = None if self.max_seconds is None else self.max_seconds - self._seconds
-        watch = Watch(self.interrupt, seconds=left, limit=self.max_seconds, memory=self.max_memory, base=self._base)
-        try:
-            with watch:
-                why = self._run(until)
-        finally:
-            self._seconds += time.monotonic() - began
-        if watch.why and why is Stop.INTERRUPTED:
-            self.stop(Fault("limit", watch.why), self._code.op(self._index))
-        return why
-
-    def _run(self, until: Callable[[Machine], bool] | Collection[int] | None) -> Stop:
-        if self.group is not None:
-            self.group.begin_turn()
-        stops = None
-        if until is not None and not callable(until):
-            stops = frozenset(pc // INSTRUCTION_BYTES for pc in until)
-        with np.errstate(all="ignore"), at_work(self.workers, self.native):
-            if self.schedule is None and self.timer is None and not self.listeners and not callable(until):
-                if self.group is not None:
-                    self.pump()  # what others have sent or done since
-                if not self.ending:
-                    return self._run_fast(stops or frozenset())
-            self.memories.settle()
-            while True:
-                if not self._step():
-                    return Stop.BLOCKED
-                if self.halted:
-                    return Stop.HALTED
-                if stops is not None and self._index in stops:
-                    return Stop.BREAKPOINT
-                if callable(until) and until(self):
-                    return Stop.BREAKPOINT
-                if self._interrupted:
-                    return Stop.INTERRUPTED
+        return running.run(self, until, until_cycle, until_instruction, when)
 
     def interrupt(self) -> None:
         """Ask a running `run` to come back after the current instruction. Safe in a signal handler, and in a thread."""
         self._interrupted = True
         self.quota[0] = -1
 
-    def _run_fast(self, stops: frozenset[int]) -> Stop:
-        """Whole blocks at a time, and single instructions in those that hold a stop and near the limit."""
-        count, quota = self.count, self.quota
-        blocks = self.hooks.blocks(self._code)
-        run, one, single = blocks.run, blocks.one, blocks.around(stops)
-        i = self._index
-        try:
-            while True:
-                quota[0] = _FOREVER if self.max_instructions is None else self.max_instructions - LONGEST
-                if self._interrupted:
-                    return Stop.INTERRUPTED
-                try:
-                    if not stops:
-                        while count[0] < quota[0]:
-                            i = run[i]()
-                    else:
-                        while count[0] < quota[0]:
-                            i = one(i) if i in single else run[i]()
-                            if i in stops:
-                                return Stop.BREAKPOINT
-                except Untranslated:
-                    blocks.first(i)
-                    continue
-                while not self._interrupted:
-                    self._index = i
-                    self._check_limit()
-                    i = one(i)
-                    if i in stops:
-                        return Stop.BREAKPOINT
-        except Halted as e:
-            i = self._raised(e.__traceback__)
-            count[0] += 1
-            self._index = i
-            if not self._finish():
-                return Stop.BLOCKED
-            self.memories.deferrals.settle_changing()
-            return Stop.HALTED
-        except Deadlock as e:
-            i = self._raised(e.__traceback__)
-            self._index = i
-            if self.group is None:
-                self.stop(e, self._code.op(i))
-            return Stop.BLOCKED
-        except (Fault, MemoryError, *_REFUSALS) as e:
-            i = self._raised(e.__traceback__)
-            self._index = i
-            self.stop(e, self._code.op(i))
-        except BaseException as e:
-            i = self._raised(e.__traceback__)
-            raise
-        finally:
-            self._index = i
-            if not self.halted:
-                self.memories.settle()
+    def poke(self) -> None:
+        """Ask a running `run` to call `poked` between two instructions, and go on. Safe in a thread."""
+        self._poked = True
+        self.quota[0] = -1
 
-    def _raised(self, trace: TracebackType | None) -> int:
-        """The instruction at which a block was left by an exception; counts those of the block before it."""
-        found = at(trace)
-        if found is None:
-            return self.at
-        start, index = found
-        self.count[0] += index - start
-        return index
+    def hit(self, hit: Hit) -> None:
+        """For hooks (Check.stops): let `run` come back when the current instruction has ended."""
+        self.hits.append(hit)
+        self.quota[0] = -1
+
+    @contextmanager
+    def watching(self, extra: Sequence[checkers.Check]) -> Iterator[None]:
+        """A context in which more hooks are called than those of the checkers that are on, after them."""
+        before = self.hooks
+        key = (*before.checks, *extra)
+        if self._watching is None or self._watching.checks != key:
+            self._watching = checkers.Hooks(key, before.whole)
+        if extra:
+            self.hooks = self._watching
+        try:
+            yield
+        finally:
+            self.hooks = before
 
     def _check_limit(self) -> None:
         limit = self.max_instructions
@@ -405,6 +309,7 @@ class Machine(Services):
     def _step(self) -> bool:
         """One instruction; False when it cannot go on: by the timer's limit, or until another chip has moved."""
         op = self._code.op(self._index)
+        before = self.count[0]
         try:
             if self.ending:
                 return self._finish()
@@ -418,7 +323,11 @@ class Machine(Services):
             if not self._may_go_on():
                 self.stop(e, op)
             return False
-        except (Fault, MemoryError, *_REFUSALS) as e:
+        except MachineError:  # of an engine's instruction
+            if not self.ending:
+                self.count[0], self._index = before, op.index
+            raise
+        except (Fault, MemoryError, *running.REFUSALS) as e:
             self.stop(e, op)
         return True
 
@@ -554,7 +463,7 @@ class Machine(Services):
                     self.add(op.signal, op)
                 else:
                     self.group.signal(self, issued, op.signal)
-        except (Fault, MemoryError, *_REFUSALS) as e:
+        except (Fault, MemoryError, *running.REFUSALS) as e:
             self.stop(e, issued.op)
 
     def pump(self) -> None:
@@ -573,18 +482,22 @@ class Machine(Services):
 
     def _finish(self) -> bool:
         """After halt: what is still queued runs; the program has ended when all queues are empty. False: as _step."""
-        if self.parked or self.order.timed:
-            self.ending, self.halted = True, False
-            if not self.order.drain():
-                if not self._may_go_on():
-                    self.stop(Deadlock(), self._code.op(self._index))
-                return False
-        self.ending, self.halted = False, True
         try:
-            for halted in self.hooks.halted:
-                halted()
-        except Fault as e:
-            self.stop(e, self._code.op(self._index))
+            if self.parked or self.order.timed:
+                self.ending, self.halted = True, False
+                if not self.order.drain():
+                    if not self._may_go_on():
+                        self.stop(Deadlock(), self._code.op(self._index))
+                    return False
+            self.ending, self.halted = False, True
+            try:
+                for halted in self.hooks.halted:
+                    halted()
+            except Fault as e:
+                self.stop(e, self._code.op(self._index))
+        except MachineError:
+            self.instructions -= 1  # halt has not ended
+            raise
         if self.timer is not None:
             self.timer.drain()
         return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sohu.isa import Engine
 
@@ -20,6 +21,17 @@ class Stop(enum.Enum):
     INTERRUPTED = "interrupted"
     CYCLE = "cycle"  # the one to run to
     BLOCKED = "blocked"  # until another chip of its group has moved
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a hook has stopped a run for: `what` is the hook's own, `pc` that of the instruction that did it.
+
+    The run comes back when the sequencer's instruction is over within which that happened.
+    """
+
+    pc: int
+    what: Any = None
 
 
 class Queue:

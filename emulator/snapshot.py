@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sohu.asm import Program
 from sohu.emulator.memory import PAGE, Allocation, Memories
 from sohu.emulator.state import State, capture, restore
@@ -22,6 +23,7 @@ from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, SohuError, Space
 
 if TYPE_CHECKING:
+    from sohu.emulator.checks import Check
     from sohu.emulator.device import Device
 
 ZERO = bytes(PAGE)
@@ -40,7 +42,8 @@ class Held(NamedTuple):
 class Snapshot:
     """A machine between two instructions. Made by Device.snapshot, put back by Device.restore.
 
-    pages: contents by memory and page number; a page that is missing is zero.
+    pages: contents by memory and page number; a page that is missing is zero. shadows: what the checkers that were
+    at work knew.
     """
 
     program: Program
@@ -49,6 +52,7 @@ class Snapshot:
     pages: Mapping[Space, Mapping[int, bytes]]
     code: Code
     launch: Any  # what Device needs to finish it
+    shadows: Mapping[Check, Any] = field(default_factory=dict)
 
     @property
     def instructions(self) -> int:
@@ -83,20 +87,46 @@ class Snapshot:
 
 def take(device: Device, previous: Snapshot | None = None) -> Snapshot:
     """A snapshot; `previous` is an older one of the device, whose pages it shares where they are the same."""
-    machine, memories = device.machine, device.memories
-    blocks = tuple([Held(b, b.writable) for b in device.hbm.allocations])
+    memories = device.memories
+    blocks = held(device)
     memories.settle()
     pages: dict[Space, dict[int, bytes]] = {}
     for space in Space:
         old = previous.pages[space] if previous is not None else {}
-        pages[space] = dict(_changed(memories, space, old, _spans(device, space, blocks)))
-    return Snapshot(machine.program, capture(machine), blocks, pages, machine._code, (device._running, device.kernel))
+        pages[space] = dict(_changed(memories, space, old, spans(device, space, blocks)))
+    return of_state(device, blocks, pages)
 
 
-def put_back(device: Device, snapshot: Snapshot) -> None:
+def held(device: Device) -> tuple[Held, ...]:
+    """The blocks of HBM, as they are."""
+    return tuple([Held(b, b.writable) for b in device.hbm.allocations])
+
+
+def of_state(
+    device: Device, blocks: tuple[Held, ...], pages: Mapping[Space, Mapping[int, bytes]], *, shadows: bool = True
+) -> Snapshot:
+    """A snapshot of a device whose memory holds these pages, with what checkers know or without."""
+    machine = device.machine
+    at_work = machine.hooks.checks if shadows else ()
+    saved = {c: c.save() for c in machine.hooks.whole.checks if c in at_work}
+    launch = (device._running, device.kernel)
+    return Snapshot(machine.program, capture(machine), blocks, pages, machine._code, launch, saved)
+
+
+def put_back(device: Device, snapshot: Snapshot, *, shadows: bool = True) -> None:
     """Make the device what it was; see Device.restore."""
-    machine, memories = device.machine, device.memories
-    if snapshot.code.machine is not machine:
+    make_room(device, snapshot)
+    memories = device.memories
+    for space in Space:
+        pieces = pieces_of(device, space, snapshot.blocks)
+        pages = snapshot.pages[space]
+        write(memories, space, pages, pieces, sorted({*touched(memories, space, page_spans(pieces)), *pages}))
+    put_state_back(device, snapshot, shadows=shadows)
+
+
+def make_room(device: Device, snapshot: Snapshot) -> None:
+    """Have the blocks of HBM that a snapshot holds, with their rights. Raises SohuError where that cannot be."""
+    if snapshot.code.machine is not device.machine:
         raise SohuError("the snapshot is of another device", help="save it to a file to open it on a new one")
     for block, writable in snapshot.blocks:
         if not (block.live or _copied(device, block, writable)):
@@ -107,14 +137,25 @@ def put_back(device: Device, snapshot: Snapshot) -> None:
             block.writable = True
             block.widened.clear()
             device.hbm.rights_changed()
-    memories.settle()
-    for space in Space:
-        _write(memories, space, snapshot.pages[space], _pieces(device, space, snapshot.blocks))
+    device.memories.settle()
+
+
+def put_state_back(device: Device, snapshot: Snapshot, *, shadows: bool) -> None:
+    """All but memory. Checkers know again what they knew; if one does not, they rest until the next launch."""
+    machine = device.machine
     machine.load(snapshot.program, snapshot.code)
     restore(machine, snapshot.state)
-    if not machine.halted:
-        machine.hooks = machine.hooks.resting()
     device._running, device.kernel = snapshot.launch
+    if not shadows:
+        return
+    whole = machine.hooks.whole
+    if all(snapshot.shadows.get(c) is not None for c in whole.checks):
+        for c in whole.checks:
+            c.load(snapshot.shadows[c])
+        if not set(whole.checks) <= set(machine.hooks.checks):
+            machine.hooks = whole
+    elif not machine.halted:
+        machine.hooks = machine.hooks.resting()
 
 
 # -- which bytes ---------------------------------------------------------------------------------------
@@ -124,16 +165,16 @@ def _copied(device: Device, block: Allocation, writable: bool) -> bool:
     return writable or block is device._parameters
 
 
-def _pieces(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
+def pieces_of(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
     """The byte ranges of a memory that a snapshot holds: of HBM what programs may write, and the parameters."""
     if space is not Space.HBM:
         return [(0, len(device.memories.map(space)))]
     return [(b.start, b.end) for b, writable in blocks if _copied(device, b, writable) and b.start < b.end]
 
 
-def _spans(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
+def spans(device: Device, space: Space, blocks: Iterable[Held]) -> list[tuple[int, int]]:
     """The pages [first, end) that hold these ranges, apart and in order."""
-    return page_spans(_pieces(device, space, blocks))
+    return page_spans(pieces_of(device, space, blocks))
 
 
 def page_spans(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -153,26 +194,38 @@ def touched(memories: Memories, space: Space, spans: Iterable[tuple[int, int]]) 
 
     Where the host does not tell, all of them.
     """
-    array = {Space.HBM: memories.hbm.bytes, Space.SRAM: memories.sram, Space.ACC: memories.acc}[space]
-    base = int(array.__array_interface__["data"][0]) // PAGE
+    for first, there in presence(memories, space, spans):
+        yield from (np.flatnonzero(there) + first).tolist()
+
+
+def bytes_of(memories: Memories, space: Space) -> NDArray[np.uint8]:
+    """All of a memory, in place."""
+    return {Space.HBM: memories.hbm.bytes, Space.SRAM: memories.sram, Space.ACC: memories.acc}[space]
+
+
+def presence(
+    memories: Memories, space: Space, spans: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Ranges of pages: the first one, and of each whether the host has given memory to it (or does not tell)."""
+    base = int(bytes_of(memories, space).__array_interface__["data"][0]) // PAGE
     try:
         file = os.open("/proc/self/pagemap", os.O_RDONLY)
     except OSError:
-        for first, end in spans:
-            yield from range(first, end)
-        return
+        file = -1
     try:
         for first, end in spans:
             for start in range(first, end, _AT_ONCE):
                 count = min(_AT_ONCE, end - start)
-                entries = np.frombuffer(os.pread(file, 8 * count, 8 * (base + start)), np.uint64)
+                entries = np.empty(0, np.uint64)
+                if file >= 0:
+                    entries = np.frombuffer(os.pread(file, 8 * count, 8 * (base + start)), np.uint64)
                 if len(entries) < count:
-                    yield from range(start, start + count)
+                    yield start, np.ones(count, bool)
                 else:
-                    there = entries & np.uint64(_PRESENT | _SWAPPED)
-                    yield from (np.flatnonzero(there) + start).tolist()
+                    yield start, (entries & np.uint64(_PRESENT | _SWAPPED)) != 0
     finally:
-        os.close(file)
+        if file >= 0:
+            os.close(file)
 
 
 def _changed(
@@ -190,10 +243,11 @@ def _changed(
             yield page, data
 
 
-def _write(memories: Memories, space: Space, pages: Mapping[int, bytes], pieces: list[tuple[int, int]]) -> None:
-    """Give byte ranges the contents that they had."""
+def write(
+    memories: Memories, space: Space, pages: Mapping[int, bytes], pieces: list[tuple[int, int]], now: list[int]
+) -> None:
+    """Give byte ranges the contents that they had; `now`: the pages that may hold something else, in order."""
     map = memories.map(space)
-    now = sorted({*touched(memories, space, page_spans(pieces)), *pages})
     at = 0
     for low, high in pieces:
         at = max(0, bisect_left(now, low // PAGE, at - 1 if at else 0))

@@ -77,6 +77,11 @@ class Clock(NamedTuple):
     order: int
     queues: tuple[TimedQueue, ...]
 
+    @property
+    def cycles(self) -> int:
+        """As Timer.cycles."""
+        return round(max([self.times[0], *(at for at, _, place in self.events if place >= 0)]))
+
 
 @dataclass(frozen=True)
 class State:
@@ -131,7 +136,7 @@ def capture(machine: Machine) -> State:
         machine.halted,
         machine.ending,
         machine.announced,
-        machine.drained,
+        machine.drained or not machine._code.resets,  # not kept where nobody asks
         machine.schedule,
         order.random.getstate() if isinstance(order, RandomOrder) else None,
         tuple(order.weights) if isinstance(order, RandomOrder) else (),
@@ -171,7 +176,6 @@ def restore(machine: Machine, state: State) -> None:
         machine.order.random.setstate(state.random)
         machine.order.weights = list(state.weights)
     machine.fault = state.fault
-    machine._interrupted = False
     if state.clock is None:
         machine.timer = None
     else:

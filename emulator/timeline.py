@@ -1,158 +1,618 @@
-"""The time of a launch: going to any instruction of it, by a checkpoint and deterministic re-execution."""
+"""Time travel on one chip: checkpoints of a launch, and the deterministic re-execution that leads from them anywhere.
+
+The coordinate is `machine.instructions`. A tick of the host's clock asks the running machine for a checkpoint, between
+two instructions and without leaving its loop; what runs is the same compiled code as ever. Checkpoints share the pages
+that have not changed (mirror.py), cost at most a fixed share of the time, and are thinned: around the place where one
+stands they are dense, and ever further apart with the distance, so that their number grows with the logarithm of the
+time that has been recorded.
+
+To go to a place is to put the nearest checkpoint before it back and to run on from there. What runs again comes out
+the same; where it passes a checkpoint that is looked at, and ReplayDiverged says where it does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from sohu.emulator.checks.registry import Check, Hooks
+from sohu.emulator import checks as checkers
+from sohu.emulator import running
 from sohu.emulator.errors import MachineError
-from sohu.emulator.parts import Stop
+from sohu.emulator.limits import CtrlC, Tick
+from sohu.emulator.memory import PAGE, Allocation
+from sohu.emulator.mirror import Mirror
+from sohu.emulator.parts import Hit, Stop
 from sohu.emulator.snapshot import Snapshot
+from sohu.emulator.state import State, capture
 from sohu.isa import SohuError
 
 if TYPE_CHECKING:
+    from sohu.emulator.checks import Check
     from sohu.emulator.device import Device
-    from sohu.emulator.machine import Machine
+    from sohu.emulator.listener import Listener
 
-Until = Collection[int] | Callable[["Machine"], bool] | None
+__all__ = ["Checkpoint", "Hit", "ReplayDiverged", "Timeline"]
 
-
-class Hit(Exception):
-    """A watch hook saw an access by the instruction at `pc`; `what` is the hook's own."""
-
-    def __init__(self, pc: int, what: object = None, *, after: bool = True) -> None:
-        super().__init__(pc)
-        self.pc = pc
-        self.what = what
-        self.after = after
+SHARE = 0.06  # of the time may be spent on checkpoints
+GAP = 1 / 8  # between two checkpoints, of their distance from where the machine stands
+NEAR = 1024  # instructions; a replay that is longer leaves a checkpoint close to its end
+_ENTRY = 100  # bytes of a dictionary, for each page
 
 
 class ReplayDiverged(SohuError):
-    """Re-execution came to another state than the first time."""
+    """What ran again did not come out the same: at `instruction`, in `where` ("x", "sram 0x1f000")."""
+
+    def __init__(self, instruction: int, where: str) -> None:
+        super().__init__(
+            f"the replay differs from what was recorded: {where}, after {instruction:,} instructions",
+            help="was the machine changed from outside? What was recorded from there on has been dropped",
+        )
+        self.instruction = instruction
+        self.where = where
 
 
-class Timeline:
-    """The launch of a device, from `start` on: run it, and go to any instruction of it again."""
+@dataclass(eq=False)
+class Checkpoint:
+    """A moment of the launch. `when`: seconds that the host has run to it; `prints`: lines printed before it;
+    `edited`: somebody has changed the machine there, and to run to it does not lead to it.
+    """
 
-    def __init__(self, device: Device, *, memory: int = 1 << 30, interval: float = 0.05) -> None:
-        self.device = device
-        self.recording = True
-        self.start = 0
-        self.last = 0
-        self.checkpoints: list[Snapshot] = []
+    snapshot: Snapshot
+    when: float
+    prints: int
+    fresh: int  # bytes that it does not share with the one before it
+    edited: bool = False
 
     @property
-    def position(self) -> int:
-        """Where it stands."""
-        return self.device.machine.instructions
+    def instruction(self) -> int:
+        """How many had executed or issued since the launch."""
+        return self.snapshot.instructions
+
+    @property
+    def pc(self) -> int:
+        """Of the instruction that comes next."""
+        return self.snapshot.pc
 
     @property
     def nbytes(self) -> int:
-        """Bytes of host memory that the checkpoints hold."""
-        return sum(c.nbytes for c in self.checkpoints)
+        """Of its pages, those that it shares with others too."""
+        return self.snapshot.nbytes
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of everything that programs can see: equal moments have equal ones."""
+        h = blake2b(digest_size=16)
+        h.update(repr(_plain(self.snapshot.state)).encode())
+        for space, pages in self.snapshot.pages.items():
+            h.update(str(space).encode())
+            for page in sorted(pages):
+                h.update(page.to_bytes(8, "little"))
+                h.update(pages[page])
+        return h.hexdigest()
+
+
+def _plain(state: State) -> list[object]:
+    """A state without objects that print their address."""
+    return [str(v) if n == "fault" else v for n, v in vars(state).items()]
+
+
+class Timeline:
+    """The recorded launch of a device, and where the machine stands in it.
+
+    memory: bytes that checkpoints may hold; interval: seconds between two of them, or more where they cost much.
+    recording: off, only the moment of the launch is kept. Raises SohuError for a chip of a group.
+    """
+
+    def __init__(self, device: Device, *, memory: int = 1 << 30, interval: float = 0.05) -> None:
+        self.device = device
+        self.machine = device.machine
+        if self.machine.group is not None:
+            raise SohuError("the chips of a group have no time travel", help="debug one chip")
+        self.memory = memory
+        self.interval = interval
+        self.recording = True
+        self._mirror = Mirror(device)
+        self._made: list[Checkpoint] = []  # by instruction; the first is the launch
+        self._last = 0
+        self._end: State | None = None  # in which the launch has ended
+        self._fresh: list[tuple[Allocation, bool]] = []  # at the launch
+        self._pardons: dict[int, MachineError] = {}
+        self._clock = 0.0  # seconds of running that lead here
+        self._since = 0.0  # of them, from the last checkpoint
+        self._began = 0.0
+        self._cost = 0.0  # seconds of one more checkpoint
+        self._gap = GAP
+        self._prints = 0  # lines before here
+        self._told = 0  # lines that have been let out
+        self._between = -1  # position at which engines stand at a cycle, not where the instruction has left them
+        self._tick = Tick(self.machine.poke)
+        self._held = 0  # bytes of all checkpoints, at most
+
+    # -- what there is -----------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """Where the machine stands: how many instructions have executed or issued since the launch."""
+        return self.machine.instructions
+
+    @property
+    def last(self) -> int:
+        """The furthest position that is known."""
+        return self._last
+
+    @property
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        """Those that are kept, by position."""
+        return tuple(self._made)
+
+    @property
+    def start(self) -> Checkpoint:
+        """The launch. Raises SohuError before one."""
+        if not self._made:
+            raise SohuError("nothing has been recorded", help="launch a kernel first")
+        return self._made[0]
+
+    @property
+    def pardons(self) -> Mapping[int, MachineError]:
+        """Complaints of checkers that `revive` has let pass, by the position before the instruction to blame."""
+        return self._pardons
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """All that hooks have stopped the last run for."""
+        return tuple(self.machine.hits)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that all checkpoints hold; pages that several share count once."""
+        seen: set[int] = set()
+        tables: set[int] = set()
+        entries = 0
+        for c in self._made:
+            for pages in c.snapshot.pages.values():
+                if id(pages) not in tables:
+                    tables.add(id(pages))
+                    entries += len(pages)
+                    seen.update(map(id, pages.values()))
+        shadows = sum(c.shadow_bytes(s) for k in self._made for c, s in k.snapshot.shadows.items())
+        return len(seen) * PAGE + entries * _ENTRY + self._mirror.nbytes + shadows
+
+    # -- recording ---------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A launch has just started."""
-        self.start = self.last = self.position
-        self.checkpoints = [self.device.snapshot()]
+        """A launch has just been started: forget the one before."""
+        self._made.clear()
+        self._pardons.clear()
+        self._last = self._prints = self._told = 0
+        self._end = None
+        self._clock = self._since = 0.0
+        self._gap = GAP
+        self._between = -1
+        self._held = 0
+        self._fresh = [(b, b.fresh) for b in self.device.hbm.allocations]
+        self._checkpoint()
 
     def edited(self) -> None:
-        """The host has changed the machine here: what follows is another future."""
-        self.last = self.position
-        self.checkpoints = [c for c in self.checkpoints if c.instructions < self.position]
-        self.checkpoints.append(self.device.snapshot())
+        """Somebody has changed the machine where it stands: what was recorded after that is forgotten.
+
+        Raises SohuError for a machine that was stopped by an error: bring it back to life first.
+        """
+        if self.machine.fault is not None:
+            raise SohuError("the program was stopped by an error, and cannot be changed")
+        at = self.position
+        self._cut(at)
+        self._checkpoint(edited=True)
+
+    def _cut(self, at: int) -> None:
+        """Forget what was recorded at a position and after it."""
+        del self._made[bisect_left(self._made, at, key=_at) :]
+        self._last = at
+        self._end = None
+        self._told = self._prints
+        self._pardons = {k: v for k, v in self._pardons.items() if k < at}
+
+    def _checkpoint(self, *, edited: bool = False) -> None:
+        """Make one here."""
+        began = time.perf_counter()
+        base = self._mirror.base
+        snapshot = self._mirror.take()
+        fresh = self._mirror.fresh + sum(c.shadow_bytes(s) for c, s in snapshot.shadows.items())
+        made = Checkpoint(snapshot, self._clock, self._prints, fresh, edited)
+        i = bisect_left(self._made, made.instruction, key=_at)
+        if i < len(self._made) and self._made[i].instruction == made.instruction:
+            self._made[i] = made
+        else:
+            self._made.insert(i, made)
+        self._held += fresh
+        self._since = 0.0
+        if len(self._made) > 2:
+            self._thin()
+        if base is not None:
+            cost = time.perf_counter() - began
+            self._cost = cost if not self._cost else (self._cost + cost) / 2
+
+    def _thin(self) -> None:
+        """Drop what is too dense for its distance from here, and what is too much."""
+        self._drop(self._gap)
+        while self._held > self.memory and len(self._made) > 2:
+            self._held = self.nbytes
+            if self._held <= self.memory:
+                return
+            self._gap *= 1.5
+            if not self._drop(self._gap) and self._gap > 1e3:
+                break  # nothing but what must be kept
+
+    def _drop(self, gap: float) -> bool:
+        kept = [self._made[0]]
+        here = self._clock
+        for c, following in zip(self._made[1:], self._made[2:], strict=False):
+            low, high = kept[-1].when, following.when
+            away = max(low - here, here - high, 0.0)
+            if c.edited or c is self._made[-1] or high - low > away * gap:
+                kept.append(c)
+        if len(self._made) > 1:
+            kept.append(self._made[-1])
+        less = len(kept) < len(self._made)
+        self._made = kept
+        return less
+
+    # -- running on --------------------------------------------------------------------------------
 
     def run(
         self,
-        until: Until = None,
+        until: running.Until = None,
         *,
         until_instruction: int | None = None,
         until_cycle: int | None = None,
         checks: Sequence[Check] = (),
+        when: running.When = None,
     ) -> tuple[Stop, Hit | None]:
-        """As Machine.run; also stops at a count of instructions, and after an instruction at which a check hit."""
-        machine = self.device.machine
-        if until_instruction is not None:
-            pcs = frozenset() if until is None or callable(until) else frozenset(until)
-            asked = until if callable(until) else None
-            until = lambda m: m.instructions >= until_instruction or m.pc in pcs or (asked is not None and asked(m))  # noqa: E731
-        before, at = machine.hooks, self.position
-        if checks:
-            machine.hooks = Hooks([*before.checks, *checks], before.whole)
-        try:
-            return machine.run(until, until_cycle=until_cycle), None
-        except Hit as hit:
-            machine.hooks = before
-            at = machine.instructions
-            self.goto(at + 1)
-            return Stop.BREAKPOINT, hit
-        finally:
-            machine.hooks = before
-            self.last = max(self.last, self.position)
+        """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
 
-    def goto(self, instruction: int) -> None:
-        """Stand before an instruction of the launch."""
-        machine, output = self.device.machine, self.device.machine.output
-        near = max((c for c in self.checkpoints if c.instructions <= instruction), key=lambda c: c.instructions)
-        self.device.restore(near)
-        machine.output = lambda _: None
-        try:
-            if machine.instructions < instruction:
-                machine.run(lambda m: m.instructions >= instruction)
-        finally:
-            machine.output = output
+        With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
+        in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
+        """
+        last = running.FOREVER if until_instruction is None else until_instruction
+        with self._moving(), self.machine.watching(checks):
+            at = self.position
+            if at in self._pardons and at < last and not self.machine.halted:
+                self._pardoned()
+                if self._stands(until, when) or self.position >= last:
+                    return Stop.BREAKPOINT, self._hit()
+            why = self._forward(until, last, until_cycle, when, replay=False)
+            return why, self._hit()
 
-    def goto_cycle(self, cycle: int) -> None:
-        """Stand where so many cycles have passed."""
-        self.device.restore(self.checkpoints[0])
-        machine = self.device.machine
-        if machine.order.timed:
-            machine.run(until_cycle=cycle)
-        elif (machine.cycles or 0) < cycle:
-            machine.run(lambda m: (m.cycles or 0) >= cycle)
+    def _hit(self) -> Hit | None:
+        return self.machine.hits[0] if self.machine.hits else None
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """What the program prints is let out once; Ctrl-C takes effect between two instructions."""
+        if not self._made:
+            raise SohuError("nothing has been recorded", help="launch a kernel first")
+        m = self.machine
+        output = m.output
+
+        def once(text: str) -> None:
+            self._prints += 1
+            if self._prints > self._told:
+                self._told = self._prints
+                output(text)
+
+        m._interrupted = False
+        m.output = once
+        m.poked = self._poked
+        try:
+            with CtrlC(m.interrupt):
+                yield
+        finally:
+            m.output = output
+            m.poked = None
+
+    def _forward(
+        self, until: running.Until, last: int, cycle: int | None, when: running.When, *, replay: bool
+    ) -> Stop:  # fmt: skip
+        """Run on, by way of what is known of the future. replay: complaints that have been let pass are again."""
+        m = self.machine
+        while True:
+            at = self.position
+            i = bisect_right(self._made, at, key=_at)
+            ahead = self._made[i] if i < len(self._made) else None
+            mark = running.FOREVER if ahead is None else ahead.instruction
+            pardon = min((p for p in self._pardons if p >= at), default=mark) if replay else mark
+            if replay and pardon == at < last and not m.halted:
+                self._pardoned()
+            else:
+                why = self._advance(until, min(last, mark, pardon), cycle, when)
+                if why is not Stop.BREAKPOINT or m.hits:
+                    return why
+            if ahead is not None and self.position == mark:
+                self._meet(ahead)
+            if self.position >= last or m.halted:
+                return Stop.HALTED if m.halted else Stop.BREAKPOINT
+            if self.position < min(mark, pardon) or self._stands(until, when):
+                return Stop.BREAKPOINT
+
+    def _stands(self, until: running.Until, when: running.When) -> bool:
+        """Whether the machine is to stop where it stands, by what Machine.run would ask after an instruction."""
+        if self.machine.hits:
+            return True
+        if callable(until):
+            return until(self.machine)
+        return until is not None and self.machine.pc in until and (when is None or when())
+
+    def _advance(self, until: running.Until, last: int, cycle: int | None, when: running.When) -> Stop:
+        """Run on with checkpoints on the way."""
+        m = self.machine
+        self._began = time.perf_counter()
+        if self.recording:
+            self._tick.start(self._wait())
+        try:
+            why = running.run(m, until, cycle, last, when)
+            if why is Stop.CYCLE:
+                self._between = self.position
+        except MachineError:
+            self._ended()
+            raise
+        finally:
+            self._tick.stop()
+            m._poked = False
+            self._account()
+        if m.halted:
+            self._ended()
+        return why
+
+    def _wait(self) -> float:
+        """Seconds until the next checkpoint."""
+        return max(self.interval, self._cost / SHARE) - self._since
+
+    def _account(self) -> None:
+        now = time.perf_counter()
+        self._clock += now - self._began
+        self._since += now - self._began
+        self._began = now
+        self._last = max(self._last, self.position)
+
+    def _poked(self) -> None:
+        """The tick: the machine stands between two instructions."""
+        self._account()
+        at = self.position
+        if at not in (self._between, self._made[bisect_right(self._made, at, key=_at) - 1].instruction):
+            try:
+                self._checkpoint()
+            except MemoryError:
+                self._mirror.forget()
+                self._gap *= 4
+                self._drop(self._gap)
+            self._began = time.perf_counter()
+        self._tick.start(max(self._wait(), self.interval / 4))
+
+    def _ended(self) -> None:
+        """The launch has come to its end; if it has before, then in the same way."""
+        self._last = max(self._last, self.position)
+        state = capture(self.machine)
+        if self._end is None or not self._end.halted:
+            self._end = state
+        elif state.halted:
+            self._same(self._end.differs(state))
+
+    def _meet(self, ahead: Checkpoint) -> None:
+        """A replay has come to a checkpoint."""
+        if ahead.edited:
+            self._mirror.put_back(ahead.snapshot, shadows=False)
+            self._prints = ahead.prints
+            if self.machine.hooks.whole.checks:
+                self._checkpoint(edited=True)
+            return
+        base = self._mirror.base
+        self._same(self._mirror.take(shadows=False).differs(ahead.snapshot))
+        if base is not None:  # the same as `ahead`, and shares what that shares
+            self._mirror.base = ahead.snapshot
+        self._since = 0.0
+
+    def _same(self, differs: str) -> None:
+        if differs:
+            at = self.position
+            self._cut(at)
+            raise ReplayDiverged(at, differs)
+
+    # -- going anywhere ----------------------------------------------------------------------------
+
+    def goto(self, instruction: int) -> Stop:
+        """Stand after so many instructions of the launch: BREAKPOINT; HALTED at its end, or when it ends before.
+
+        Raises ReplayDiverged, and MachineError when what was not recorded yet is stopped by the machine. After
+        Ctrl-C it raises KeyboardInterrupt, after Machine.interrupt it gives INTERRUPTED, and stands on the way.
+        """
+        if instruction < 0:
+            raise SohuError(f"there is no instruction {instruction:,}", help="the launch is at 0")
+        with self._moving(), self._unheard(instruction <= self._last):
+            return self._goto(instruction)
+
+    def goto_cycle(self, cycle: int) -> Stop:
+        """Stand at a cycle: in timed order as Machine.run does, in others after the first instruction with which so
+        many have passed. Raises SohuError where cycles are not counted, and what `goto` raises.
+        """
+        m = self.machine
+        if m.timer is None:
+            raise SohuError("cycles are not counted in this launch", help="run it with timing")
+        with self._moving(), self._unheard(False):
+            before = [c for c in self._made if (clock := c.snapshot.state.clock) and clock.cycles < cycle]
+            self._restore(before[-1] if before else self._made[0])
+            if not before and (m.cycles or 0) >= cycle:
+                return Stop.BREAKPOINT
+            if m.order.timed:
+                return self._forward(None, running.FOREVER, cycle, None, replay=True)
+            return self._forward(lambda m: (m.cycles or 0) >= cycle, running.FOREVER, None, None, replay=True)
+
+    @contextmanager
+    def _unheard(self, known: bool) -> Iterator[None]:
+        """Limits of time and memory rest, and, where all has been heard before, listeners."""
+        m = self.machine
+        kept = m.listeners, m.max_seconds, m.max_memory
+        quiet: list[Listener] = []
+        m.max_seconds = m.max_memory = None
+        if known:
+            m.listeners = quiet
+        try:
+            yield
+        finally:
+            m.listeners, m.max_seconds, m.max_memory = kept
+
+    def _goto(self, instruction: int) -> Stop:
+        m = self.machine
+        nearest = self._made[bisect_right(self._made, instruction, key=_at) - 1]
+        here = self.position
+        if m.fault is not None or here > instruction or here < nearest.instruction:
+            self._restore(nearest)
+            here = self.position
+        if here >= instruction or m.halted:
+            return Stop.HALTED if m.halted else Stop.BREAKPOINT
+        if instruction - here > 2 * NEAR and self.recording:
+            why = self._forward(
+                None, instruction - max(NEAR, (instruction - here) // 16), None, None, replay=True
+            )  # fmt: skip
+            if why is not Stop.BREAKPOINT:
+                return why
+            if self._since > 4 * self._cost:
+                self._checkpoint()
+        return self._forward(None, instruction, None, None, replay=True)
+
+    def _restore(self, c: Checkpoint) -> None:
+        self._mirror.put_back(c.snapshot)
+        self._clock = c.when
+        self._since = 0.0
+        self._prints = c.prints
+        self._between = -1
+        hooks = self.machine.hooks
+        self.machine.hits.clear()
+        for check in hooks.checks:
+            if check not in hooks.whole.checks:
+                check.moved()
+
+    # -- going back to what happened ---------------------------------------------------------------
 
     def last_hit(
         self,
         before: int,
-        pcs: frozenset[int],
+        pcs: frozenset[int] = frozenset(),
         *,
         checks: Sequence[Check] = (),
         keep: Callable[[Hit | None], bool] | None = None,
     ) -> tuple[int, Hit | None] | None:
-        """The last position before `before` at one of `pcs`, or where a check hit; None without."""
-        machine = self.device.machine
-        self.goto(self.start)
+        """The latest position before another one at which a run would have stopped, and the Hit if it was one.
+
+        Of pcs it is the position before the instruction there; of a Hit the one before its instruction. keep is asked
+        whether a stop counts, the machine standing there, or after what hit. The machine is left anywhere. Raises
+        what `goto` raises.
+        """
+        with self._moving(), self._unheard(True):
+            goal = before
+            while goal > 0:
+                start = self._made[bisect_left(self._made, goal, key=_at) - 1]
+                found = self._last_within(start, goal, before, pcs, checks, keep)
+                if found is not None:
+                    return found
+                goal = start.instruction
+        return None
+
+    def _last_within(
+        self,
+        start: Checkpoint,
+        goal: int,
+        before: int,
+        pcs: frozenset[int],
+        checks: Sequence[Check],
+        keep: Callable[[Hit | None], bool] | None,
+    ) -> tuple[int, Hit | None] | None:
+        m = self.machine
         found: tuple[int, Hit | None] | None = None
-        if machine.pc in pcs and self.position < before and (keep is None or keep(None)):
-            found = self.position, None
-        while self.position < before:
-            _, hit = self.run(pcs, until_instruction=before, checks=checks)
-            if hit is not None and (keep is None or keep(hit)):
-                found = self.position - 1, hit
-            if machine.pc in pcs and self.position < before and (keep is None or keep(None)):
+
+        def note() -> bool:
+            nonlocal found
+            if keep is not None:
+                m.memories.settle()
+            if self.position < before and (keep is None or keep(None)):
                 found = self.position, None
-            if machine.halted:
-                break
+            return False
+
+        with m.watching(checks):
+            self._restore(start)
+            if start.instruction == 0 and m.pc in pcs:
+                note()
+            while self.position < goal and not m.halted:
+                why = self._forward(pcs or None, goal, None, note, replay=True)
+                if why is Stop.INTERRUPTED:
+                    raise KeyboardInterrupt
+                for hit in m.hits:
+                    if keep is None or keep(hit):
+                        found = self.position - 1, hit
+            if m.pc in pcs and not m.halted:
+                note()
         return found
 
-    def check(self, spec: str | Collection[str] | None) -> None:
-        """Have these checkers on, as if they had been since the launch."""
-        machine, at = self.device.machine, self.position
-        under_way = not machine.halted and machine.fault is None and self.checkpoints
-        if under_way:
-            machine.halted = True
-        machine.check(spec)
-        if under_way:
-            self.device.restore(self.checkpoints[0])
-            self.device.machine.hooks = self.device.machine.hooks.whole
-            for launch in machine.hooks.launch:
+    # -- checkers ----------------------------------------------------------------------------------
+
+    def check(self, spec: str | Sequence[str] | None) -> Stop:
+        """Switch checkers within the launch: it runs again from its beginning with them, to where it stands.
+
+        Raises SohuError for an unknown name, and MachineError for what they find on the way.
+        """
+        m = self.machine
+        hooks = checkers.hooks(m, spec)
+        at = self.position
+        with self._moving(), self._unheard(True):
+            self._restore(self.start)
+            for block, fresh in self._fresh:
+                block.fresh = fresh
+            m.hooks = hooks
+            for launch in hooks.launch:
                 launch()
-            if at > self.position:
-                machine.run(lambda m: m.instructions >= at)
+            self._made = [c for c in self._made if c.edited and c.instruction]
+            self._pardons.clear()
+            self._end = None
+            self._checkpoint()
+            return self._goto(at)
 
     def revive(self, after: bool) -> None:
-        """From a machine that a checker stopped, one that goes on at or after the instruction at fault."""
-        machine = self.device.machine
-        assert isinstance(machine.fault, MachineError)
-        self.goto(machine.instructions + after)
+        """A machine that a checker has stopped lives again: before the instruction to blame, or after it.
+
+        The complaint is let pass then, this time and whenever that part of the launch is run again to go somewhere.
+        Raises SohuError when nothing has stopped it, and MachineError when the instruction cannot be executed.
+        """
+        error = self.machine.fault
+        if error is None:
+            raise SohuError("no error has stopped the program")
+        at = self.position
+        with self._moving(), self._unheard(True):
+            if self._goto(at) is Stop.INTERRUPTED:
+                raise KeyboardInterrupt
+            self._pardons[at] = error
+            if after:
+                self._pardoned()
+
+    def _pardoned(self) -> None:
+        """One instruction, about which checkers may say what they like."""
+        m = self.machine
+        m.hits.clear()
+        m.pardoned = True
+        try:
+            m.step()
+        except MachineError:
+            self._pardons.pop(self.position, None)
+            raise
+        finally:
+            m.pardoned = False
+        self._last = max(self._last, self.position)
+        if m.halted:
+            self._ended()
+
+
+def _at(c: Checkpoint) -> int:
+    return c.instruction

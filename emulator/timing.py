@@ -175,6 +175,11 @@ class Timer:
         """A semaphore becomes zero."""
         self._sems[sem] = 0
 
+    def put(self, sem: int, value: int) -> None:
+        """Somebody outside gives a semaphore a value: what waits for it may start."""
+        self._sems[sem] = value
+        self._wake(sem, max(self.time, self.now))
+
     def catch_up(self) -> None:
         """Let the engines run up to `limit`, where the sequencer is there already, or waits."""
         if self._settle():
@@ -226,8 +231,11 @@ class Timer:
 
     def _signal(self, signal: Signal, at: float) -> None:
         self._sems[signal.sem] += signal.inc
+        self._wake(signal.sem, at)
+
+    def _wake(self, sem: int, at: float) -> None:
         for place, q in enumerate(self._queues):
-            if q.entries and q.entries[0].sem == signal.sem:
+            if q.entries and q.entries[0].sem == sem:
                 self._start(place, at)
 
     def _start(self, place: int, at: float) -> None:

@@ -24,7 +24,7 @@ def goto(shell: Shell, text: str) -> None:
         raise CommandError("go where?", help="goto INSTRUCTION, goto cycle CYCLE, goto start or goto end")
     if text in ("start", "end"):
         session.need_past()
-        at = session.timeline.start if text == "start" else session.timeline.last
+        at = session.timeline.start.instruction if text == "start" else session.timeline.last
         shell.move(lambda: session.goto(at))
         return
     number = session.evaluate(rest if word == "cycle" else text).data

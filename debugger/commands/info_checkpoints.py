@@ -23,7 +23,7 @@ def info_checkpoints(shell: Shell, text: str) -> None:
     if not own:
         shell.write("the program has not been run")
         return
-    ends = f"instructions {own[0].instructions:,} to {own[-1].instructions:,}"
+    ends = f"instructions {own[0].instruction:,} to {own[-1].instruction:,}"
     megabytes = session.timeline.nbytes / 1e6
     shell.write(
         f"{len(own)} made while it ran, {ends}, {megabytes:,.1f} MB; recording is {'on' if session.record else 'off'}"

@@ -8,7 +8,7 @@ from sohu.asm.names import REGISTERS
 from sohu.debugger.arguments import expressions
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
+from sohu.debugger.values import Value
 from sohu.debugger.views import scalar
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
 from sohu.debugger.command import command
+from sohu.debugger.functions import FUNCTIONS
 from sohu.debugger.views import render
 
 if TYPE_CHECKING:
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 def print_(shell: Shell, text: str) -> None:
     """Print a tile, a register or what is computed from them: print[/FORMAT] EXPRESSION.
 
-    Examples: print t[0:4, :]    print acc - s    print x5    print $pc    print/x t5[0]    print x[x5:+16, :]
+    Examples: print t[0:4, :]    print max(abs(acc - s))    print x5    print $pc    print/x t5[0]    print x[x5:+16, :]
 
     Names are those of the kernel (tiles, parameters, dimensions, semaphores), registers (x5 t3 s2, and ra sp
     gp args) and symbols; $x5 always means the register. Slices are as in NumPy, and [a:+n] takes n from a on.
     A tile comes with its dtype, shape, minimum, maximum and mean (of what is finite).
-    FORMAT: x hexadecimal, d decimal, f a register as float32, e every element.
-    After the kernel has ended, its outputs can be printed by name.
+    Each value gets a number and is kept as it was: $3 the third, $ the last, $$ the one before, $$2 the one before
+    that; without an expression, $. `set $name = EXPRESSION` keeps one under a name.
+    FORMAT: x hexadecimal, d decimal, f a register as float32, e every element, s statistics only, h with a histogram.
+    `help expressions` lists what can be computed. After the kernel has ended, its outputs can be printed by name.
     """
-    shell.write(render(shell.session.evaluate(text), text, shell.format, shell.width))
+    session = shell.session
+    value = session.evaluate(text or "$")
+    shown = render(value, text or "$", shell.format, shell.width, shell.ascii)
+    number = session.values.record(value)
+    shell.write(f"${number} = {text if shown == f'{text} = {text}' else shown}")
+
+
+def functions() -> list[str]:
+    """A line for each function that expressions can call."""
+    return [f"  {f.usage:<22}{f.doc}" for f in FUNCTIONS.values()]

@@ -244,9 +244,9 @@ class Screen:
     def _as_output(self) -> Iterator[None]:
         """The shell prints here."""
         shell = self.shell
-        before = shell.out, shell.err, shell.unicode, shell.fullscreen
-        shell.out, shell.err, shell.unicode, shell.fullscreen = self.log, self.log, True, self
+        before = shell.out, shell.err, shell.fullscreen
+        shell.out, shell.err, shell.fullscreen = self.log, self.log, self
         try:
             yield
         finally:
-            shell.out, shell.err, shell.unicode, shell.fullscreen = before
+            shell.out, shell.err, shell.fullscreen = before

@@ -6,11 +6,12 @@ import difflib
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
-from sohu.isa import INSTRUCTION_BYTES, Note, SohuError
+from sohu.emulator.parts import Hit
+from sohu.isa import INSTRUCTION_BYTES, Fault, Note, SohuError
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
@@ -23,10 +24,28 @@ class Check:
 
     A hook raises Fault for what it finds. `bound` holds the resolved tiles; the same instruction with the same tiles
     has the same Bound, so what depends on no more than that is found once and kept by it. Hooks change nothing.
+
+    stops: its hooks may ask the run to come back (`stop_for`); blocks are then left after any instruction.
     """
+
+    stops = False
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+
+    def stop_for(self, what: Any, op: Op) -> None:
+        """For hooks: let the run come back when the current instruction has ended. `op` did what it is for."""
+        self.machine.hit(Hit(op.pc, what))
+
+    def found(self, fault: Fault) -> None:
+        """For hooks: raise what they have found, unless it is let pass (Timeline.revive). They then go on as if it
+        were nothing.
+        """
+        if not self.machine.pardoned:
+            raise fault
+
+    def moved(self) -> None:
+        """For hooks of one run: the machine has been put to another place of its launch."""
 
     def launch(self) -> None:
         """A kernel starts: everything on the chip is forgotten."""
@@ -60,6 +79,20 @@ class Check:
 
     def halted(self) -> None:
         """The kernel has ended: the sequencer has halted, and every queue is empty."""
+
+    def save(self) -> Any:
+        """All that it knows of the launch, for `load`, which may be called any number of times; None: it cannot.
+
+        Nothing of it may change any more; what is large is shared with earlier ones.
+        """
+        return None
+
+    def load(self, state: Any) -> None:
+        """Know again what it knew; never called where `save` gives None."""
+
+    def shadow_bytes(self, state: Any) -> int:
+        """How much memory something saved takes, beside what it shares with earlier ones."""
+        return 0
 
 
 @dataclass(frozen=True)
@@ -143,12 +176,13 @@ class Hooks:
 
     __slots__ = (
         "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
-        "signalled", "touched", "waited", "whole",
+        "signalled", "stops", "touched", "waited", "whole",
     )  # fmt: skip
 
     def __init__(self, checks: Collection[Check] = (), whole: Hooks | None = None) -> None:
         self.checks = tuple(checks)
-        self.whole = whole or self  # from the next launch on
+        self.stops = any(c.stops for c in self.checks)
+        self.whole = self if whole is None else whole  # from the next launch on
         self.op: Op | None = None  # what the sequencer is at, for hooks that come from within it
         self._watched: tuple[Code, Blocks] | None = None
         self.launch = list(self._of("launch"))

@@ -59,21 +59,21 @@ def test_a_script_in_batch_mode(folder: Folder, golden: Callable[[str, str], Non
 def test_commands_and_scripts_are_done_in_their_order(folder: Folder) -> None:
     (folder.path / "two").write_text("print 2\n")
     done = folder.debug(*ARGS, "-batch", "-ex", "print 1", "-x", "two", "-ex", "print 3")
-    assert done.stdout.splitlines() == ["1 = 1", "2 = 2", "3 = 3"]
+    assert done.stdout.splitlines() == ["$1 = 1", "$2 = 2", "$3 = 3"]
 
 
 def test_a_failing_command_shows_in_the_exit_code_and_the_next_is_done(folder: Folder) -> None:
     done = folder.debug(*ARGS, "-batch", "-ex", "brake 12", "-ex", "print 1")
     assert done.returncode == 1
     assert "no command 'brake'" in done.stderr and "did you mean 'break'?" in done.stderr
-    assert done.stdout == "1 = 1\n"
+    assert done.stdout == "$1 = 1\n"
 
 
 def test_the_first_failing_command_ends_a_script(folder: Folder) -> None:
     (folder.path / "s").write_text("print 1\nprint nosuch\nprint 3\n")
     done = folder.debug(*ARGS, "-batch", "-x", "s")
     assert done.returncode == 1
-    assert done.stdout == "1 = 1\n" and "s:2: the script ends here" in done.stderr
+    assert done.stdout == "$1 = 1\n" and "s:2: the script ends here" in done.stderr
 
 
 def test_a_script_that_reads_itself_comes_to_an_end(folder: Folder) -> None:
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_one_message(folder: Folder, args: tuple[str, ...], mes
 
 def test_a_missing_argument_leaves_the_session_alive(folder: Folder) -> None:
     done = folder.debug("scale.elf", "--chip", "small", "-batch", "-ex", "run", "-ex", "print 1")
-    assert done.returncode == 1 and "argument x is missing" in done.stderr and done.stdout == "1 = 1\n"
+    assert done.returncode == 1 and "argument x is missing" in done.stderr and done.stdout == "$1 = 1\n"
 
 
 def test_damaged_programs_give_one_clear_error(folder: Folder) -> None:
@@ -187,7 +187,7 @@ def test_ctrl_c_stops_the_program_and_the_script_goes_on(folder: Folder) -> None
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None and process.stdout.readline() == "1 = 1\n"
+    assert process.stdout is not None and process.stdout.readline() == "$1 = 1\n"
     time.sleep(1)
     os.kill(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=30)

@@ -1,0 +1,157 @@
+"""Changing the machine: registers, semaphores, elements of tiles. What has been changed, time travel goes on from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sohu.asm.names import REGISTERS, nearest
+from sohu.debugger.errors import CommandError
+from sohu.debugger.expressions import compile_expression, leading
+from sohu.debugger.functions import operand
+from sohu.debugger.values import Value
+from sohu.isa import DType, Fault, Space, Tile
+from sohu.isa.numerics import convert
+
+if TYPE_CHECKING:
+    from sohu.debugger.session import Session
+
+_WORD = 1 << 64
+_HIGHEST = (1 << 32) - 1  # of a semaphore
+
+
+def assign(session: Session, target: str, expression: str) -> str:
+    """Give a register, a semaphore, elements of a tile or a `$name` a value; says what it was given.
+
+    target: `x5`, `$x5`, a scalar parameter, `s2`, a semaphore's name, `t[0:2, :]`, `t`, `$saved`. Raises
+    CommandError for what cannot be changed: memory that programs may only read, descriptors, values that do not fit.
+    """
+    target = target.strip()
+    value = compile_expression(expression).evaluate(session.lookup)
+    if _is_variable(target):
+        session.values.assign(target, value)
+        return target
+    session.need_run()
+    if not session.alive:
+        raise CommandError("the program was stopped by an error: what it has left can only be looked at")
+    place = _register(session, target)
+    if place is None:
+        elements(session, target, value)
+    else:
+        _set_register(session, *place, value)
+    return target
+
+
+def _is_variable(target: str) -> bool:
+    return (
+        target.startswith("$") and target[1:] not in (*REGISTERS, "pc") and re.fullmatch(r"\$\w+", target) is not None
+    )
+
+
+def _register(session: Session, target: str) -> tuple[str, int] | None:
+    """The register file ("x" or "s") and number that a target names; None for anything else."""
+    names = session.names
+    if not target.startswith("$"):
+        if target in names.tile_registers():
+            return None
+        if (reg := names.scalars().get(target)) is not None:
+            return "x", reg
+        if (sem := names.kernel.semaphores.get(target)) is not None:
+            return "s", sem
+    word = target.removeprefix("$")
+    if word == "pc":
+        raise CommandError("the pc cannot be set", help="goto goes to where the program has been")
+    file, number = REGISTERS.get(word, ("", 0))
+    return (file, number) if file in ("x", "s") else None
+
+
+def _set_register(session: Session, file: str, number: int, value: Value) -> None:
+    machine = session.machine
+    data = value.data.item() if isinstance(value.data, np.ndarray) and value.data.ndim == 0 else value.data
+    if isinstance(data, float) and file == "x":
+        if not any(p.reg == number and p.direction == "f32" for p in session.kernel.params):
+            raise CommandError(
+                f"x{number} holds integers; {data!r} is none", help="the bits of a float32 can be set as an integer"
+            )
+        data = int(np.float32(data).view(np.uint32))
+    if not isinstance(data, int):
+        raise CommandError("a register is given one integer")
+    if file == "x":
+        if number == 0:
+            raise CommandError("x0 is always 0")
+        if not -(_WORD >> 1) <= data < _WORD:
+            raise CommandError(f"{data} does not fit 64 bits")
+        machine.x[number] = data - _WORD if data >= _WORD >> 1 else data
+    elif file == "s":
+        if not 0 <= data <= _HIGHEST:
+            raise CommandError(f"a semaphore holds 0 to {_HIGHEST}, not {data}")
+        machine.sems[number] = data
+        if machine.timer is not None:
+            machine.timer.put(number, data)
+        if machine.schedule is None:  # in program order nothing waits that can execute
+            machine.pump()
+
+
+def elements(session: Session, target: str, value: Value) -> None:
+    """Write elements of a tile in memory, rounded to its dtype; raises CommandError."""
+    array, dtype = writable(session, target)
+    given = np.asarray(operand(value))
+    try:
+        np.broadcast_shapes(given.shape, array.shape)
+        source = np.broadcast_to(given, array.shape)
+    except ValueError:
+        raise CommandError(f"{target} is {list(array.shape)}, not {list(given.shape)}") from None
+    array[...] = fitted(source, dtype, target)
+
+
+def fitted(source: NDArray[Any], dtype: DType, target: str) -> NDArray[Any]:
+    """Numbers as a dtype stores them, rounded to nearest; raises CommandError for integers that do not fit."""
+    if dtype.is_float:
+        with np.errstate(all="ignore"):
+            wide = np.ascontiguousarray(source, np.float64 if source.dtype.kind in "iub" else None)
+            flat = convert(np.atleast_1d(wide), dtype.np, saturate=False)
+        return np.asarray(flat).reshape(source.shape)
+    if source.dtype.kind not in "iub":
+        raise CommandError(f"{target} holds integers ({dtype})", help="round(x) and i32(x) make some")
+    info = np.iinfo(dtype.np)
+    if source.size and not info.min <= source.min() <= source.max() <= info.max:
+        raise CommandError(f"{dtype} holds {info.min} to {info.max}, not {source.min()} to {source.max()}")
+    return source.astype(dtype.np)
+
+
+def writable(session: Session, target: str) -> tuple[NDArray[Any], DType]:
+    """The elements that a target names, in memory and to be written; raises CommandError."""
+    made, rest = leading(target)
+    if rest:
+        raise CommandError(f"{target}: {rest!r} is not expected here")
+    name = re.match(r"\$?[\w.]+", made.text)
+    if name is None:
+        raise CommandError(f"{target} cannot be set", help="registers, semaphores, tiles and slices of tiles can")
+    base = session.lookup(name[0])
+    if base.tile is None or not isinstance(base.data, np.ndarray):
+        hint = nearest(name[0], session.names.all())
+        raise CommandError(f"{target} cannot be set", help=hint or "registers, semaphores and tiles can")
+    machine = session.machine
+    try:
+        whole = machine.view(base.tile)  # nothing is deferred any more
+    except Fault as e:
+        raise CommandError(f"{target} cannot be written: {e.message}") from None
+    _check_rights(session, base.tile, target)
+    inside = compile_expression(made.text).evaluate(
+        lambda n: Value(whole, base.dtype, base.tile) if n == name[0] else session.lookup(n)
+    )
+    array = inside.data
+    if not isinstance(array, np.ndarray) or (not np.shares_memory(array, whole) and array.size):
+        raise CommandError(f"{target} is computed and lies nowhere", help="a tile or a slice of one can be set")
+    assert base.dtype is not None
+    return array, base.dtype
+
+
+def _check_rights(session: Session, tile: Tile, target: str) -> None:
+    if tile.space is not Space.HBM:
+        return
+    block = session.machine.memories.hbm.find(tile.base)
+    if block is not None and not block.writable:
+        raise CommandError(f"{target} is in {block}, which programs may only read", help="change it in the host's code")

@@ -1,0 +1,198 @@
+"""Snapshots one after the other, quickly: beside the memories lies a copy of what they held at the last one.
+
+What has changed since is found by comparing large pieces of both at once. Pages of one snapshot that are as they were
+are those of the one before, and dictionaries of pages in which nothing has changed too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sohu.emulator.memory import PAGE, _reserve
+from sohu.emulator.snapshot import (
+    ZERO,
+    Held,
+    Snapshot,
+    bytes_of,
+    held,
+    make_room,
+    of_state,
+    page_spans,
+    pieces_of,
+    presence,
+    put_back,
+    put_state_back,
+    take,
+    write,
+)
+from sohu.isa import Space
+
+if TYPE_CHECKING:
+    from sohu.emulator.device import Device
+
+_AT_ONCE = 64  # pages compared at once: they and their copies stay in the cache while the result is looked at
+_ENTRY = 100  # bytes of a dictionary, for each page
+Runs = list[tuple[int, int]]  # of pages, [first, end)
+
+
+class Mirror:
+    """Takes snapshots of one device and puts them back. `base`: the last one of either.
+
+    Where the host has no address space for the copy, it does without.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.base: Snapshot | None = None
+        self.fresh = 0  # bytes that the last one does not share with the one before it
+        self._blocks: tuple[Held, ...] = ()
+        self._copies = self._zeros()
+
+    def _zeros(self) -> dict[Space, NDArray[np.uint8]] | None:
+        sizes = {space: -(-len(bytes_of(self.device.memories, space)) // PAGE) * PAGE for space in Space}
+        try:
+            return {space: np.frombuffer(_reserve(size), np.uint8) for space, size in sizes.items()}
+        except OSError:
+            return None
+
+    def forget(self) -> None:
+        """Start anew: share nothing with what was taken before."""
+        self.base = None
+
+    @property
+    def nbytes(self) -> int:
+        """Of the copy, as far as it is in use."""
+        return 0 if self._copies is None or self.base is None else self.base.nbytes
+
+    def take(self, *, shadows: bool = True) -> Snapshot:
+        """A snapshot of now, with what checkers know or without."""
+        device = self.device
+        self.fresh = 0
+        blocks = held(device)
+        if self._copies is None:
+            old = self.base
+            self.base = take(device, old)
+            self.fresh = self.base.nbytes if old is None else 0
+            return self.base
+        device.memories.settle()
+        old, self.base = self.base, None  # whoever interrupts this leaves no half of it
+        if old is None or self._blocks != blocks:
+            old, self._copies = None, self._zeros()
+            if self._copies is None:
+                return self.take(shadows=shadows)
+        pages: dict[Space, Mapping[int, bytes]] = {}
+        for space in Space:
+            runs = self._touched(space, blocks)
+            if old is None:
+                pages[space] = self._all(space, runs)
+            else:
+                pages[space] = self._changed(space, self._differing(space, runs), old.pages[space])
+        self._blocks = blocks
+        self.base = of_state(device, blocks, pages, shadows=shadows)
+        return self.base
+
+    def put_back(self, snapshot: Snapshot, *, shadows: bool = True) -> None:
+        """Make the device what it was; not `shadows`: checkers go on knowing what they know."""
+        device, base = self.device, self.base
+        if self._copies is None or base is None or self._blocks != snapshot.blocks or not _as_now(snapshot.blocks):
+            put_back(device, snapshot, shadows=shadows)
+            self.base = snapshot if self._copies is None else None
+            return
+        make_room(device, snapshot)
+        self.base = None
+        for space in Space:
+            was, pages = base.pages[space], snapshot.pages[space]
+            now = set(self._pages(self._differing(space, self._touched(space, snapshot.blocks))))
+            if was is not pages:
+                now |= {p for p, data in pages.items() if was.get(p) is not data}
+                now |= was.keys() - pages.keys()
+            if now:
+                order = sorted(now)
+                write(device.memories, space, pages, pieces_of(device, space, snapshot.blocks), order)
+                self._copy(space, _runs_of(order))
+        put_state_back(device, snapshot, shadows=shadows)
+        self.base = snapshot
+
+    # -- pages -------------------------------------------------------------------------------------
+
+    def _touched(self, space: Space, blocks: tuple[Held, ...]) -> Runs:
+        """What the host has given memory to: all else is zero."""
+        spans = page_spans(pieces_of(self.device, space, blocks))
+        out: Runs = []
+        for first, there in presence(self.device.memories, space, spans):
+            edges = np.flatnonzero(np.diff(there, prepend=False, append=False)) + first
+            out += zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        return out
+
+    def _differing(self, space: Space, runs: Runs) -> Runs:
+        """Pages that are not as they were."""
+        assert self._copies is not None
+        now, then = bytes_of(self.device.memories, space), self._copies[space]
+        whole = len(now) // PAGE
+        out: list[int] = []
+        for first, end in runs:
+            for a in range(first, min(end, whole), _AT_ONCE):
+                b = min(a + _AT_ONCE, end, whole)
+                x = now[a * PAGE : b * PAGE].view(np.uint64)
+                y = then[a * PAGE : b * PAGE].view(np.uint64)
+                unlike = x != y
+                if unlike.any():
+                    out += (np.flatnonzero(unlike.reshape(b - a, -1).any(axis=1)) + a).tolist()
+            if end > whole and (now[whole * PAGE :] != then[whole * PAGE : len(now)]).any():
+                out.append(whole)
+        return _runs_of(out)
+
+    def _pages(self, runs: Runs) -> Iterable[int]:
+        for first, end in runs:
+            yield from range(first, end)
+
+    def _copy(self, space: Space, runs: Runs) -> None:
+        assert self._copies is not None
+        now, then = bytes_of(self.device.memories, space), self._copies[space]
+        for first, end in runs:
+            part = now[first * PAGE : end * PAGE]
+            then[first * PAGE : first * PAGE + len(part)] = part
+
+    def _all(self, space: Space, runs: Runs) -> dict[int, bytes]:
+        self._copy(space, runs)
+        pages: dict[int, bytes] = {}
+        self._read(space, runs, pages)
+        return pages
+
+    def _changed(self, space: Space, runs: Runs, old: Mapping[int, bytes]) -> Mapping[int, bytes]:
+        if not runs:
+            return old
+        self._copy(space, runs)
+        pages = dict(old)
+        self._read(space, runs, pages)
+        return pages
+
+    def _read(self, space: Space, runs: Runs, pages: dict[int, bytes]) -> None:
+        assert self._copies is not None
+        then = memoryview(self._copies[space])  # type: ignore[arg-type]  # an array is a buffer
+        self.fresh += _ENTRY * len(pages)
+        for page in self._pages(runs):
+            data = then[page * PAGE : page * PAGE + PAGE].tobytes()
+            if data != ZERO:
+                pages[page] = data
+                self.fresh += PAGE
+            else:
+                pages.pop(page, None)
+
+
+def _as_now(blocks: tuple[Held, ...]) -> bool:
+    return all(b.live and b.writable is writable for b, writable in blocks)
+
+
+def _runs_of(pages: list[int]) -> Runs:
+    """Pages in order, as ranges."""
+    if not pages:
+        return []
+    array = np.array(pages)
+    breaks = np.flatnonzero(np.diff(array) != 1)
+    firsts = array[np.r_[0, breaks + 1]]
+    ends = array[np.r_[breaks, len(array) - 1]] + 1
+    return list(zip(firsts.tolist(), ends.tolist(), strict=True))
