@@ -340,11 +340,11 @@ def test_init_files_of_the_user_and_the_order_of_all(folder: Folder) -> None:
     (folder.path / "early").write_text("print 4\n")
     late = ["-ex", "print 5", "-iex", "print 3", "-ix", "early"]
     done = folder.debug(*ARGS, "-batch", *late)
-    assert done.stdout.split("\n")[:-1] == [f"{i} = {i}" for i in range(1, 6)] and done.returncode == 0
-    assert folder.debug(*ARGS, "-batch", "-nx", *late).stdout.startswith("3 = 3\n4 = 4\n5 = 5\n")
+    assert done.stdout.splitlines() == [f"${i} = {i}" for i in range(1, 6)] and done.returncode == 0
+    assert folder.debug(*ARGS, "-batch", "-nx", *late).stdout.startswith("$1 = 3\n$2 = 4\n$3 = 5\n")
     (config / "dbginit").write_text("nonsense\nprint 9\n")
     done = folder.debug(*ARGS, "-batch")
-    assert done.returncode == 1 and "dbginit:1: the script ends here" in done.stderr and done.stdout == "2 = 2\n"
+    assert done.returncode == 1 and "dbginit:1: the script ends here" in done.stderr and done.stdout == "$1 = 2\n"
 
 
 def test_the_init_file_of_a_project_is_read_when_it_is_trusted(folder: Folder, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_the_init_file_of_a_project_is_read_when_it_is_trusted(folder: Folder, t
     (folder.path / ".sohudbginit").write_text("print 7\n")
     environment = {"HOME": str(home)}
     done = folder.debug(*ARGS, "-batch", "-ex", "print 1", environment=environment)
-    assert done.returncode == 0 and done.stdout == "1 = 1\n"
+    assert done.returncode == 0 and done.stdout == "$1 = 1\n"
     assert ".sohudbginit was not read: its folder is not trusted" in done.stderr
     assert "add-auto-load-safe-path" in done.stderr
     assert folder.debug(*ARGS, "-batch", "-nx", environment=environment).stderr == ""
@@ -361,7 +361,7 @@ def test_the_init_file_of_a_project_is_read_when_it_is_trusted(folder: Folder, t
     assert done.returncode == 0
     assert (home / ".config/sohu/trusted").read_text() == f"{folder.path.resolve()}\n"
     done = folder.debug(*ARGS, "-batch", environment=environment)
-    assert (done.stdout, done.stderr) == ("7 = 7\n", "")
+    assert (done.stdout, done.stderr) == ("$1 = 7\n", "")
     (folder.path / ".sohudbginit").chmod(0o666)
     done = folder.debug(*ARGS, "-batch", environment=environment)
     assert done.stdout == "" and "anybody can write it" in done.stderr
