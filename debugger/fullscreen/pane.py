@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Row:
 
     def fragments(self, width: int) -> StyleAndTextTuples:
         """What prompt_toolkit paints; the row of the current instruction over the whole width."""
-        out: StyleAndTextTuples = to_formatted_text(ANSI(self.text))
+        out = list(_fragments(self.text))
         if self.underline is not None:
             low, high = self.underline
             out = [
@@ -46,6 +47,12 @@ class Row:
             out = [(f"class:current {style}", text) for style, text, *_ in out]
             out.append(("class:current", " " * max(0, width - fragment_list_len(out))))
         return out
+
+
+@functools.lru_cache(1 << 12)
+def _fragments(text: str) -> StyleAndTextTuples:
+    """Colours as prompt_toolkit has them."""
+    return to_formatted_text(ANSI(text))
 
 
 class Contents:
