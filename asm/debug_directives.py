@@ -115,8 +115,9 @@ def inlined(asm: Assembler, st: Statement) -> None:
     line = args.whole(place.items[1], "a line", 1, MAX_LINE)
     column = args.whole(place.items[2], "a column", 0, MAX_LINE)
     scope = Scope(*function, parent, (file, line, column))
-    if said.scopes.setdefault(number, scope) != scope or len(said.scopes) <= number:
+    if said.scopes.get(number, scope) != scope or number > len(said.scopes):
         raise args.bad(f"{number} is another function already, or does not follow the one before", args.op.span)
+    said.scopes[number] = scope
     said.scope_runs += [Run(a, b, number) for a, b in _code(args)]
     args.done()
 
@@ -132,8 +133,9 @@ def op(asm: Assembler, st: Statement) -> None:
     number = args.integer("its number", 1, MAX_LINE)
     node = args.text("its text")
     text = _text(args, node)
-    if said.ops.setdefault(number, text) != text or number < next(reversed(said.ops)):
+    if said.ops.get(number, text) != text or number < next(reversed(said.ops), 0):
         raise args.bad(f"{number} is another operation already, or comes before the last one", args.op.span)
+    said.ops[number] = text
     said.op_runs += [(a, b, number) for a, b in _code(args)]
     args.done()
 

@@ -14,6 +14,7 @@ from sohu.asm.functions import NUMERIC, OF_NAMES
 _GROUPS = {
     "declarations": "Kernels",
     "directives": "Sections, symbols, data, messages",
+    "debug_directives": "What a compiler knows of a kernel",
     "macros": "Macros and repetitions",
     "conditions": "Conditions",
     "files": "Files",

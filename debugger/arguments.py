@@ -47,6 +47,18 @@ def places(session: Session, text: str) -> Iterable[str]:
     return [*session.symbols.code_names(), *(f"{short(f)}:" for f in session.symbols.files())]
 
 
+def files(session: Session, text: str) -> Iterable[str]:
+    """Completes names of files and folders, the latter with a slash."""
+    head, slash, start = text.rpartition(" ")[2].rpartition("/")
+    folder = Path(head + slash or ".").expanduser()
+    try:
+        found = sorted(folder.iterdir())[:MAX_FILES]
+    except (OSError, RuntimeError, ValueError):
+        return []
+    shown = [p for p in found if not p.name.startswith(".") or start.startswith(".")]
+    return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
+
+
 def kernel_arguments(session: Session, text: str) -> Iterable[str]:
     """Completes NAME=FILE of the kernel's parameters."""
     word = text.split(" ")[-1]
@@ -75,17 +87,6 @@ def numbers(session: Session, text: str) -> list[int]:
 def addresses(session: Session, text: str) -> Iterable[str]:
     """Completes what can stand for an address: also sram: and acc:."""
     return [*expressions(session, text), *(f"{space}:" for space in Space)]
-
-
-def files(session: Session, text: str) -> Iterable[str]:
-    """Completes names of files."""
-    word = text.rpartition(" ")[2]
-    head = word[: word.rfind("/") + 1]
-    try:
-        found = sorted(Path(head or ".").expanduser().iterdir())[:MAX_FILES]
-    except (OSError, RuntimeError, ValueError):
-        return []
-    return [f"{head}{p.name}{'/' if p.is_dir() else ''}" for p in found]
 
 
 def operands(session: Session, text: str) -> Iterable[str]:
@@ -129,6 +130,24 @@ def of_file(path: Path, dtype: DType | None = None) -> Value:
             )
         array = array.view(guess.np)
     return Value(array, dtype_of(array.dtype))
+
+
+def words(text: str, flag: str, count: int, usage: str) -> tuple[bool, list[str], str]:
+    """Whether `flag` is there, the first words (in quotes when they have spaces), and the rest; raises CommandError."""
+    found: list[str] = []
+    flagged = False
+    rest = text.strip()
+    while len(found) < count and rest:
+        m = re.match(r"\"([^\"]*)\"|(\S+)", rest)
+        assert m is not None
+        rest = rest[m.end() :].strip()
+        if flag and m[0] == flag:
+            flagged = True
+        else:
+            found.append(m[1] if m[1] is not None else m[2])
+    if len(found) < count:
+        raise CommandError("something is missing", help=usage)
+    return flagged, found, rest
 
 
 def options(text: str, known: Mapping[str, str]) -> dict[str, float]:

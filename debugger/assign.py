@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm.names import REGISTERS, nearest
+from sohu.debugger.arguments import of_file
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import compile_expression, leading
 from sohu.debugger.functions import operand
@@ -22,8 +24,8 @@ _WORD = 1 << 64
 _HIGHEST = (1 << 32) - 1  # of a semaphore
 
 
-def assign(session: Session, target: str, expression: str) -> str:
-    """Give a register, a semaphore, elements of a tile or a `$name` a value; says what it was given.
+def assign(session: Session, target: str, expression: str) -> bool:
+    """Give a register, a semaphore, elements of a tile or a `$name` a value; True when the machine has changed.
 
     target: `x5`, `$x5`, a scalar parameter, `s2`, a semaphore's name, `t[0:2, :]`, `t`, `$saved`. Raises
     CommandError for what cannot be changed: memory that programs may only read, descriptors, values that do not fit.
@@ -32,7 +34,7 @@ def assign(session: Session, target: str, expression: str) -> str:
     value = compile_expression(expression).evaluate(session.lookup)
     if _is_variable(target):
         session.values.assign(target, value)
-        return target
+        return False
     session.need_run()
     if not session.alive:
         raise CommandError("the program was stopped by an error: what it has left can only be looked at")
@@ -41,7 +43,7 @@ def assign(session: Session, target: str, expression: str) -> str:
         elements(session, target, value)
     else:
         _set_register(session, *place, value)
-    return target
+    return True
 
 
 def _is_variable(target: str) -> bool:
@@ -53,13 +55,9 @@ def _is_variable(target: str) -> bool:
 def _register(session: Session, target: str) -> tuple[str, int] | None:
     """The register file ("x" or "s") and number that a target names; None for anything else."""
     names = session.names
-    if not target.startswith("$"):
-        if target in names.tile_registers():
-            return None
-        if (reg := names.scalars().get(target)) is not None:
-            return "x", reg
-        if (sem := names.kernel.semaphores.get(target)) is not None:
-            return "s", sem
+    if not target.startswith("$") and names.knows(target):
+        found = names.register_of(target)
+        return found if found is not None and found[0] in ("x", "s") else None
     word = target.removeprefix("$")
     if word == "pc":
         raise CommandError("the pc cannot be set", help="goto goes to where the program has been")
@@ -71,7 +69,7 @@ def _set_register(session: Session, file: str, number: int, value: Value) -> Non
     machine = session.machine
     data = value.data.item() if isinstance(value.data, np.ndarray) and value.data.ndim == 0 else value.data
     if isinstance(data, float) and file == "x":
-        if not any(p.reg == number and p.direction == "f32" for p in session.kernel.params):
+        if not session.names.is_float(number):
             raise CommandError(
                 f"x{number} holds integers; {data!r} is none", help="the bits of a float32 can be set as an integer"
             )
@@ -126,7 +124,7 @@ def writable(session: Session, target: str) -> tuple[NDArray[Any], DType]:
     made, rest = leading(target)
     if rest:
         raise CommandError(f"{target}: {rest!r} is not expected here")
-    name = re.match(r"\$?[\w.]+", made.text)
+    name = re.match(r"\$?[^\W\d][\w.]*", made.text)
     if name is None:
         raise CommandError(f"{target} cannot be set", help="registers, semaphores, tiles and slices of tiles can")
     base = session.lookup(name[0])
@@ -155,3 +153,16 @@ def _check_rights(session: Session, tile: Tile, target: str) -> None:
     block = session.machine.memories.hbm.find(tile.base)
     if block is not None and not block.writable:
         raise CommandError(f"{target} is in {block}, which programs may only read", help="change it in the host's code")
+
+
+def assign_file(session: Session, target: str, path: Path) -> None:
+    """Give elements of a tile the numbers of a .npy file of the same shape; raises CommandError, SohuError."""
+    session.need_run()
+    if not session.alive:
+        raise CommandError("the program was stopped by an error: what it has left can only be looked at")
+    array, dtype = writable(session, target)
+    value = of_file(path, dtype)
+    given = np.asarray(value.data)
+    if given.shape != array.shape:
+        raise CommandError(f"{path} holds {list(given.shape)}, {target} is {list(array.shape)}")
+    array[...] = given if given.dtype == array.dtype else fitted(np.asarray(operand(value)), dtype, target)

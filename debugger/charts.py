@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -158,9 +159,12 @@ def _spread(low: float, high: float, bins: int) -> _F64:
 
 def render_histogram(h: Histogram, width: int, ascii: bool) -> list[str]:
     """A line for each bin, and what is not in them."""
-    labels = [f"{_number(a)} .. {_number(b)}" for a, b in zip(h.edges[:-1], h.edges[1:], strict=True)]
+    labels = [f"{_number(a)} .. {_number(b)}" for a, b in itertools.pairwise(h.edges)]
     if h.log:
-        labels = [f"|x| {label}" for label in labels]
+        powers = [f"2^{round(math.log2(e))}" for e in h.edges[:-1].tolist()]
+        last = h.edges[-1].item()
+        powers.append(f"2^{round(math.log2(last))}" if math.frexp(last)[0] == 0.5 else _number(last))
+        labels = [f"{a} .. {b}" for a, b in itertools.pairwise(powers)]
     wide = max((len(label) for label in labels), default=0)
     count_width = max((len(f"{n:,}") for n in h.counts), default=1)
     room = max(10, min(width, 120) - wide - count_width - 6 - (24 if h.log else 0))

@@ -23,6 +23,7 @@ from sohu.isa import dtype_of
 
 if TYPE_CHECKING:
     from sohu.asm import Line
+    from sohu.debugger.frames import Frame
     from sohu.debugger.shell import Shell
 
 MAX_WIDTH = 120
@@ -83,6 +84,20 @@ def position(shell: Shell) -> list[str]:
     line = session.line
     out = source_line(shell, line) if line is not None else []
     return [*out, instruction_line(shell, session.pc)]
+
+
+def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[str]:
+    """`#1  0x01b0  in layers, inlined`, and the source line."""
+    where = place_name(shell, frame.pc)
+    name = frame.function if frame.depth or frame.inlined else where
+    kind = ", inlined" if frame.inlined else ""
+    head = f"#{level}  {frame.pc:#06x}  in {shell.style.paint('name', name)}{kind}"
+    out = [f"{head}   {note}" if note else head]
+    if frame.line is not None:
+        out += source_line(shell, frame.line)
+    if not level:
+        out.append(instruction_line(shell, frame.pc))
+    return out
 
 
 def counters(shell: Shell) -> str:

@@ -284,7 +284,9 @@ class _Parser:
             if not isinstance(value.data, np.ndarray):
                 raise refused
             index = tuple([part(lookup) for part in parts])
-            return Value(np.asarray(value.data[index]), value.dtype)
+            if Ellipsis not in index:
+                index = (*index, Ellipsis)  # so that one element is a view too
+            return Value(value.data[index], value.dtype)
 
         return run
 

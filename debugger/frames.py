@@ -1,11 +1,13 @@
-"""Who called: the frames of a backtrace."""
+"""Who called: the frames of a backtrace. A call that the compiler inlined is a frame too."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.asm import Line
+from sohu.debugger.errors import CommandError
 from sohu.isa import INSTRUCTION_BYTES, Flow
 from sohu.isa.machine import RA
 
@@ -15,10 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """One level of the backtrace. `line` is None without debug information."""
+    """One level of the backtrace. `line` is None without debug information.
+
+    function: whose code it is, "" where that is not known. inlined: it was put in place of a call, by the frame that
+    follows; depth: how many inlined calls lie within it at this pc. scope: which of the kernel's inlined calls it is.
+    """
 
     pc: int
     line: Line | None
+    function: str = ""
+    inlined: bool = False
+    depth: int = 0
+    scope: int = 0
 
 
 def return_address(session: Session) -> int | None:
@@ -40,8 +50,28 @@ def return_address(session: Session) -> int | None:
 
 
 def frames(session: Session) -> list[Frame]:
-    """Where it stands, and who called while ra tells: innermost first."""
-    out = [Frame(session.pc, session.line)]
+    """Where it stands, the calls that are inlined around that, and who called while ra tells: innermost first."""
+    out = [*frames_at(session, session.pc)]
     if (call := return_address(session)) is not None:
-        out.append(Frame(call, session.symbols.line_at(call)))
+        out += frames_at(session, call)
     return out
+
+
+def frames_at(session: Session, pc: int) -> Iterator[Frame]:
+    """The frames of one instruction: of the calls that it is inlined in, or one."""
+    stack = session.program.debug.stack(pc)
+    if not stack:
+        yield Frame(pc, session.symbols.line_at(pc))
+    for depth, at in enumerate(stack):
+        yield Frame(pc, at.source, at.function, depth < len(stack) - 1, depth, at.scope)
+
+
+def select(session: Session, level: int) -> Frame:
+    """Make a level of the backtrace the one whose variables are meant; raises CommandError."""
+    session.need_run()
+    every = session.backtrace()
+    if not 0 <= level < len(every):
+        last = len(every) - 1
+        raise CommandError(f"no frame {level}", help=f"there are 0 to {last}" if last else "there is only frame 0")
+    session.level = level
+    return every[level]

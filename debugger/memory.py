@@ -20,7 +20,7 @@ MAX_COUNT = 65_536
 _BYTES_PER_LINE = 32
 _SIZES = {"b": 1, "h": 2, "w": 4, "g": 8}
 _FLOATS = {2: bf16.np, 4: np.dtype(np.float32), 8: np.dtype(np.float64)}
-_SPACES = {str(space): space for space in Space}
+SPACES = {str(space): space for space in Space}
 _LETTERS = "xduotf"
 
 
@@ -65,9 +65,9 @@ def place(session: Session, text: str) -> tuple[Space, int]:
     """The memory and address that `0x4000` (of HBM), `sram:0x100` or a tile means; raises CommandError."""
     space = Space.HBM
     if (m := re.match(r"(\w+):", text)) is not None:
-        if m[1] not in _SPACES:
-            raise CommandError(f"there is no memory {m[1]!r}", help=f"there are: {', '.join(_SPACES)}")
-        space, text = _SPACES[m[1]], text[m.end() :]
+        if m[1] not in SPACES:
+            raise CommandError(f"there is no memory {m[1]!r}", help=f"there are: {', '.join(SPACES)}")
+        space, text = SPACES[m[1]], text[m.end() :]
         value = session.evaluate(text)
     else:
         value = session.evaluate(text)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.asm import Kernel
+from sohu.asm.debuginfo import Location
 from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
 from sohu.debugger.stops import Exited
 from sohu.debugger.values import Value
-from sohu.isa import NUM_TILES, Fault, Tile, dtype_of
+from sohu.debugger.variables import Variables
+from sohu.isa import DTYPES, NUM_TILES, Fault, Space, Tile, dtype_of
 from sohu.isa.machine import SCALAR_ALIASES
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Names:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.variables = Variables(session)
 
     @property
     def kernel(self) -> Kernel:
@@ -59,13 +62,22 @@ class Names:
 
     def all(self) -> list[str]:
         """Everything that an expression can name, what the program names first."""
-        own = [*self.tile_registers(), *self.scalars(), *self.kernel.semaphores, *self.dims()]
+        own = [*self.variables.names(), *self.tile_registers(), *self.scalars(), *self.kernel.semaphores, *self.dims()]
         return list(dict.fromkeys([*own, *self.session.program.symbols, "pc", *REGISTERS]))
 
     def scalar_names(self, reg: int) -> list[str]:
         """What a scalar register is also called."""
         aliases = [a for a, r in SCALAR_ALIASES.items() if r == reg]
-        return aliases + [n for n, r in self.scalars().items() if r == reg]
+        own = [n for n, _ in self.variables.registers().get(("x", reg), ())]
+        others = [n for n, r in self.scalars().items() if r == reg and not self.variables.knows(n)]
+        return aliases + own + others
+
+    def is_float(self, reg: int) -> bool:
+        """Whether a scalar register is known to hold a float32 now."""
+        own = self.variables.registers().get(("x", reg))
+        if own is not None:
+            return any(at.type == "f32" for _, at in own)
+        return any(p.reg == reg and p.direction == "f32" for p in self.kernel.params)
 
     def semaphore_names(self) -> dict[int, str]:
         """Names by number."""
@@ -84,6 +96,11 @@ class Names:
 
     def register_of(self, name: str) -> tuple[str, int] | None:
         """The register that a name stands for now: its file (x, t, s) and number."""
+        if self.variables.knows(name):
+            at = self.variables.locate(name)
+            if at is None or at.kind not in ("tile", "register"):
+                return None
+            return ("t" if at.kind == "tile" else "x"), at.reg
         if (reg := self.tile_registers().get(name)) is not None:
             return "t", reg
         if (reg := self.scalars().get(name)) is not None:
@@ -100,6 +117,8 @@ class Names:
             return self._register(name[1:], name)
         if isinstance(stop := self.session.stop, Exited) and (output := stop.outputs.get(name)) is not None:
             return Value(output, dtype_of(output.dtype))
+        if self.variables.knows(name):
+            return self.variable(name)
         if (reg := self.tile_registers().get(name)) is not None:
             return self._tile(reg, name)
         if (reg := self.scalars().get(name)) is not None:
@@ -115,12 +134,39 @@ class Names:
             return Value(base + symbol.address)
         return self._register(name, name)
 
+    def variable(self, name: str) -> Value:
+        """The value of a variable of the selected frame; raises CommandError where it has none."""
+        at = self.variables.locate(name)
+        if at is None:
+            message, help = self.variables.why_nowhere(name)
+            raise CommandError(message, help=help)
+        return self.at(at, name)
+
+    def at(self, place: Location, name: str) -> Value:
+        """What is at a variable's place now; raises CommandError for what cannot be read."""
+        self.session.need_run()
+        machine = self.session.machine
+        match place.kind:
+            case "tile":
+                return self._tile(place.reg, name)
+            case "constant":
+                return Value(place.value)
+            case "register":
+                return Value(machine.x[place.reg], is_float_bits=place.type == "f32")
+        base = machine.x[place.reg] + int(place.value)
+        try:
+            raw = machine.view(Tile(Space.HBM, DTYPES["i32"], base, (2,)))
+        except Fault as e:
+            raise CommandError(f"{name} cannot be read: {e.message}") from None
+        return Value(int.from_bytes(raw.tobytes(), "little", signed=True), is_float_bits=place.type == "f32")
+
     def _register(self, register: str, name: str) -> Value:
         session = self.session
         if register == "pc":
             return Value(session.pc)
         if register not in REGISTERS:
-            hint = nearest(name, self.all()) or "info tiles and info registers list what there is"
+            near = nearest(name, self.all()) or "info tiles and info registers list what there is"
+            hint = self.variables.elsewhere(name) or near
             raise CommandError(f"nothing is called {name!r}", help=hint)
         file, number = REGISTERS[register]
         if file == "t":
@@ -130,8 +176,7 @@ class Names:
 
     def _scalar(self, reg: int) -> Value:
         self.session.need_run()
-        floats = any(p.reg == reg and p.direction == "f32" for p in self.kernel.params)
-        return Value(self.session.machine.x[reg], is_float_bits=floats)
+        return Value(self.session.machine.x[reg], is_float_bits=self.is_float(reg))
 
     def _tile(self, reg: int, name: str) -> Value:
         self.session.need_run()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
 from sohu.debugger import backward, forward
+from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
@@ -93,6 +95,7 @@ class Session:
         if self.checks:
             self.machine.check(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
         self._printer = Printer(program)
@@ -376,6 +379,7 @@ class Session:
     def kill(self) -> None:
         """Give up the launch."""
         self.stop = None
+        self.level = 0
 
     def cont(self, *, reverse: bool = False) -> Stop:
         """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
@@ -483,6 +487,7 @@ class Session:
                 if b.temporary:
                     self.points.pop(b.number, None)
         self.stop = stop
+        self.level = 0
         return stop
 
     def exited(self) -> Stop:
@@ -512,6 +517,19 @@ class Session:
         """
         return evaluate(text, self.lookup)
 
+    def assign(self, target: str, expression: str) -> None:
+        """Change a register, a semaphore, elements of a tile, or keep a value as `$name` (sohu.debugger.assign).
+
+        What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
+        """
+        if assign(self, target, expression):
+            self.timeline.edited()
+
+    def assign_file(self, target: str, path: Path) -> None:
+        """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
+        assign_file(self, target, path)
+        self.timeline.edited()
+
     @property
     def lookup(self) -> Lookup:
         """What names mean in expressions now: also printed values, named ones, and $arg.NAME of the next run."""
@@ -522,8 +540,16 @@ class Session:
         return frames(self)
 
     def operation(self, pc: int) -> object | None:
-        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one."""
-        raise CommandError("the program has no IR in its debug information", help="stepi goes on by one instruction")
+        """What stands for the operation of the compiler's IR that an instruction belongs to; None without one.
+
+        Raises CommandError for programs without IR.
+        """
+        debug = self.program.debug
+        if not any(k.ops for k in debug.kernels):
+            raise CommandError(
+                "the program has no IR in its debug information", help="stepi goes on by one instruction"
+            )
+        return debug.op(pc)
 
     def assembly(self, pc: int) -> tuple[str, str, str]:
         """Mnemonic, operands, and wait and signal of the instruction at `pc`; of what is none, its word."""

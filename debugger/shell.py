@@ -59,12 +59,12 @@ class Shell:
         self.format = ""  # what followed the slash of the command at hand: print/x
         self.listed: tuple[str, int] | None = None  # file and line after what `list` showed last
         self.disassembled: int | None = None  # pc after what `disassemble` showed last
+        self.examined: tuple[str, str] | None = None  # format and address after what `x` showed last
+        self.displays = Displays()
         self.settings = Settings()
         self.fullscreen: Screen | None = None  # that shows it
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
-        self.examined: tuple[str, str] | None = None  # format and address after what `x` showed last
-        self.displays = Displays()
         self._repeat = ""
         self._scripts = 0
         self._collecting: Point | None = None  # whose commands are being typed

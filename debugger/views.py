@@ -13,6 +13,7 @@ from sohu.isa import DType, fp4x2
 from sohu.isa.numerics import unpack_fp4
 
 SHOWN = 200  # elements beyond which only the edges of a tile are printed
+FEW = 8  # integers that need no headline
 MAX_SHOWN = 100_000  # with /e
 SPARKS = 40  # bins of a histogram in one line
 FORMATS = {
@@ -45,6 +46,8 @@ def render(value: Value, name: str, formats: str, width: int, ascii: bool = Fals
     shown = unpack_fp4(np.atleast_1d(data)) if value.dtype is fp4x2 and "x" not in formats else data
     if data.ndim == 0 and shown is data:
         return f"{name} = {elements(data, formats, width)}  ({value.dtype or data.dtype})"
+    if value.dtype is None and data.ndim == 1 and data.size <= FEW and data.dtype.kind in "iu" and not formats:
+        return f"{name} = {elements(data, formats, width)}"  # a shape, indices
     kind = str(value.dtype or data.dtype)
     head = f"{name} = {kind}{list(data.shape)}  {statistics(shown)}".rstrip() + _where(value)
     if "h" in formats and data.size:

@@ -272,10 +272,9 @@ class Device:
         packed = plan.pack(args, self)
         block = self._parameters.start
         self.hbm.map[block : block + len(packed.block)] = packed.block
-        if self.machine.hooks:
-            given = args.values() if isinstance(args, Mapping) else args
-            own = {n: t for n, t in packed.outputs.items() if not any(a is t for a in given)}
-            self.machine.outputs = [(n, t.tile) for n, t in own.items()]
+        given = args.values() if isinstance(args, Mapping) else args
+        own = {n: t for n, t in packed.outputs.items() if not any(a is t for a in given)}
+        self.machine.outputs = [(n, t.tile) for n, t in own.items()]
         self.machine.reset(
             loaded.program,
             loaded.code,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sohu.emulator.device import Device
 
 _AT_ONCE = 64  # pages compared at once: they and their copies stay in the cache while the result is looked at
+_FEW = 16  # pages: shorter ranges are compared together
 _ENTRY = 100  # bytes of a dictionary, for each page
 Runs = list[tuple[int, int]]  # of pages, [first, end)
 
@@ -112,7 +113,7 @@ class Mirror:
             if now:
                 order = sorted(now)
                 write(device.memories, space, pages, pieces_of(device, space, snapshot.blocks), order)
-                self._copy(space, _runs_of(order))
+                self._copy(space, _runs_of(np.array(order)))
         put_state_back(device, snapshot, shadows=shadows)
         self.base = snapshot
 
@@ -132,18 +133,25 @@ class Mirror:
         assert self._copies is not None
         now, then = bytes_of(self.device.memories, space), self._copies[space]
         whole = len(now) // PAGE
-        out: list[int] = []
+        x, y = (m[: whole * PAGE].view(np.uint64).reshape(whole, -1) for m in (now, then))
+        found: list[NDArray[np.int64]] = []
+        apart: list[int] = []
         for first, end in runs:
-            for a in range(first, min(end, whole), _AT_ONCE):
-                b = min(a + _AT_ONCE, end, whole)
-                x = now[a * PAGE : b * PAGE].view(np.uint64)
-                y = then[a * PAGE : b * PAGE].view(np.uint64)
-                unlike = x != y
+            end = min(end, whole)
+            if end - first < _FEW:
+                apart += range(first, end)
+                continue
+            for a in range(first, end, _AT_ONCE):
+                b = min(a + _AT_ONCE, end)
+                unlike = x[a:b] != y[a:b]
                 if unlike.any():
-                    out += (np.flatnonzero(unlike.reshape(b - a, -1).any(axis=1)) + a).tolist()
-            if end > whole and (now[whole * PAGE :] != then[whole * PAGE : len(now)]).any():
-                out.append(whole)
-        return _runs_of(out)
+                    found.append(np.flatnonzero(unlike.any(axis=1)) + a)
+        for i in range(0, len(apart), _AT_ONCE):
+            pages = np.array(apart[i : i + _AT_ONCE])
+            found.append(pages[(x[pages] != y[pages]).any(axis=1)])
+        if runs and runs[-1][1] > whole and (now[whole * PAGE :] != then[whole * PAGE : len(now)]).any():
+            found.append(np.array([whole]))
+        return _runs_of(np.sort(np.concatenate(found)) if found else np.empty(0, np.int64))
 
     def _pages(self, runs: Runs) -> Iterable[int]:
         for first, end in runs:
@@ -187,12 +195,11 @@ def _as_now(blocks: tuple[Held, ...]) -> bool:
     return all(b.live and b.writable is writable for b, writable in blocks)
 
 
-def _runs_of(pages: list[int]) -> Runs:
+def _runs_of(pages: NDArray[np.int64]) -> Runs:
     """Pages in order, as ranges."""
-    if not pages:
+    if not len(pages):
         return []
-    array = np.array(pages)
-    breaks = np.flatnonzero(np.diff(array) != 1)
-    firsts = array[np.r_[0, breaks + 1]]
-    ends = array[np.r_[breaks, len(array) - 1]] + 1
+    breaks = np.flatnonzero(np.diff(pages) != 1)
+    firsts = pages[np.r_[0, breaks + 1]]
+    ends = pages[np.r_[breaks, len(pages) - 1]] + 1
     return list(zip(firsts.tolist(), ends.tolist(), strict=True))

@@ -69,6 +69,9 @@ class Checkpoint:
     fresh: int  # bytes that it does not share with the one before it
     edited: bool = False
 
+    def __repr__(self) -> str:
+        return f"<checkpoint after {self.instruction:,} instructions, {self.digest}>"
+
     @property
     def instruction(self) -> int:
         """How many had executed or issued since the launch."""
@@ -180,7 +183,7 @@ class Timeline:
                     tables.add(id(pages))
                     entries += len(pages)
                     seen.update(map(id, pages.values()))
-        shadows = sum(c.shadow_bytes(s) for k in self._made for c, s in k.snapshot.shadows.items())
+        shadows = sum({id(part): len(part) for c in self._made for part in _large(c.snapshot)}.values())
         return len(seen) * PAGE + entries * _ENTRY + self._mirror.nbytes + shadows
 
     # -- recording ---------------------------------------------------------------------------------
@@ -222,7 +225,8 @@ class Timeline:
         began = time.perf_counter()
         base = self._mirror.base
         snapshot = self._mirror.take()
-        fresh = self._mirror.fresh + sum(c.shadow_bytes(s) for c, s in snapshot.shadows.items())
+        known = set() if base is None else {id(part) for part in _large(base)}
+        fresh = self._mirror.fresh + sum(len(part) for part in _large(snapshot) if id(part) not in known)
         made = Checkpoint(snapshot, self._clock, self._prints, fresh, edited)
         i = bisect_left(self._made, made.instruction, key=_at)
         if i < len(self._made) and self._made[i].instruction == made.instruction:
@@ -616,3 +620,9 @@ class Timeline:
 
 def _at(c: Checkpoint) -> int:
     return c.instruction
+
+
+def _large(snapshot: Snapshot) -> Iterator[bytes]:
+    for check, state in snapshot.shadows.items():
+        if state is not None:
+            yield from check.large(state)

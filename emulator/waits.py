@@ -1,15 +1,61 @@
-"""Who waits for what, in words: for deadlocks of one chip and of several."""
+"""Who waits for what, and who would have to signal it: for deadlocks, and for whoever asks where a machine stands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.asm import Names
-from sohu.isa import Wait
+from sohu.emulator.bind import resolve
+from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Tile, Wait
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine
     from sohu.emulator.translate import Op
+
+SEQUENCER = "sequencer"
+_SCANNED = 1 << 16  # instructions of a kernel among which signals are looked for
+
+
+@dataclass(frozen=True)
+class Need:
+    """Somebody who cannot go on until a semaphore has a value.
+
+    who: a queue's name, or SEQUENCER; op: the instruction that waits; now: what the semaphore is. queued: instructions
+    in queues that signal it, with the queue's name; later: those that the sequencer may still come to; all: those of
+    the kernel. silent: instructions of other engines that make what the waiting one reads, or read what it overwrites,
+    and signal nothing; only where nobody signals.
+    """
+
+    who: str
+    op: Op
+    sem: int
+    name: str
+    value: int
+    now: int
+    queued: tuple[tuple[str, Op], ...]
+    later: tuple[Op, ...]
+    all: tuple[Op, ...]
+    silent: tuple[Op, ...]
+
+    @property
+    def most(self) -> int:
+        """The value it has when all that is queued has signalled."""
+        return self.now + sum(by.signal.inc for _, by in self.queued if by.signal is not None)
+
+    @property
+    def hopeless(self) -> bool:
+        """Nothing that is left can bring the semaphore there."""
+        return not self.later and self.most < self.value
+
+    @property
+    def missing(self) -> str:
+        """What is known of the signal that never comes; "" where one may come."""
+        if not self.hopeless:
+            return ""
+        if not self.all:
+            return f"nobody in this program signals `{self.name}`"
+        return f"nothing that is left signals `{self.name}` up to {self.value}"
 
 
 def waiting(machine: Machine, op: Op) -> list[str]:
@@ -44,3 +90,94 @@ def place(machine: Machine, op: Op) -> str:
     line = machine.program.line_at(op.pc)
     where = f" ({line.file}:{line.line})" if line else ""
     return f"pc {op.pc:#06x}{where} `{machine.text(op)}`"
+
+
+def needs(machine: Machine, op: Op) -> list[Need]:
+    """All that wait for a semaphore now: the sequencer, which is at `op`, and the heads of queues."""
+    names = Names(machine.program)
+    out = []
+    waits: list[tuple[str, Op, int, tuple[Tile, ...]]] = []
+    if op.queue is None and op.wait is not None:
+        waits.append((SEQUENCER, op, machine.value(op.wait), ()))
+    waits += [
+        (q.name, q.entries[0].op, q.entries[0].value, q.entries[0].bound.tiles) for q in machine.queues if q.entries
+    ]
+    ops = _kernel(machine, op)
+    for who, at, value, tiles in waits:
+        wait = at.wait
+        if wait is None or machine.sems[wait.sem] >= value:
+            continue
+        sem = wait.sem
+        queued = tuple([(q.name, e.op) for q in machine.queues for e in q.entries if signals(e.op, sem)])
+        every = tuple([o for o in ops if signals(o, sem)])
+        coming = tuple(later(machine, op, sem))
+        silent = () if every else tuple(_silent(machine, ops, at, tiles))
+        name = names.semaphore(at.pc, sem)
+        out.append(Need(who, at, sem, name, value, machine.sems[sem], queued, coming, every, silent))
+    return out
+
+
+def signals(op: Op, sem: int) -> bool:
+    """Whether an instruction signals a semaphore."""
+    return op.signal is not None and op.signal.sem == sem
+
+
+def later(machine: Machine, op: Op, sem: int) -> list[Op]:
+    """Instructions that signal a semaphore and that the sequencer may still come to, in the order of the text."""
+    if machine.halted or machine.ending or (op.inst is not None and op.inst.row.flow is Flow.HALT):
+        return []
+    first = op.index
+    for frame in machine.loops:
+        if frame.left > 1:
+            first = min(first, frame.start)
+    ops = _kernel(machine, op)
+    for o in ops:  # a jump back, further on, can bring it to all between
+        at = None if o.inst is None else o.inst.row.label_operand
+        if at is not None and o.inst is not None and o.index >= first:
+            first = min(first, o.index + o.inst.values[at] // INSTRUCTION_BYTES)
+    return [o for o in ops if o.index >= first and signals(o, sem) and (o is not op or o.queue is not None)]
+
+
+def _kernel(machine: Machine, op: Op) -> list[Op]:
+    kernel = machine.program.kernel_at(op.pc)
+    start, end = (kernel.entry, kernel.end) if kernel is not None else (0, len(machine.program.text))
+    return [machine.op_at(i) for i in range(start // INSTRUCTION_BYTES, end // INSTRUCTION_BYTES)[:_SCANNED]]
+
+
+def _silent(machine: Machine, ops: list[Op], at: Op, tiles: tuple[Tile, ...]) -> list[Op]:
+    """Of other queues, what has a conflict with an instruction and signals nothing; what makes its operands first."""
+    if at.inst is None:
+        return []
+    if not tiles:
+        tiles = tuple([t for t in (_held(machine, at.inst.values[i]) for i, _, _ in at.inst.row.data) if t is not None])
+    mine = list(zip([k for _, _, k in at.inst.row.data], tiles, strict=False))
+    made, used = [], []
+    for o in ops:
+        if o.inst is None or o.queue is None or o.queue is at.queue or o.signal is not None:
+            continue
+        for i, _, kind in o.inst.row.data:
+            tile = _held(machine, o.inst.values[i])
+            if tile is None:
+                continue
+            if kind.writes_data and any(k.reads_data and _touch(tile, t) for k, t in mine):
+                made.append(o)
+            elif kind.reads_data and any(k.writes_data and _touch(tile, t) for k, t in mine):
+                used.append(o)
+    return list(dict.fromkeys([*made, *used]))
+
+
+def _held(machine: Machine, reg: int) -> Tile | None:
+    """What a tile register holds now; None for nothing, and for a tile without a size."""
+    tile = machine.t[reg]
+    if tile is None:
+        return None
+    try:
+        return resolve(tile, machine.x)
+    except Fault:
+        return None
+
+
+def _touch(a: Tile, b: Tile) -> bool:
+    """Whether their ranges of bytes have some in common."""
+    (low, high), (start, end) = a.extent(), b.extent()
+    return a.space is b.space and low < end and start < high

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import no_arguments
 from sohu.debugger.command import command
-from sohu.debugger.display import counters, instruction_line, place_name, short, source_line
+from sohu.debugger.display import counters, frame_lines, short
 from sohu.isa import INSTRUCTION_BYTES
 
 if TYPE_CHECKING:
@@ -17,20 +17,15 @@ if TYPE_CHECKING:
 def backtrace(shell: Shell, text: str) -> None:
     """Show where the program stands, who called it, and its loops: backtrace.
 
-    The caller is known while ra (x1) holds the return address. Of a hardware loop, the round at hand is counted
-    among those left.
+    A call that the compiler inlined is a frame of its own; up, down and frame N select one, whose variables names
+    mean then. The caller by a call instruction is known while ra (x1) holds the return address. Of a hardware loop,
+    the round at hand is counted among those left.
     """
     no_arguments(text, "backtrace")
-    session, style = shell.session, shell.style
+    session = shell.session
     session.need_run()
     for level, frame in enumerate(session.backtrace()):
-        name = style.paint("name", place_name(shell, frame.pc))
-        count = f"   {counters(shell)}" if not level else ""
-        shell.write(f"#{level}  {frame.pc:#06x}  in {name}{count}")
-        if frame.line is not None:
-            shell.write("\n".join(source_line(shell, frame.line)))
-        if not level:
-            shell.write(instruction_line(shell, frame.pc))
+        shell.write("\n".join(frame_lines(shell, level, frame, "" if level else counters(shell))))
     for loop in reversed(session.machine.loops):
         start, end = loop.start * INSTRUCTION_BYTES, loop.end * INSTRUCTION_BYTES
         line = session.symbols.line_at(start - INSTRUCTION_BYTES)  # of the loop instruction

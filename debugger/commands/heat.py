@@ -19,13 +19,13 @@ ROWS, COLUMNS = 24, 96
 
 @command("heat", group="data", complete=operands, formats=True)
 def heat_(shell: Shell, text: str) -> None:
-    """Show a tile as a picture, dark is low and light is high: heat[/ROWS m] TILE.
+    """Show a heat map of a tile: heat[/ROWS m] TILE.
 
     Examples: heat t    heat/40 acc[:, 0:256]    heat/m acc - ref.npy    heat abs(t) > 100
 
-    TILE has two dimensions (or one) and is an expression or a .npy file. What does not fit is made smaller: a cell
-    shows the mean of its elements, with /m the largest magnitude among them. N and I mark cells in which there is a
-    NaN or an infinity, however few. At most 24 rows, or as many as asked for.
+    TILE has two dimensions (or one) and is an expression or a .npy file. Dark is low, light is high. What does not
+    fit is made smaller: a cell shows the mean of its elements, with /m the largest magnitude among them. N and I mark
+    cells in which there is a NaN or an infinity, however few. At most 24 rows, or as many as asked for.
     """
     m = re.fullmatch(r"(\d{0,4})(m?)|(m)(\d{0,4})", shell.format)
     if m is None:

@@ -20,7 +20,7 @@ BINS = 16
 
 @command("hist", group="data", complete=operands, formats=True)
 def hist(shell: Shell, text: str) -> None:
-    """Show how the elements of a tile are spread: hist[/BINS l] TILE [, DTYPE].
+    """Show a histogram of a tile's elements: hist[/BINS l] TILE [, DTYPE].
 
     Examples: hist t    hist/32 t[0]    hist/l acc    hist/l acc, fp8e4m3
 

@@ -33,9 +33,8 @@ def info_registers(shell: Shell, text: str) -> None:
         return
     x = session.machine.x
     shell.write(f"{'pc':<8}{session.pc:#06x}")
-    floats = {p.reg for p in session.kernel.params if p.direction == "f32"}
     for i, v in enumerate(x):
         if v:
             names = " ".join(session.names.scalar_names(i))
-            shell.write(f"{f'x{i}':<8}{scalar(Value(v, is_float_bits=i in floats)):<28}{names}".rstrip())
+            shell.write(f"{f'x{i}':<8}{scalar(Value(v, is_float_bits=session.names.is_float(i))):<28}{names}".rstrip())
     shell.write(f"the other {x.count(0)} are 0")

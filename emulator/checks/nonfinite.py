@@ -110,9 +110,17 @@ class NonFinite(Check):
 
     def launch(self) -> None:
         self.scalars.clear()
+        self.held = None
         self.before_it.clear()
         if len(self.plans) > KEPT:
             self.plans.clear()
+
+    def save(self) -> tuple[Any, Held | None]:
+        return self.scalars.save(), self.held
+
+    def load(self, state: tuple[Any, Held | None]) -> None:
+        scalars, self.held = state
+        self.scalars.load(scalars)
 
     def parked(self, issued: Issued) -> None:
         self.scalars.park(issued)
@@ -210,7 +218,7 @@ class NonFinite(Check):
             made = inf & ~inf_before & ~nan_before
             what = "inf"
         if made.any():
-            raise self._fault(op, plan, name, array, tile, made, what, values)
+            self.found(self._fault(op, plan, name, array, tile, made, what, values))
 
     def _fault(
         self, op: Op, plan: _Plan, name: str, array: NDArray[Any], tile: Tile, made: NDArray[np.bool_], what: str,

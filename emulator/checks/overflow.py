@@ -85,8 +85,16 @@ class Overflow(Check):
 
     def launch(self) -> None:
         self.scalars.clear()
+        self.held = None
         if len(self.plans) > KEPT:
             self.plans.clear()
+
+    def save(self) -> tuple[Any, Held | None]:
+        return self.scalars.save(), self.held
+
+    def load(self, state: tuple[Any, Held | None]) -> None:
+        scalars, self.held = state
+        self.scalars.load(scalars)
 
     def parked(self, issued: Issued) -> None:
         self.scalars.park(issued)
@@ -154,12 +162,14 @@ class Overflow(Check):
         dtype = plan.tile.dtype
         text = f"{wide[at]:.6g} does not fit {dtype}" + ("" if plan.lost else f" and becomes {became:.6g}")
         largest = f"{dtype} holds {_range(dtype)}"
-        raise Fault(
-            "overflow",
-            f"{where} of {name_of_tile(self.machine, plan.tile)}: {text}{more}",
-            operand=plan.name,
-            notes=[Note(largest)],
-            help="scale before the conversion, or convert to a wider dtype",
+        self.found(
+            Fault(
+                "overflow",
+                f"{where} of {name_of_tile(self.machine, plan.tile)}: {text}{more}",
+                operand=plan.name,
+                notes=[Note(largest)],
+                help="scale before the conversion, or convert to a wider dtype",
+            )
         )
 
 

@@ -6,7 +6,7 @@ access lies. Tiles that lie within each other are one memory under several names
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sohu.asm.program import TileSymbol
 from sohu.emulator.checks.places import KEPT, Place, Places, declared, name_of, overlap
@@ -57,6 +57,21 @@ class Overlap(Check):
         self.written.clear()
         self.count = 0
 
+    def save(self) -> tuple[Any, ...]:
+        written = {owner: [(p, p.at, p.op) for p in parts] for owner, parts in self.written.items()}
+        return self.of, self.tiles, self.rivals, self.count, written
+
+    def load(self, state: tuple[Any, ...]) -> None:
+        of, self.tiles, self.rivals, self.count, written = state
+        if of != self.of:
+            self.of = of
+            self.plans.clear()
+            self.places.known.clear()
+        self.written = {owner: dict.fromkeys(p for p, _, _ in parts) for owner, parts in written.items()}
+        for parts in written.values():
+            for part, at, op in parts:
+                part.at, part.op = at, op
+
     def before(self, op: Op, bound: Bound, value: int) -> None:
         if not self.rivals:
             return
@@ -104,12 +119,14 @@ class Overlap(Check):
                 hit = [m for m in mine if overlap(memories, m, w)]
                 if hit and all(m.at < w.at for m in hit):
                     assert w.op is not None and hit[-1].op is not None
-                    raise Fault(
-                        "overlap",
-                        f"{name_of(self.machine, part)} is read, and a part of it has been overwritten through "
-                        f"{name_of(self.machine, w)}",
-                        notes=[Note("read", op.pc), Note("overwrite", w.op.pc), Note("write", hit[-1].op.pc)],
-                        help="place the tiles apart, or use one after the other",
+                    self.found(
+                        Fault(
+                            "overlap",
+                            f"{name_of(self.machine, part)} is read, and a part of it has been overwritten through "
+                            f"{name_of(self.machine, w)}",
+                            notes=[Note("read", op.pc), Note("overwrite", w.op.pc), Note("write", hit[-1].op.pc)],
+                            help="place the tiles apart, or use one after the other",
+                        )
                     )
 
 

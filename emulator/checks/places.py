@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from sohu.asm.program import TileSymbol
-from sohu.emulator.memory import Allocation, Memories
+from sohu.emulator.memory import Allocation, Memories, View
 from sohu.isa import Tile
 
 if TYPE_CHECKING:
@@ -77,11 +77,19 @@ class Places(Generic[P]):
         view = self.memories.view(tile)
         if view.low == view.high:
             return None
-        key = (tile.space, view.low, tile.dims, tile.strides, tile.dtype.itemsize, view.allocation)
+        key = _key(tile, view)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = self.kind(tile, view.low, view.high, view.allocation)
         return found
+
+    def have(self, place: P) -> None:
+        """A place that has been forgotten."""
+        self.known[_key(place.tile, self.memories.view(place.tile))] = place
+
+
+def _key(tile: Tile, view: View) -> tuple[object, ...]:
+    return tile.space, view.low, tile.dims, tile.strides, tile.dtype.itemsize, view.allocation
 
 
 def declared(machine: Machine) -> tuple[TileSymbol, ...]:

@@ -147,6 +147,7 @@ class Race(Check):
         self.shared: frozenset[int] = frozenset()  # semaphores that several queues of the kernel signal
         self.record: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
         self.judged: list[list[int]] | None = None  # what each wait needs, when a record is gone through again
+        self.epoch = 0  # places are forgotten at its end
         self._begin()
 
     def launch(self) -> None:
@@ -166,6 +167,7 @@ class Race(Check):
             self.plans.clear()
             self.places.known.clear()
             self.homes.clear()
+            self.epoch += 1
         self.known = [[0] * self.size for _ in range(self.size)]
         self.issues = 0  # number of the newest issue or access of the sequencer: its own clock
         self.clock: Clock = (0,) * self.size  # what the sequencer knows of queues
@@ -202,6 +204,59 @@ class Race(Check):
             self._begin()
             for hook, args in record:
                 hook(*args)
+
+    def save(self) -> tuple[Any, ...]:
+        sems = [
+            (number, s, (s.values[:], s.clocks[:], s.producers[:], s.base, s.producer, s.joined[:]))
+            for number, s in self.sems.items()
+        ]
+        return (
+            self.shared,
+            (self.record, 0 if self.record is None else len(self.record)),
+            [k[:] for k in self.known],
+            self.issues,
+            self.clock,
+            self.inherited[:],
+            [tuple(w) for w in self.waiting],
+            sems,
+            self.waits[:],
+            [(r, r.write, dict(r.reads)) for r in self.used],
+            self.epoch,
+        )
+
+    def load(self, state: tuple[Any, ...]) -> None:
+        shared, (record, length), known, issues, clock, inherited, waiting, sems, waits, used, epoch = state
+        self.judged = None
+        self.shared, self.issues, self.clock = shared, issues, clock
+        self.record = None if record is None else record[: min(length, _RECORDED)]
+        self.known = [k[:] for k in known]
+        self.inherited = inherited[:]
+        self.waiting = [deque(w) for w in waiting]
+        self.waits = waits[:]
+        self.sems = {number: s for number, s, _ in sems}
+        for _, s, (values, clocks, producers, s.base, s.producer, joined) in sems:
+            s.values, s.clocks, s.producers, s.joined = values[:], clocks[:], producers[:], joined[:]
+        for r in self.used:
+            r.fresh = True
+            r.write = None
+            r.reads.clear()
+        self.used = [r for r, _, _ in used]
+        for r, write, reads in used:
+            r.fresh = False
+            r.write = write
+            r.reads = dict(reads)
+        if epoch != self.epoch:  # all places were forgotten since
+            self.plans.clear()
+            self.places.known.clear()
+            self.homes.clear()
+            for r in self.used:
+                self.places.have(r)
+                r.forget()
+                r.generation = self._home(r).generation
+                if r.reads:
+                    self._first_read(r)
+                if r.write is not None:
+                    self._first_write(r)
 
     # -- the order of things -----------------------------------------------------------------------
 
@@ -380,7 +435,7 @@ class Race(Check):
             for s in r.writers:
                 w = s.write
                 if w is not None and known[w.q] < w.n:
-                    raise self._race(op, q, at, r, False, w, s, True)
+                    self.found(self._race(op, q, at, r, False, w, s, True))
         for r in plan.writes:
             if r.fresh:
                 self._use(r)
@@ -389,11 +444,11 @@ class Race(Check):
             for s in r.writers:
                 w = s.write
                 if w is not None and known[w.q] < w.n:
-                    raise self._race(op, q, at, r, True, w, s, True)
+                    self.found(self._race(op, q, at, r, True, w, s, True))
             for s in r.readers:
                 for a in s.reads.values():
                     if known[a.q] < a.n:
-                        raise self._race(op, q, at, r, True, a, s, False)
+                        self.found(self._race(op, q, at, r, True, a, s, False))
         for r in plan.reads:
             r.reads[q] = _Access(q, n, op, at)
         for r in plan.writes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,9 +90,9 @@ class Check:
     def load(self, state: Any) -> None:
         """Know again what it knew; never called where `save` gives None."""
 
-    def shadow_bytes(self, state: Any) -> int:
-        """How much memory something saved takes, beside what it shares with earlier ones."""
-        return 0
+    def large(self, state: Any) -> Iterable[bytes]:
+        """The large parts of something saved, which it may share with others."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,13 @@ class Scalars:
         """Nothing is parked."""
         self.parked.clear()
 
-    def save(self) -> dict[int, list[Held]]:
-        """What is kept, for `load`."""
-        return {queue: list(held) for queue, held in self.parked.items() if held}
+    def save(self) -> dict[int, tuple[Held, ...]]:
+        """What is parked, for `load`."""
+        return {queue: tuple(held) for queue, held in self.parked.items()}
 
-    def load(self, saved: dict[int, list[Held]]) -> None:
-        """Keep what was saved."""
-        self.parked = {queue: deque(held) for queue, held in saved.items()}
+    def load(self, state: dict[int, tuple[Held, ...]]) -> None:
+        """Have parked what was."""
+        self.parked = {queue: deque(held) for queue, held in state.items()}
 
     def park(self, issued: Issued) -> None:
         """An instruction waits in its queue."""

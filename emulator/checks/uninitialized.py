@@ -12,7 +12,8 @@ Tensors that the host has filled, or has seen, hold no such elements.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class _Home:
     elements. Until then what is sound stays so.
     """
 
-    __slots__ = ("block", "dense", "log", "past", "scratch", "shadow", "size", "start", "touched", "version")
+    __slots__ = ("block", "dense", "kept", "log", "past", "scratch", "shadow", "size", "start", "touched", "version")
 
     def __init__(self, start: int, size: int, block: Allocation | None, scratch: bool) -> None:
         self.start = start
@@ -67,6 +68,27 @@ class _Home:
         self.past: deque[tuple[_Area, Op, Missing | None]] = deque(maxlen=_LOG)  # what the log was, for messages
         self.dense: list[_Area] = []
         self.touched = (size, 0)  # of the shadow, since it was cleared
+        self.kept: bytes | None = None  # of the shadow, a bit each, as it was saved last
+
+    def save(self) -> tuple[Any, ...]:
+        """For `load`."""
+        low, high = self.touched
+        if self.kept is None and self.shadow is not None and low < high:
+            self.kept = np.packbits(self.shadow[low:high]).tobytes()
+        return self.kept, self.touched, tuple(self.log), tuple(self.past)
+
+    def load(self, state: tuple[Any, ...]) -> None:
+        """Have written what was; nothing is known to be sound that was found so since."""
+        self.forget()
+        self.kept, (low, high), log, past = state
+        self.log.extend(log)
+        self.past.extend(past)
+        if self.kept is not None:
+            if self.shadow is None:
+                self.shadow = np.zeros(self.size, np.uint8)
+            bits = np.frombuffer(self.kept, np.uint8)
+            self.shadow[low:high] = np.unpackbits(bits, count=high - low)
+            self.touched = low, high
 
     def forget(self) -> None:
         """Nothing has been written."""
@@ -74,6 +96,7 @@ class _Home:
         self.log.clear()
         self.past.clear()
         self.dense.clear()
+        self.kept = None
         low, high = self.touched
         if self.shadow is not None and low < high:
             self.shadow[low:high] = 0
@@ -83,6 +106,8 @@ class _Home:
         """The shadow with the whole log in it."""
         if self.shadow is None:
             self.shadow = np.zeros(self.size, np.uint8)
+        if self.log:
+            self.kept = None
         low, high = self.touched
         for area, _, missing in self.log:
             written = bytes_of(self.shadow, area.tile, self.start)
@@ -136,6 +161,36 @@ class Uninitialized(Check):
             self.plans.clear()
             self.places.known.clear()
 
+    def save(self) -> tuple[Any, ...]:
+        return (
+            {space: home.save() for space, home in self.chip.items()},
+            {block: (home, home.save()) for block, home in self.blocks.items()},
+            [(block, block.fresh) for block in self.machine.memories.hbm.allocations],
+            dict(self.spoiled),
+            self.scalars.save(),
+        )
+
+    def load(self, state: tuple[Any, ...]) -> None:
+        chip, blocks, fresh, spoiled, scalars = state
+        for space, saved in chip.items():
+            self.chip[space].load(saved)
+        for home in self.blocks.values():
+            home.forget()
+        self.blocks = {block: home for block, (home, _) in blocks.items()}
+        for home, saved in blocks.values():
+            home.load(saved)
+        for block, was in fresh:
+            block.fresh = was
+        self.spoiled = dict(spoiled)
+        self.scalars.load(scalars)
+        self.plans.clear()
+        self.places.known.clear()
+
+    def large(self, state: tuple[Any, ...]) -> Iterator[bytes]:
+        for kept, *_ in [*state[0].values(), *(saved for _, saved in state[1].values())]:
+            if kept is not None:
+                yield kept
+
     # -- hooks -------------------------------------------------------------------------------------
 
     def parked(self, issued: Issued) -> None:
@@ -147,7 +202,7 @@ class Uninitialized(Check):
         for name, a in plan.needs:
             home = a.home
             if home is not None and a.sound != home.version and (missing := self._missing(a)) is not None:
-                raise self._fault(op, name, a, missing)
+                self.found(self._fault(op, name, a, missing))
         for a in plan.moved:
             home = a.home
             if home is not None and a.sound != home.version and self._missing(a) is not None:
@@ -167,15 +222,18 @@ class Uninitialized(Check):
         at, end = low - home.start, high - home.start
         if write:
             shadow[at:end] = 1
+            home.kept = None
             home.touched = min(at, home.touched[0]), max(end, home.touched[1])
         elif not shadow[at:end].all():
             place = self.places.of(Tile(Space.HBM, _BYTE, low, (high - low,)))
             assert place is not None
-            raise Fault(
-                "uninitialized",
-                f"the sequencer reads {name_of(self.machine, place)}, and nothing was stored there"
-                + (" since the launch" if block.scratch else ""),
-                help="store it first",
+            self.found(
+                Fault(
+                    "uninitialized",
+                    f"the sequencer reads {name_of(self.machine, place)}, and nothing was stored there"
+                    + (" since the launch" if block.scratch else ""),
+                    help="store it first",
+                )
             )
 
     def halted(self) -> None:
@@ -185,7 +243,7 @@ class Uninitialized(Check):
                 continue
             area.home = self._home(Space.HBM, area.block)
             if area.sound != area.home.version and (missing := self._missing(area)) is not None:
-                raise self._unwritten(name, area, missing)
+                self.found(self._unwritten(name, area, missing))
         for block, op in self.spoiled.items():
             area = self.places.of(Tile(Space.HBM, _BYTE, block.start, (block.end - block.start,)))
             if block.live and block.fresh and area is not None:
@@ -193,7 +251,9 @@ class Uninitialized(Check):
                 if (missing := self._missing(area)) is not None:
                     notes = [Note("copy", op.pc), Note("the copy has brought elements that nothing has written")]
                     what = f"{np.count_nonzero(missing):,} bytes of {name_of(self.machine, area)}"
-                    raise Fault("uninitialized", f"the kernel ends, and {what} hold nothing any more", notes=notes)
+                    self.found(
+                        Fault("uninitialized", f"the kernel ends, and {what} hold nothing any more", notes=notes)
+                    )
 
     # -- what is written ---------------------------------------------------------------------------
 
@@ -319,6 +379,7 @@ class Uninitialized(Check):
         self.spoiled[block] = op
         area.home = home = _Home(block.start, block.end - block.start, block, block.scratch)
         home.flat()[...] = 1
+        home.kept = None
         home.touched = 0, home.size
         self.blocks[block] = home
         self.plans.clear()

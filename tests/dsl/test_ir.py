@@ -64,7 +64,7 @@ def test_text_goes_around_and_compiles_to_the_same(k: Kernel, constants: dict[st
     again = parse_function(c.ir)
     verify(again, "parsing")
     assert print_function(again) == c.ir
-    assert without_places(assembly(again)) == without_places(c.asm)
+    assert without_places(assembly(again)) == without_places(c.code)
 
 
 def test_text_of_odd_things_goes_around() -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sohu.asm import Program, assemble
-from sohu.emulator import Device, MachineError, Snapshot
-from sohu.emulator.timeline import Timeline
+from sohu.emulator import Device, Group, Listener, MachineError, Snapshot, Stop
+from sohu.emulator.checks import CHECKS, Check
+from sohu.emulator.timeline import ReplayDiverged, Timeline
+from sohu.isa import SohuError, Space
 
 from tests.emulator.support import kernel, random_floats
+from tests.emulator.test_bugs import FILES, Bug, _read
 from tests.emulator.test_mutated_programs import SOURCE
 from tests.emulator.test_snapshots import PARKED, PARKED_BODY
 from tools.fuzz import programs
 from tools.fuzz.run import TARGETS
 
 ORDERS: list[Any] = [None, 3, 17, "timed"]
+STILL_WRONG = "stack_tile"  # let pass by the checker, it is stopped by the machine
+CHECKED = {d.category for d in CHECKS.values()} - {"out-of-bounds"}
+FOUND = [p for p in FILES if p.parent.name in CHECKED and p.stem != STILL_WRONG]
 PROGRAM = assemble(SOURCE, "k.s")
 CLEAN = assemble(
     """
@@ -174,3 +184,435 @@ def test_the_end_can_be_left_and_reached_again() -> None:
     again = device.finish()
     assert np.array_equal(again.outputs["o"].numpy(), result.outputs["o"].numpy())
     assert (again.instructions, again.cycles) == (result.instructions, result.cycles)
+
+
+# -- checkers --------------------------------------------------------------------------------------
+
+
+def stopped(timeline: Timeline) -> MachineError | None:
+    try:
+        timeline.run()
+    except MachineError as e:
+        return e
+    return None
+
+
+def of_bug(bug: Bug, text: str, checks: Any, schedule: Any = None) -> tuple[Device, Timeline]:
+    program = assemble(text, bug.path.name)
+    device = Device("small", checks=checks, schedule=schedule, max_instructions=20_000, output=lambda _: None)
+    device.start(program, next(iter(program.kernels)), bug.args())
+    timeline = Timeline(device)
+    timeline.begin()
+    return device, timeline
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_checkers_know_what_they_knew(path: Path) -> None:
+    """Each planted bug is found again in the same words, from wherever one runs on; its twin stays without one."""
+    bug = _read(path)
+    device, timeline = of_bug(bug, bug.text, "all")
+    error = stopped(timeline)
+    assert error is not None
+    at, rng = timeline.position, random.Random(0)
+    for k in [at, *(rng.randrange(at + 1) for _ in range(6))]:
+        timeline.goto(k)
+        assert device.machine.fault is None and timeline.position == k
+        if k % 2:
+            timeline.edited()  # a checkpoint, to go on from what the checkers have saved here
+        assert str(stopped(timeline)) == str(error) and timeline.position == at
+    device, timeline = of_bug(bug, bug.twin(), "all")
+    assert stopped(timeline) is None
+    for k in [rng.randrange(timeline.last + 1) for _ in range(4)]:
+        timeline.goto(k)
+        timeline.edited()
+        assert stopped(timeline) is None
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda p: p.stem)
+def test_checkers_are_switched_on_within_a_launch(path: Path) -> None:
+    bug = _read(path)
+    error = stopped(of_bug(bug, bug.text, "all")[1])
+    device, timeline = of_bug(bug, bug.text, None)
+    unchecked = stopped(timeline)
+    if unchecked is not None:
+        assert str(unchecked) == str(error)
+        return
+    with pytest.raises(MachineError) as e:
+        timeline.check("all")
+    assert str(e.value) == str(error)
+    timeline.check("none")
+    assert not device.machine.hooks and device.machine.fault is None
+    assert stopped(timeline) is None
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+@pytest.mark.parametrize("path", FOUND, ids=lambda p: p.stem)
+def test_the_dead_live_again(path: Path, schedule: Any) -> None:
+    bug = _read(path)
+    device, timeline = of_bug(bug, bug.text, "all", schedule)
+    error = stopped(timeline)
+    if error is None or error.category not in CHECKED:
+        return  # under this schedule something else happens
+    at = timeline.position
+    timeline.revive(after=False)
+    assert device.machine.fault is None and timeline.position == at
+    timeline.run(until_instruction=at + 1)
+    assert device.machine.fault is None and timeline.position == at + 1
+    timeline.goto(0)
+    timeline.goto(at + 1)
+    assert timeline.position == at + 1
+    timeline.goto(at)
+    timeline.goto(0)
+    assert str(stopped(timeline)) == str(error)
+    timeline.revive(after=True)
+    assert device.machine.fault is None and timeline.position == at + 1
+
+
+# -- what happened before --------------------------------------------------------------------------
+
+
+class Writes(Check):
+    """Stops for what writes to a range of SRAM."""
+
+    stops = True
+
+    def __init__(self, machine: Any, low: int, high: int) -> None:
+        super().__init__(machine)
+        self.low, self.high = low, high
+        self.seen = 0
+
+    def after(self, op: Any, bound: Any, value: int) -> None:
+        for (_, _, kind), tile in zip(op.inst.row.data, bound.tiles, strict=True):
+            low, high = tile.extent()
+            if kind.writes_data and tile.space is Space.SRAM and low < self.high and self.low < high:
+                self.seen += 1
+                self.stop_for(self.seen, op)
+
+
+LONG = assemble(
+    """
+ .kernel k
+ .tile a, sram, f32, [4, 4]
+ .tile b, sram, f32, [4, 4]
+ li x9, 1000
+ vfill a, 0.0
+ loop x9, 9f
+   add x5, x5, 1
+   vadds b, a, 2.0
+   and x6, x5, 127
+   bne x6, x0, 8f
+   vadds a, a, 1.0
+8: nop
+   nop
+9: halt
+""",
+    "long.s",
+)
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_runs_stop_after_what_hooks_stop_for(schedule: Any) -> None:
+    device, timeline = launched(schedule, LONG, ())
+    watch = Writes(device.machine, 0, 64)
+    stops = []
+    while True:
+        why, hit = timeline.run(checks=[watch])
+        if hit is None:
+            break
+        stops.append((timeline.position, hit.pc))
+        assert device.snapshot().differs(at_position(schedule, timeline.position)) == ""
+    assert why is Stop.HALTED and len(stops) == 8
+    if schedule is None:
+        assert [x for x, _ in stops] == sorted(x for x, _ in stops) and len({pc for _, pc in stops}) == 2
+    before = timeline.last
+    for position, pc in reversed(stops):
+        found = timeline.last_hit(before, checks=[watch])
+        assert found is not None and found[1] is not None
+        assert (found[0] + 1, found[1].pc) == (position, pc)
+        before = found[0]
+    assert timeline.last_hit(before, checks=[watch]) is None
+
+
+def at_position(schedule: Any, position: int) -> Snapshot:
+    device, _ = launched(schedule, LONG, ())
+    device.machine.run(until_instruction=position)
+    return device.snapshot()
+
+
+@pytest.mark.parametrize("interval", [0.05, 0.0005])
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_the_last_time_at_a_pc(schedule: Any, interval: float) -> None:
+    device, timeline = launched(schedule, LONG, ())
+    timeline.interval = interval
+    pc = 9 * 16  # vadds a
+    there = []
+    while timeline.run(until={pc})[0] is Stop.BREAKPOINT:
+        there.append(timeline.position)
+    assert len(there) == 7
+    asked = 0
+
+    def third(hit: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        return device.machine.x[5] == 3 * 128
+
+    for before, wanted in [(timeline.last, there[-1]), (there[-1], there[-2]), (there[2] + 1, there[2]), (5, None)]:
+        found = timeline.last_hit(before, frozenset({pc}))
+        assert (found and found[0]) == wanted
+    found = timeline.last_hit(timeline.last, frozenset({pc}), keep=third)
+    assert found == (there[2], None) and asked
+
+
+# -- recording -------------------------------------------------------------------------------------
+
+
+def counted(
+    times: int = 1_000_000, schedule: Any = None, interval: float = 0.05, **more: Any
+) -> tuple[Device, Timeline]:
+    device, _ = launched(schedule, assemble(COUNT.replace("1000000", str(times)), "k.s"), (), **more)
+    timeline = Timeline(device, interval=interval)
+    timeline.begin()
+    return device, timeline
+
+
+def test_what_runs_is_what_runs_alone() -> None:
+    device, timeline = launched()
+    blocks = device.machine._code.blocks
+    device.machine.run()
+    alone = list(blocks.run)
+    device.start(PROGRAM, "k", [random_floats((16, 16)), 2])
+    timeline.interval = 0.0
+    timeline.begin()
+    timeline.run()
+    assert len(timeline.checkpoints) > 1
+    assert device.machine._code.blocks is blocks
+    assert all(a is b for a, b in zip(alone, blocks.run, strict=True))
+
+
+def test_checkpoints_are_made_and_thinned() -> None:
+    device, timeline = counted(2_000_000, interval=0.001)
+    timeline.run()
+    many = timeline.checkpoints
+    assert 8 < len(many) < 60 and device.machine.halted
+    assert [c.instruction for c in many] == sorted({c.instruction for c in many})
+    late = sum(c.when > many[-1].when / 2 for c in many)
+    assert late > len(many) / 2  # denser near the end
+    timeline.goto(many[len(many) // 2].instruction + 5)
+    assert len({c.digest for c in timeline.checkpoints}) == len(timeline.checkpoints)
+
+
+def test_around_where_one_stands_they_are_dense() -> None:
+    device, timeline = counted(1_500_000)
+    timeline.run()
+    middle = timeline.last // 2
+    timeline.goto(middle)
+    before = max(c.instruction for c in timeline.checkpoints if c.instruction <= middle)
+    assert middle - before < timeline.last / 40
+    for step in range(1, 4):
+        timeline.goto(middle - step)
+        assert device.machine.x[5] == (middle - step + 1) // 4
+
+
+def test_memory_is_kept() -> None:
+    declarations = ".tile a, sram, f32, [256, 256]\n.param o, out, f32, [4]"
+    body = "viota a, 0\nvcast a, a\n li x5, 0\n1: vadds a, a, 1.0\n add x5, x5, 1\n blt x5, 3000, 1b"
+    program = kernel(body.replace("viota a, 0\nvcast a, a", "vfill a, 1.0"), declarations)
+    device, _ = launched(None, program, ())
+    timeline = Timeline(device, memory=2 << 20, interval=0.0)
+    timeline.begin()
+    timeline.run()
+    assert timeline.nbytes <= 2 << 20 and len(timeline.checkpoints) >= 2
+    roomy = Timeline(device, interval=0.0)
+    device.start(program, "k")
+    roomy.begin()
+    roomy.run()
+    assert roomy.nbytes > timeline.nbytes and len(roomy.checkpoints) > len(timeline.checkpoints)
+    for k in (3000, 17, 6001, 8999):
+        timeline.goto(k)
+        assert device.machine.memories.sram[:4].view(np.float32)[0] == max(0, k - 1) // 3 + 1 - (k == 0)
+
+
+PRINTS = """
+ .kernel k
+ li x9, 300
+ loop x9, 9f
+   add x5, x5, 1
+   dbg.print "n ", x5
+   nop
+9: halt
+"""
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_what_is_printed_is_printed_once(schedule: Any) -> None:
+    printed: list[str] = []
+    device = Device("small", schedule=schedule, output=printed.append)
+    timeline = Timeline(device, interval=0.0)
+    device.start(assemble(PRINTS, "k.s"), "k")
+    timeline.begin()
+    timeline.run(until_instruction=400)
+    for k in (10, 399, 0, 500, 3, 500, 2):
+        timeline.goto(k)
+    timeline.last_hit(400, frozenset({64}))
+    timeline.run(until={48})
+    timeline.run()
+    assert printed == [f"n {i}" for i in range(1, 301)]
+
+
+def test_nothing_listens_to_what_has_been_heard() -> None:
+    heard: list[int] = []
+
+    class Ear(Listener):
+        def will_issue(self, machine: Any, op: Any) -> None:
+            heard.append(machine.instructions)
+
+    device, timeline = launched()
+    device.machine.listeners.append(Ear())
+    timeline.run(until_instruction=100)
+    timeline.goto(50)
+    timeline.goto(99)
+    assert heard == list(range(100))
+    timeline.run()
+    assert device.machine.halted and heard[100] == 99  # who runs on himself hears it again
+
+
+def test_ctrl_c_is_not_taken_for_a_tick() -> None:
+    device, timeline = counted(50_000_000, interval=0.001)
+    threading.Timer(0.2, device.machine.interrupt).start()
+    assert timeline.run() == (Stop.INTERRUPTED, None)
+    assert len(timeline.checkpoints) > 3 and 0 < timeline.position == timeline.last
+    threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        timeline.run()
+    here = timeline.position
+    timeline.goto(here - 1)
+    assert device.machine.x[5] == here // 4
+    threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            timeline.last_hit(here, frozenset({0}))
+    timeline.goto(here - 1)
+    assert device.machine.x[5] == here // 4
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_edits_are_history(schedule: Any) -> None:
+    device, timeline = counted(1000, schedule)
+    timeline.run()
+    timeline.goto(2000)
+    x = device.machine.x
+    assert x[5] == 500 and timeline.last > 2001
+    x[8] = 0
+    timeline.edited()
+    assert timeline.last == 2000
+    timeline.run()
+    changed, last = x[8], timeline.last
+    for k in (1999, 2000, 2001, 0, 3000):
+        timeline.goto(k)
+        assert (x[8] == 0) is (k in (0, 2000)) and timeline.position == k
+    timeline.goto(0)
+    timeline.run()
+    assert (x[8], timeline.position) == (changed, last)
+    fresh, other = counted(1000, schedule)
+    other.run()
+    assert fresh.machine.x[8] != changed
+
+
+def test_a_replay_that_differs_is_told() -> None:
+    device, timeline = counted(1000, interval=0.0)
+    timeline.run()
+    seen = timeline.checkpoints
+    assert len(seen) > 2
+    timeline.goto(1)
+    device.machine.x[8] ^= 1  # nobody has said so
+    with pytest.raises(ReplayDiverged, match=r"x, after [0-9,]+ instructions") as e:
+        timeline.run()
+    assert e.value.where == "x" and e.value.instruction == timeline.last
+    timeline.goto(0)
+    timeline.run()
+    assert device.machine.halted
+
+
+def test_a_result_that_differs_is_told() -> None:
+    device, timeline = counted(1000)
+    timeline.run()
+    timeline.goto(3000)
+    device.machine.x[8] ^= 1
+    with pytest.raises(ReplayDiverged):
+        timeline.run()
+
+
+def test_without_recording_there_is_the_launch() -> None:
+    device, timeline = counted(1_000_000, interval=0.001)
+    timeline.recording = False
+    timeline.run()
+    assert [c.instruction for c in timeline.checkpoints] == [0]
+    timeline.goto(1_000_001)
+    assert device.machine.x[5] == 250_000 and len(timeline.checkpoints) == 1
+
+
+def test_cycles_can_be_gone_to() -> None:
+    device, timeline = launched("timed")
+    timeline.run()
+    end = device.machine.cycles
+    assert end is not None
+    for cycle in (end // 2, 3, end - 1, 40):
+        timeline.goto_cycle(cycle)
+        there = device.snapshot()
+        fresh, _ = launched("timed")
+        fresh.machine.run(until_cycle=cycle)
+        assert fresh.snapshot().differs(there) == ""
+    device, timeline = launched(None)
+    with pytest.raises(SohuError, match="cycles are not counted"):
+        timeline.goto_cycle(5)
+    device = Device("small", timing=True, output=lambda _: None)
+    device.start(PROGRAM, "k", [random_floats((16, 16)), 2])
+    timeline = Timeline(device, interval=0.0)
+    timeline.begin()
+    timeline.run()
+    for cycle in (100, 30, 200):
+        timeline.goto_cycle(cycle)
+        assert (device.machine.cycles or 0) >= cycle
+        timeline.goto(timeline.position - 1)
+        assert (device.machine.cycles or 0) < cycle
+
+
+def test_cycles_are_the_same_with_checkpoints() -> None:
+    seen = []
+    for interval in (1000.0, 0.0):
+        device = Device("small", schedule="timed", output=lambda _: None)
+        device.start(PROGRAM, "k", [random_floats((16, 16)), 2])
+        timeline = Timeline(device, interval=interval)
+        timeline.begin()
+        timeline.run()
+        result = device.finish()
+        result.stats.pop("seconds")
+        seen.append((result.cycles, result.instructions, result.stats, result.outputs["o"].numpy().tobytes()))
+    assert seen[0] == seen[1]
+
+
+def test_limits_of_time_are_for_the_program() -> None:
+    device, timeline = counted(400_000, max_seconds=30.0)
+    timeline.run()
+    used = device.machine._seconds
+    for k in (100, 1_599_000):
+        timeline.goto(k)
+    assert device.machine._seconds == used
+
+
+def test_a_group_has_none() -> None:
+    group = Group(2, "small")
+    with pytest.raises(SohuError, match="no time travel"):
+        Timeline(group.devices[0])
+
+
+def test_a_launch_comes_first() -> None:
+    timeline = Timeline(Device("small"))
+    for action in (timeline.run, lambda: timeline.goto(0), lambda: timeline.start):
+        with pytest.raises(SohuError, match="nothing has been recorded"):
+            action()
+    _, timeline = launched()
+    with pytest.raises(SohuError, match="there is no instruction -1"):
+        timeline.goto(-1)
+    with pytest.raises(SohuError, match="no error has stopped"):
+        timeline.revive(True)

@@ -61,4 +61,24 @@
         .loc    1 14 1
         drain
         halt
+        .debug  48, "softmax", 1, 14
+        .op     4, "for %r = %0 to %R step %1", [14, 23, 42, 46]
+        .op     5, "%2 = sub %R, %r : index", [23, 24]
+        .op     6, "%3 = min %2, %1 : index", [24, 25]
+        .op     7, "%4 = tslice %x, %r, %3 {axis = 0} : mem<bf16, [%3, %C]>", [25, 26]
+        .op     8, "%5 = dma.load %4 {q = 0} : tile<bf16, [%3<=64, %C<=256], sram>", [26, 28]
+        .op     9, "%t = vmov %5 : tile<f32, [%3<=64, %C<=256], sram>", [28, 30]
+        .op     10, "%6 = vmax.row %t : tile<f32, [%3<=64, 1], sram>", [30, 32]
+        .op     11, "%7 = vsub %t, %6 : tile<f32, [%3<=64, %C<=256], sram>", [32, 34]
+        .op     12, "%e = vexp %7 : tile<f32, [%3<=64, %C<=256], sram>", [34, 36]
+        .op     13, "%8 = vsum.row %e : tile<f32, [%3<=64, 1], sram>", [36, 38]
+        .op     14, "%9 = vdiv %e, %8 : tile<bf16, [%3<=64, %C<=256], sram>", [38, 40]
+        .op     15, "%10 = tslice %y, %r, %3 {axis = 0} : mem<bf16, [%3, %C]>", [40, 41]
+        .op     16, "dma.store %10, %9 {q = 1}", [41, 42]
+        .var    "rows", 0, 64, [9, 48]
+        .var    "x", 0, t0, [9, 48]
+        .var    "y", 0, t1, [9, 48]
+        .var    "r", 0, x11, [23, 43]
+        .var    "t", 0, t3, [30, 46]
+        .var    "e", 0, t6, [36, 46]
         .endkernel

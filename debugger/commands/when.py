@@ -1,0 +1,27 @@
+"""The command `when`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.arguments import no_arguments
+from sohu.debugger.command import command
+
+if TYPE_CHECKING:
+    from sohu.debugger.shell import Shell
+
+
+@command("when", group="other")
+def when(shell: Shell, text: str) -> None:
+    """Where in the run the program stands: when.
+
+    The instruction that comes next, the furthest that the run has come to so far, and the cycle, when cycles are
+    counted. `goto` goes to such an instruction or cycle.
+    """
+    no_arguments(text, "when")
+    session = shell.session
+    session.need_run()
+    last = session.timeline.last
+    shell.write(f"instruction {session.position:,}{f' of {last:,}' if last > session.position else ''}")
+    if (cycles := session.machine.cycles) is not None:
+        shell.write(f"cycle {cycles:,}")

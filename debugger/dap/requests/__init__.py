@@ -1,0 +1,1 @@
+"""What the adapter answers, a file for each theme."""
