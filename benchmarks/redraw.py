@@ -6,7 +6,7 @@ import io
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def run(*, quick: bool) -> Iterator[Table]:
     yield table
 
 
-def _measure(session: Session, move: Callable[[], Stop], stops: int) -> tuple[float, float, float, float, float]:
+def _measure(session: Session, move: Callable[[], Stop], stops: int) -> list[float]:
     shell = Shell(session, Terminal())
     screen = Screen(shell, input=DummyInput(), output=DummyOutput())
     shown, looked, drawn = [], [], []
@@ -90,7 +90,8 @@ def _measure(session: Session, move: Callable[[], Stop], stops: int) -> tuple[fl
         drawn.append(time.perf_counter() - began)
     tiles = sum(t is not None for t in session.machine.t)
     p95 = sorted(shown)[int(len(shown) * 0.95)]
-    return (*(x * 1e3 for x in (statistics.median(shown), p95, *map(statistics.median, (looked, drawn)))), tiles)
+    seconds = (statistics.median(shown), p95, statistics.median(looked), statistics.median(drawn))
+    return [*(s * 1e3 for s in seconds), tiles]
 
 
 def _decode(quick: bool) -> tuple[str, Session]:
@@ -107,7 +108,7 @@ def _matmul(quick: bool) -> tuple[str, Session]:
     side = 64 if quick else 1024
     device = Kept(workers=int(os.environ["OPENBLAS_NUM_THREADS"]))
     rng = np.random.default_rng(0)
-    arrays = {name: rng.standard_normal((side, side), dtype=np.float32) for name in "abc"}
+    arrays: dict[str, Any] = {name: rng.standard_normal((side, side), dtype=np.float32) for name in "abc"}
     tensors = {name: device.tensor(a, writable=name == "c") for name, a in arrays.items()}
     device.launch(device.load(matmul.compile(**arrays).program), matmul.name, tensors)
     return f"matmul {side}^3", _session(device)
@@ -115,4 +116,5 @@ def _matmul(quick: bool) -> tuple[str, Session]:
 
 def _session(device: Kept) -> Session:
     program, kernel, args = device.last
-    return Session(program.program, kernel, dict(args), device=device)
+    assert isinstance(args, Mapping)
+    return Session(program.program, kernel, args, device=device)

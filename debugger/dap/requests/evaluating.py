@@ -42,7 +42,6 @@ def result(adapter: Adapter, found: Variable, name: str) -> dict[str, Any]:
 
 def _command(adapter: Adapter, line: str) -> Body:
     console = adapter.console
-    failed = console.failed
     try:
         text = console.do(line)
     except Quit:
@@ -50,8 +49,7 @@ def _command(adapter: Adapter, line: str) -> Body:
         return {"result": "", "variablesReference": 0}
     if (stop := console.stopped) is not None:
         adapter.then = lambda: report(adapter, stop)
-    elif console.failed > failed:
-        pass  # the text says what is wrong; an error response would say it twice
+    # of a command that failed the text says why: an error response would say it twice
     return {"result": clean(text), "variablesReference": 0}
 
 
