@@ -180,7 +180,7 @@ def test_ctrl_r_searches_and_completions_say_what_they_are(terminal: Terminal) -
     terminal.expect("print 4321")
     terminal.enter("\r", r"\$\d = 4321")
     terminal.type("info \t")
-    terminal.expect("semaphores +Semaphores that have a name or are not zero")
+    terminal.expect("queues +What has issued to the engines")
     terminal.type("\x15break scale.s:1\t")
     terminal.expect("scale.s:12 +loop +3, done")
     terminal.type("\x03")
