@@ -45,7 +45,7 @@ def interact(shell: Shell, stdin: TextIO | None = None) -> None:
     """Read commands and do them until `quit` or the end of the input."""
     source = stdin or sys.stdin
     try:
-        if source.isatty() and shell.out.isatty():
+        if shell.prompts and source.isatty() and shell.out.isatty():
             from sohu.debugger.prompt import read_terminal
 
             read_terminal(shell)

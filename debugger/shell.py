@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.charts import plain
@@ -42,8 +42,10 @@ class Quit(Exception):
 class Shell:
     """One user at one session.
 
-    failures, categories: what the exit code is made of (exitcodes.py).
+    failures, categories: what the exit code is made of (exitcodes.py). prompts: at a terminal it asks for commands.
     """
+
+    prompts: ClassVar[bool] = True
 
     def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
         self.session = session

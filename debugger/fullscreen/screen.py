@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ _COLOURS = Colours.from_dict(
     }
 )
 _PLAIN = Colours.from_dict({"title.focused": "reverse", "current": "reverse", "status": "reverse"})
+TYPED_AHEAD = 64  # lines, or keys that are held
+PATIENCE = 0.5  # seconds after which a line that waits is said to
 FLASH = 0.15  # seconds that a command may take before the status says that it runs
 WELCOME = "F1 lists the keys, Ctrl-X a leaves the full screen\n"
 
@@ -57,6 +60,7 @@ class Screen:
         self.quit = False
         self.source, self.code, self.state, self.queues = Source(self), Code(self), State(self), Queues(self)
         self.log = Log(self)
+        self._waiting: deque[str] = deque()  # lines that were typed while another was done
         self._began = 0.0  # when the command at hand did
         self._stood: StyleAndTextTuples = []  # what the status was before it
         self._failure: BaseException | None = None
@@ -141,13 +145,15 @@ class Screen:
         return False  # and empty the line
 
     def enter(self, text: str) -> None:
-        """Do a command line in a thread of its own; one at a time."""
+        """Do a command line in a thread of its own, after those that were typed before."""
         if self.busy:
             if text.strip() in ("q", "quit", "exit"):
                 self.quit = True
                 self.shell.session.interrupt()
-            else:
-                self.log.write("the program is running; Ctrl-C stops it\n")
+            elif len(self._waiting) < TYPED_AHEAD:
+                self._waiting.append(text)
+                if time.monotonic() - self._began > PATIENCE:
+                    self.log.write("the program is running; this is done when it has stopped, Ctrl-C stops it\n")
             return
         again = not text.strip()
         self.log.write(self.shell.style.paint("dim", PROMPT + self.shell.style.safe(text)) + "\n")
@@ -182,9 +188,12 @@ class Screen:
             self.app.exit()
         else:
             self.refresh()
+            if self._waiting:
+                self.enter(self._waiting.popleft())
 
     def interrupt(self) -> None:
         """Ctrl-C: stop the program; on the command line, give up what was typed."""
+        self._waiting.clear()
         if self.busy:
             self.shell.session.interrupt()
         else:
