@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import Level, arrivals, place_pending
-from sohu.debugger.points import Breakpoint, Watch, writers
-from sohu.debugger.stops import Beginning, BreakpointHit, Change, Interrupted, Stepped, Stop, Watched
+from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, writers
+from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
 from sohu.isa import Flow
@@ -94,7 +94,9 @@ def _past(session: Session, first: int, now: int) -> _Past:
         return machine.instructions >= now
 
     if first < now:
-        session.timeline.run(note)
+        why, _ = session.timeline.run(note)
+        if why is Why.HALTED:
+            note(machine)  # nobody asks after the last instruction
     return _Past(first, pcs, depths)
 
 
@@ -154,6 +156,10 @@ def cont(session: Session) -> Stop:
         found = timeline.last_hit(limit, pcs, checks=session.hooks(memory), keep=keep)
         passed = max((b.instruction for b in breaks if b.instruction is not None and b.instruction < limit), default=-1)
         at, hit = found if found is not None else (-1, None)
+        complaint = _caught(session, points, limit)
+        if complaint is not None and complaint.instructions > max(at, passed):
+            timeline.goto(complaint.instructions)
+            return session.ended(complaint)
         if max(at, passed) < timeline.start.instruction:
             return arrive(session, timeline.start.instruction - 1)
         if passed > at:
@@ -165,6 +171,18 @@ def cont(session: Session) -> Stop:
         if stop is not None:
             return session.ended(stop)
         limit = at
+
+
+def _caught(session: Session, points: list[Point], limit: int) -> Caught | None:
+    """The last of what catches have found before a position; all that is there has been found on the way forward."""
+    for at, error in sorted(session.timeline.pardons.items(), key=lambda item: item[0], reverse=True):
+        stands = at if error.category in BEFORE else at + 1
+        point = next((p for p in points if catches(p, error)), None)
+        if stands < limit and isinstance(point, Catch):
+            session.timeline.goto(stands)
+            if not point.condition or session.holds(point):
+                return Caught(session.machine.pc, stands, point, error)
+    return None
 
 
 def _standing(
@@ -196,7 +214,7 @@ def _watched(session: Session, at: int, hit: Hit | None, memory: list[Watch]) ->
         return Interrupted(machine.pc, session.position)
     made = []
     for w in named:
-        change = w.change(hit.pc, machine)
+        change = w.change(hit.pc, machine) if w.access != "read" else None
         if change is not None or w.access != "write":
             made.append(_swapped(change) if change is not None else Change(w, hit.pc))
     session.timeline.goto(at)
