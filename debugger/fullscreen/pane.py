@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Row:
 
     def fragments(self, width: int) -> StyleAndTextTuples:
         """What prompt_toolkit paints; the row of the current instruction over the whole width."""
-        out: StyleAndTextTuples = to_formatted_text(ANSI(self.text))
+        out = list(_fragments(self.text))
         if self.underline is not None:
             low, high = self.underline
             out = [
@@ -46,6 +47,12 @@ class Row:
             out = [(f"class:current {style}", text) for style, text, *_ in out]
             out.append(("class:current", " " * max(0, width - fragment_list_len(out))))
         return out
+
+
+@functools.lru_cache(1 << 12)
+def _fragments(text: str) -> StyleAndTextTuples:
+    """Colours as prompt_toolkit has them."""
+    return to_formatted_text(ANSI(text))
 
 
 class Contents:
@@ -90,12 +97,21 @@ class Pane(UIControl):
         self._drawn = None
         self._reveal = reveal
 
-    def _show_current(self) -> None:
+    def _show_current(self, width: int, height: int) -> None:
+        """Choose `top` so that the current item is in sight, with something around it; leave it where it is so."""
         at = self.contents.current()
-        room = max(1, self.height - 2)
-        if at is not None and not self.top + (self.height > 3) <= at < self.top + room:
-            self.top = at - self.height // 2 if self.height > 4 else at - min(1, self.height - 1)
         self._clamp()
+        if at is None or self._in_sight(at, width, height):
+            return
+        for before in (height // 2, height // 3, height // 4, height // 8, 1, 0):  # items can take several rows
+            self.top = max(0, at - before)
+            if self._in_sight(at, width, height):
+                return
+
+    def _in_sight(self, item: int, width: int, height: int) -> bool:
+        items = [row.item for row in self._draw(width, height)]
+        rows = slice(1 if self.top and height > 3 else 0, max(1, height - 2))
+        return item in items[rows]
 
     def scroll(self, rows: int) -> None:
         """Up for negative numbers."""
@@ -131,7 +147,7 @@ class Pane(UIControl):
                 self.top = self._end()
             if self._reveal:
                 self._reveal = False
-                self._show_current()
+                self._show_current(width, height)
             key = self.top, width, height
             if self._drawn != key or self.follows:
                 self._rows = self._draw(width, height)
