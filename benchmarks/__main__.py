@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-NAMES = ("instructions", "start", "snapshots", "compile", "kernels", "model", "assembler", "disassembler")
+NAMES = ("instructions", "start", "snapshots", "timetravel", "compile", "kernels", "model", "assembler", "disassembler")
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
 
@@ -29,9 +29,20 @@ def main() -> int:
 
     from sohu.isa import SohuError
 
-    from benchmarks import assembler, compiling, disassembler, instructions, kernels, machine, model, snapshots, start
+    from benchmarks import (
+        assembler,
+        compiling,
+        disassembler,
+        instructions,
+        kernels,
+        machine,
+        model,
+        snapshots,
+        start,
+        timetravel,
+    )
 
-    modules = (instructions, start, snapshots, compiling, kernels, model, assembler, disassembler)
+    modules = (instructions, start, snapshots, timetravel, compiling, kernels, model, assembler, disassembler)
     benchmarks = dict(zip(NAMES, modules, strict=True))
     facts = machine.facts(threads)
     if not args.json:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import Level, arrivals, place_pending
-from sohu.debugger.points import Breakpoint, Watch, writers
-from sohu.debugger.stops import Beginning, BreakpointHit, Change, Interrupted, Stepped, Stop, Watched
+from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, writers
+from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
 from sohu.isa import Flow
@@ -154,6 +154,10 @@ def cont(session: Session) -> Stop:
         found = timeline.last_hit(limit, pcs, checks=session.hooks(memory), keep=keep)
         passed = max((b.instruction for b in breaks if b.instruction is not None and b.instruction < limit), default=-1)
         at, hit = found if found is not None else (-1, None)
+        complaint = _caught(session, points, limit)
+        if complaint is not None and complaint.instructions > max(at, passed):
+            timeline.goto(complaint.instructions)
+            return session.ended(complaint)
         if max(at, passed) < timeline.start.instruction:
             return arrive(session, timeline.start.instruction - 1)
         if passed > at:
@@ -165,6 +169,18 @@ def cont(session: Session) -> Stop:
         if stop is not None:
             return session.ended(stop)
         limit = at
+
+
+def _caught(session: Session, points: list[Point], limit: int) -> Caught | None:
+    """The last of what catches have found before a position; all that is there has been found on the way forward."""
+    for at, error in sorted(session.timeline.pardons.items(), key=lambda item: item[0], reverse=True):
+        stands = at if error.category in BEFORE else at + 1
+        point = next((p for p in points if catches(p, error)), None)
+        if stands < limit and isinstance(point, Catch):
+            session.timeline.goto(stands)
+            if not point.condition or session.holds(point):
+                return Caught(session.machine.pc, stands, point, error)
+    return None
 
 
 def _standing(

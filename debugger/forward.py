@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.points import BEFORE, CATCHES, Breakpoint, Catch, Watch, writers
+from sohu.debugger.points import BEFORE, Breakpoint, Catch, Watch, catches, writers
 from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Machine, MachineError
 from sohu.emulator import Stop as Why
@@ -94,7 +94,12 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     when = at.counted if test is None else None
     try:
         why, hit = session.timeline.run(
-            until or None, until_instruction=limit, until_cycle=cycle, checks=session.hooks(memory), when=when
+            until or None,
+            until_instruction=limit,
+            until_cycle=cycle,
+            checks=session.hooks(memory),
+            when=when,
+            pardon=session.pardoned == session.position,
         )
     except MachineError as e:
         return faulted(session, e)
@@ -191,7 +196,7 @@ def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
     if point.ignore > 0:
         point.ignore -= 1
         return False
-    return True
+    return point.stays is None or point.stays()
 
 
 def _changed(session: Session, w: Watch, hit: Hit) -> Change | None:
@@ -227,15 +232,17 @@ def place_pending(session: Session) -> None:
 
 def faulted(session: Session, e: MachineError) -> Stop | None:
     """What a machine that was stopped means: a catch, which makes it go on again; nobody asked; or the end."""
-    wanted = [
-        p for p in session.points.values() if isinstance(p, Catch) and p.active and e.category in CATCHES[p.what][1]
-    ]
+    wanted = [p for p in session.points.values() if catches(p, e) and isinstance(p, Catch)]
     checked = e.category in session.caught_categories()
     can_go_on = checked and e.category in CATCHABLE
     if not wanted and not (can_go_on and session.only_caught(e.category)):
         return session.ended(Faulted(e.pc, session.position, e))
     if can_go_on:
-        session.timeline.revive(after=e.category not in BEFORE)
+        try:
+            session.timeline.revive(after=e.category not in BEFORE)
+            session.pardoned = session.position
+        except MachineError as again:
+            return session.ended(Faulted(again.pc, session.position, again))
     point = next((p for p in wanted if counts(session, p)), None)
     if point is not None:
         return session.ended(Caught(session.machine.pc, session.position, point, e, can_go_on))

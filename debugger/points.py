@@ -7,7 +7,7 @@ machine at each instruction that can write it, found in the code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sohu.debugger.stops import Change
 from sohu.debugger.values import Value
+from sohu.emulator import MachineError
 from sohu.emulator.checks.registry import Check
-from sohu.isa import INSTRUCTION_BYTES, Flow, Inst, Space, Tile
+from sohu.isa import INSTRUCTION_BYTES, Flow, Inst, Space
 from sohu.isa.machine import RA
 from sohu.isa.operands import T, X
 
@@ -44,6 +45,7 @@ class Point:
     pending: str = ""  # why it has no place yet
     kind: ClassVar[str] = "point"
     pcs: tuple[int, ...] = ()  # before which it stops
+    stays: Callable[[], bool] | None = field(default=None, repr=False)  # asked last at a hit that counts; False: go on
 
     @property
     def active(self) -> bool:
@@ -179,6 +181,10 @@ class WatchHook(Check):
                     break
         return tuple(found)
 
+    def moved(self) -> None:
+        for w in self.watches:
+            w.remember(self.machine)
+
     def after(self, op: Op, bound: Bound, value: int) -> None:
         plan = self._plans.get(bound)
         if plan is None:
@@ -233,8 +239,8 @@ def _writes(inst: Inst, file: str, reg: int) -> bool:
 
 # What `catch` knows: the checker that finds it ("" when the machine always does), and the categories of its errors.
 CATCHES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "nan": ("nan", ("nan",)),
-    "inf": ("nan", ("nan",)),
+    "nan": ("only-nan", ("nan",)),
+    "inf": ("only-inf", ("nan",)),
     "overflow": ("overflow", ("overflow",)),
     "uninit": ("uninitialized", ("uninitialized",)),
     "oob": ("bounds", ("out-of-bounds",)),
@@ -245,16 +251,10 @@ CATCHES: dict[str, tuple[str, tuple[str, ...]]] = {
 BEFORE = {"uninitialized", "out-of-bounds", "race", "deadlock"}  # caught before the instruction executes
 
 
-def caught(points: Iterable[Point], category: str, is_nan: Callable[[], bool]) -> Catch | None:
-    """The catch that asks for errors of a category."""
-    for p in points:
-        if isinstance(p, Catch) and p.active and category in CATCHES[p.what][1]:
-            if category == "nan" and p.what in ("nan", "inf") and is_nan() is not (p.what == "nan"):
-                continue
-            return p
-    return None
-
-
-def describe_tile(tile: Tile | None) -> str:
-    """A descriptor as a watch shows it."""
-    return "nothing" if tile is None else str(tile)
+def catches(point: Point, error: MachineError) -> bool:
+    """Whether a point asks for an error."""
+    if not isinstance(point, Catch) or not point.active or error.category not in CATCHES[point.what][1]:
+        return False
+    if error.category == "nan":
+        return (" NaN," in error.message) is (point.what == "nan")
+    return True

@@ -28,8 +28,8 @@ from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, Watch
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.values import Lookup, Value, Values
-from sohu.emulator import Argument, Device, Machine, Queue, Result
-from sohu.emulator.checks import CHECKS, chosen
+from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
+from sohu.emulator.checks import category_of, chosen
 from sohu.emulator.run_cli import pick_kernel
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
@@ -37,6 +37,7 @@ from sohu.emulator.timeline import Timeline
 from sohu.isa import INSTRUCTION_BYTES, SohuError
 
 _P = TypeVar("_P", bound=Point)
+MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class Session:
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
+        self.pardoned = -1  # position before an instruction whose error has been shown, and lets it go on
+        self.earlier: list[tuple[int, MachineError]] = []  # what a new catch has found before here, and let pass
         self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
@@ -179,6 +182,7 @@ class Session:
             self.need_run()
         if self.file is not None and self.machine.fault is not None:
             raise CommandError("a core file can only be looked at", help="debug the program itself: sohu-dbg PROGRAM")
+        self.pardoned = -1
         if isinstance(self.stop, Exited):
             self.stop = Stepped(self.machine.pc, self.position)  # names have values again, on the way back
 
@@ -289,18 +293,49 @@ class Session:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
         wanted = [p for p in self.points.values() if isinstance(p, Catch) and p.enabled]
         names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
-        spec = tuple(dict.fromkeys([*self.checks, *filter(None, names)]))
-        if spec != self._checked:
-            self.timeline.check(spec)
+        spec = chosen([*self.checks, *filter(None, names)])
+        if spec == self._checked:
+            return
+        self.earlier.clear()
+        if not self.timeline.checkpoints:
+            self.machine.check(spec)
             self._checked = spec
+            return
+        at, stopped = self.position, isinstance(self.stop, Faulted)
+        switch = True
+        while switch or self.position < at:
+            try:
+                if switch:
+                    switch = False
+                    self.timeline.check(spec)
+                else:
+                    self.timeline.run(until_instruction=at)
+                    break
+            except MachineError as e:
+                if not self._passes(e):
+                    break
+        self._checked = spec
+        if stopped and self.machine.fault is None:  # it stands where it was stopped, and lives
+            self.stop = Stepped(self.machine.pc, self.position)
+
+    def _passes(self, e: MachineError) -> bool:
+        """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
+        if e.category not in forward.CATCHABLE or len(self.earlier) >= MOST_EARLIER:
+            return False
+        self.earlier.append((self.position, e))
+        try:
+            self.timeline.revive(after=True)
+        except MachineError:
+            return False
+        return True
 
     def caught_categories(self) -> frozenset[str]:
         """Categories of the errors of checkers that are on."""
-        return frozenset(CHECKS[name].category for name in chosen(self._checked))
+        return frozenset(map(category_of, self._checked))
 
     def only_caught(self, category: str) -> bool:
         """True when the checker of a category is on for catches alone, which do not ask for this one."""
-        return category not in {CHECKS[name].category for name in chosen(self.checks)}
+        return category not in map(category_of, self.checks)
 
     def holds(self, point: Point) -> bool:
         """Whether a point's condition is true now. Raises CommandError for one that cannot be computed."""

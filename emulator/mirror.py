@@ -7,6 +7,7 @@ are those of the one before, and dictionaries of pages in which nothing has chan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +29,14 @@ from sohu.emulator.snapshot import (
     take,
     write,
 )
+from sohu.emulator.workers import share
 from sohu.isa import Space
 
 if TYPE_CHECKING:
     from sohu.emulator.device import Device
 
 _AT_ONCE = 64  # pages compared at once: they and their copies stay in the cache while the result is looked at
+_TASK = 8  # times that, for one worker
 _FEW = 16  # pages: shorter ranges are compared together
 _ENTRY = 100  # bytes of a dictionary, for each page
 Runs = list[tuple[int, int]]  # of pages, [first, end)
@@ -135,20 +138,24 @@ class Mirror:
         whole = len(now) // PAGE
         x, y = (m[: whole * PAGE].view(np.uint64).reshape(whole, -1) for m in (now, then))
         found: list[NDArray[np.int64]] = []
+        parts: list[slice | NDArray[np.int64]] = []
         apart: list[int] = []
         for first, end in runs:
             end = min(end, whole)
             if end - first < _FEW:
                 apart += range(first, end)
-                continue
-            for a in range(first, end, _AT_ONCE):
-                b = min(a + _AT_ONCE, end)
-                unlike = x[a:b] != y[a:b]
+            else:
+                parts += [slice(a, min(a + _AT_ONCE, end)) for a in range(first, end, _AT_ONCE)]
+        parts += [np.array(apart[i : i + _AT_ONCE]) for i in range(0, len(apart), _AT_ONCE)]
+
+        def look(parts: list[slice | NDArray[np.int64]]) -> None:
+            for part in parts:
+                unlike = x[part] != y[part]
                 if unlike.any():
-                    found.append(np.flatnonzero(unlike.any(axis=1)) + a)
-        for i in range(0, len(apart), _AT_ONCE):
-            pages = np.array(apart[i : i + _AT_ONCE])
-            found.append(pages[(x[pages] != y[pages]).any(axis=1)])
+                    at = np.flatnonzero(unlike.any(axis=1))
+                    found.append(at + part.start if isinstance(part, slice) else part[at])
+
+        share(self.device.machine.workers, [partial(look, parts[i : i + _TASK]) for i in range(0, len(parts), _TASK)])
         if runs and runs[-1][1] > whole and (now[whole * PAGE :] != then[whole * PAGE : len(now)]).any():
             found.append(np.array([whole]))
         return _runs_of(np.sort(np.concatenate(found)) if found else np.empty(0, np.int64))

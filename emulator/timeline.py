@@ -189,10 +189,11 @@ class Timeline:
     # -- recording ---------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A launch has just been started: forget the one before."""
+        """A launch has just been started, or is to be recorded from here on: forget the one before."""
         self._made.clear()
         self._pardons.clear()
-        self._last = self._prints = self._told = 0
+        self._last = self.position
+        self._prints = self._told = 0
         self._end = None
         self._clock = self._since = 0.0
         self._gap = GAP
@@ -200,6 +201,12 @@ class Timeline:
         self._held = 0
         self._fresh = [(b, b.fresh) for b in self.device.hbm.allocations]
         self._checkpoint()
+
+    def checkpoint(self) -> Checkpoint:
+        """Make one here; thinned like all others."""
+        self.start  # noqa: B018 (raises)
+        self._checkpoint()
+        return self._made[bisect_left(self._made, self.position, key=_at)]
 
     def edited(self) -> None:
         """Somebody has changed the machine where it stands: what was recorded after that is forgotten.
@@ -237,16 +244,19 @@ class Timeline:
         self._since = 0.0
         if len(self._made) > 2:
             self._thin()
-        if base is not None:
-            cost = time.perf_counter() - began
-            self._cost = cost if not self._cost else (self._cost + cost) / 2
+        cost = time.perf_counter() - began
+        if base is not None and self._cost:
+            self._cost = (self._cost + cost) / 2
+        else:
+            self._cost = cost  # of everything
 
     def _thin(self) -> None:
         """Drop what is too dense for its distance from here, and what is too much."""
         self._drop(self._gap)
-        while self._held > self.memory and len(self._made) > 2:
-            self._held = self.nbytes
-            if self._held <= self.memory:
+        room = self.memory - self._mirror.nbytes
+        while self._held > room and len(self._made) > 2:
+            self._held = self.nbytes - self._mirror.nbytes
+            if self._held <= room:
                 return
             self._gap *= 1.5
             if not self._drop(self._gap) and self._gap > 1e3:
@@ -276,8 +286,10 @@ class Timeline:
         until_cycle: int | None = None,
         checks: Sequence[Check] = (),
         when: running.When = None,
+        pardon: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
+        pardon: a complaint about the first instruction that `revive` has let pass is let pass now.
 
         With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
         in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
@@ -285,7 +297,7 @@ class Timeline:
         last = running.FOREVER if until_instruction is None else until_instruction
         with self._moving(), self.machine.watching(checks):
             at = self.position
-            if at in self._pardons and at < last and not self.machine.halted:
+            if pardon and at in self._pardons and at < last and not self.machine.halted:
                 self._pardoned()
                 if self._stands(until, when) or self.position >= last:
                     return Stop.BREAKPOINT, self._hit()
@@ -436,6 +448,8 @@ class Timeline:
         """
         if instruction < 0:
             raise SohuError(f"there is no instruction {instruction:,}", help="the launch is at 0")
+        if instruction < (first := self.start.instruction):
+            raise SohuError(f"what is known begins at instruction {first:,}", help="go to one from there on")
         with self._moving(), self._unheard(instruction <= self._last):
             return self._goto(instruction)
 
@@ -518,7 +532,7 @@ class Timeline:
         """
         with self._moving(), self._unheard(True):
             goal = before
-            while goal > 0:
+            while goal > self._made[0].instruction:
                 start = self._made[bisect_left(self._made, goal, key=_at) - 1]
                 found = self._last_within(start, goal, before, pcs, checks, keep)
                 if found is not None:
@@ -548,7 +562,7 @@ class Timeline:
 
         with m.watching(checks):
             self._restore(start)
-            if start.instruction == 0 and m.pc in pcs:
+            if start is self._made[0] and m.pc in pcs:
                 note()
             while self.position < goal and not m.halted:
                 why = self._forward(pcs or None, goal, None, note, replay=True)

@@ -100,6 +100,15 @@ def usable() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def share(count: int, tasks: Sequence[Task]) -> None:
+    """Run tasks in `count` threads; returns when they have been done. Raises what one of them raised, if any did."""
+    if count > 1:
+        _pool(count, os.getpid()).run(tasks)
+    else:
+        for task in tasks:
+            task()
+
+
 @contextmanager
 def at_work(count: int, native: Native | None = None) -> Iterator[None]:
     """Large work is shared by `count` threads, and BLAS itself has one; `native` makes those it takes."""

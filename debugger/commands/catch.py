@@ -40,3 +40,8 @@ def catch(shell: Shell, text: str) -> None:
     made = shell.session.add_catch(m[1], limit=limit)
     made.condition = m[3] or ""
     tell(shell, made)
+    if earlier := shell.session.earlier:
+        position, error = earlier[0]
+        line = f" ({error.where})" if error.line else ""
+        more = f", the first of {len(earlier)}," if len(earlier) > 1 else ""
+        shell.write(f"found before here{more} at instruction {position:,}{line}: {error.message}")

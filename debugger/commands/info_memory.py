@@ -33,7 +33,8 @@ def info_memory(shell: Shell, text: str) -> None:
         found = [r for r in regions(session, space) if r.low <= address < r.high]
         for r in found:
             shell.write(
-                f"{space} {address:#x} is byte {address - r.low:,} of {' '.join(r.name.split())}, {r.low:#x}..{r.high:#x}"
+                f"{space} {address:#x} is byte {address - r.low:,} of {' '.join(r.name.split())}, "
+                f"{r.low:#x}..{r.high:#x}"
             )
         if not found:
             shell.write(f"{space} {address:#x} belongs to nothing")

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @command("reverse-continue", "rc", group="time")
 def reverse_continue(shell: Shell, text: str) -> None:
-    """Go back to the last breakpoint or watchpoint, or to the beginning: reverse-continue.
+    """Go back to what stopped the program last, or to the beginning: reverse-continue.
 
-    A watchpoint stops before the instruction that made the change. Catches are not looked for going back.
+    A watchpoint stops before the instruction that made the change, a catch where it did going forward.
     """
     no_arguments(text, "reverse-continue")
     shell.move(lambda: shell.session.cont(reverse=True))

@@ -7,9 +7,10 @@ session. A request that edits breakpoints while the program runs interrupts it, 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from sohu.debugger.dap.console import Console
@@ -49,11 +50,14 @@ class Adapter:
         self.options = Options()
         self.requests = load_requests()
         self.frames: References[Place] = References("frame")
-        self.nodes: References[Node] = References("variable")
+        self.nodes: References[tuple[Node, int]] = References(
+            "variable"
+        )  # with the level of the frame they are seen from
         self.targets: References[Callable[[], Stop]] = References("target")
         self.then: Callable[[], None] | None = None  # to be done when the response at hand has been sent
         self.make: Callable[[], Session] | None = None  # the session of the launch, once more
         self.points = Points(self)
+        self.leaving = False  # the client wants the program to end
         self.initialized = self.configured = self.over = False
         self.threads: list[dict[str, Any]] = []  # as of the last stop
         self._session: Session | None = None
@@ -121,6 +125,8 @@ class Adapter:
 
     def _do(self, made: Request, message: dict[str, Any]) -> None:
         then = None
+        if made.when is When.END:
+            self.leaving = False
         reading = made.when is When.ALWAYS
         try:
             if not self.initialized and made.command not in ("initialize", LAST):
@@ -188,6 +194,16 @@ class Adapter:
         self.points.place_again()
         self.forget()
 
+    @contextlib.contextmanager
+    def seen_from(self, level: int | None) -> Iterator[None]:
+        """Names mean the variables of a frame, by its level; None for the one that is selected at the console."""
+        before = self.session.level
+        self.session.level = before if level is None else level
+        try:
+            yield
+        finally:
+            self.session.level = before
+
     def leave(self, end: bool) -> None:
         """The client goes: take its breakpoints away, and end the run if it is to end."""
         for kind in list(self.points.kinds):
@@ -201,31 +217,38 @@ class Adapter:
         self.nodes.clear()
         self.targets.clear()
 
+    def changed(self) -> None:
+        """Values of the machine have been changed: let the client ask for them anew."""
+        if self.client.supportsInvalidatedEvent:
+            self.event("invalidated", areas=["variables"])
+
     # -- movements ---------------------------------------------------------------------------------
 
-    def go(self, do: Callable[[], Stop], again: Callable[[], Stop] | None = None) -> None:
+    def go(self, do: Callable[[], Stop], again: Callable[[], Stop] | None = None, reason: str = "") -> None:
         """Let the program run, once the response has been sent, and tell the client where it stops.
 
-        again: how it goes on after it was interrupted for a request that edits breakpoints, or stopped by one that is
-        passed over (a log message, a count of hits); by default a movement ends there.
+        again: how it goes on after it was interrupted for a request that edits breakpoints; without it such a request
+        waits for the movement's end. reason: of the stop, where the movement has come to its own end.
         """
 
         def then() -> None:
             try:
-                stop = self.move(do, again)
+                stop = self.console.after(self.move(do, again))
             except SohuError as e:
                 self.output(f"{e}\n", "important")
                 stop = self.session.stop
-                if stop is None:
-                    self.event("terminated")
-            if stop is not None:
-                report(self, stop)
+            if self.leaving:
+                return
+            if stop is None:
+                self.event("terminated")
+            else:
+                report(self, stop, reason)
 
         self.then = then
         self._moving = True  # before the response is sent: the client may not see it stand any more
 
-    def move(self, do: Callable[[], Stop], again: Callable[[], Stop] | None = None) -> Stop | None:
-        """Let the program run now; None when the client wants the end. Raises SohuError for what cannot be done."""
+    def move(self, do: Callable[[], Stop], again: Callable[[], Stop] | None = None) -> Stop:
+        """Let the program run now. Raises SohuError for what cannot be done."""
         self.forget()
         with self._lock:
             self._moving, self._turn, self._resumes = True, self._turn + 1, again is not None
@@ -235,17 +258,12 @@ class Adapter:
         try:
             while True:
                 stop = do()
-                wanted = self._wanted
-                if wanted == "end":
-                    return None
-                if isinstance(stop, Interrupted) and wanted == "edit":
-                    self._wanted = ""
-                    self._edits()
-                    if again is None:
-                        return stop
-                elif again is None or not self.points.passes(stop):
+                if self._wanted == "end":
+                    self.leaving = True
+                if again is None or self._wanted != "edit" or not isinstance(stop, Interrupted):
                     return stop
-                assert again is not None
+                self._wanted = ""
+                self._edits()
                 do = again
         finally:
             with self._lock:

@@ -35,6 +35,8 @@ class Console(Shell):
 
     def is_command(self, line: str) -> bool:
         """True for a line that begins with a command: `print t`, `x/4fw a`; not `x[0]`, and no unknown word."""
+        if self.collecting:
+            return True
         m = re.match(r"([A-Za-z?][\w-]*)(?=\s|/|$)", line.strip())
         if m is None:
             return False
@@ -48,8 +50,16 @@ class Console(Shell):
         """As the shell's, and what came of it is kept for the client."""
         self.adapter.event("continued", threadId=1, allThreadsContinued=True)
         self.stopped = self.session.stop
-        stop = self.adapter.move(do)
-        self.listed = self.disassembled = None
-        self.stopped = stop
-        if stop is not None:
-            self.show(stop)
+        super().move(lambda: self.adapter.move(do))
+        self.stopped = self.session.stop
+
+    def after(self, stop: Stop) -> Stop | None:
+        """Do the commands of the breakpoints that a movement of the client has ended at; where it stands then."""
+        commands = [c for p in self.stopped_by(stop) for c in p.commands if c != "silent"]
+        for line in commands:
+            text = self.do(line)
+            if text:
+                self.adapter.output(text + "\n")
+            if self.session.stop is not stop:
+                break  # the program has moved: what follows was meant for there
+        return self.session.stop

@@ -6,18 +6,20 @@ count of hits; the others go.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sohu.debugger.breakpoints import Breakpoint
 from sohu.debugger.errors import CommandError
+from sohu.debugger.points import Point
 from sohu.debugger.session import Session
-from sohu.debugger.stops import BreakpointHit, Stop
+from sohu.debugger.stops import BreakpointHit, Caught, Stop, Watched
 from sohu.debugger.style import clean
 from sohu.debugger.views import scalar, statistics
+from sohu.isa import SohuError
 
 if TYPE_CHECKING:
     from sohu.debugger.dap.adapter import Adapter
@@ -41,19 +43,13 @@ class Entry:
     """One breakpoint as the client has it. spec: equal for equal ones; make: sets it in a session."""
 
     spec: Hashable
-    make: Callable[[Session], Breakpoint]
+    make: Callable[[Session], Point]
     hit: str = ""
     log: str = ""
     id: int = 0
-    point: Breakpoint | None = None
+    point: Point | None = None
     error: str = ""
-
-    def passes_count(self) -> bool:
-        """True when this hit is not one of those to stop at."""
-        if not self.hit or self.point is None:
-            return False
-        compare, n = hit_condition(self.hit)
-        return not compare(self.point.hits, n)
+    told: bool = False  # the client has been told that it has a place
 
 
 def hit_condition(text: str) -> tuple[Callable[[int, int], bool], int]:
@@ -102,7 +98,10 @@ class Points:
             if entry.hit:
                 hit_condition(entry.hit)
             entry.point = entry.make(self.adapter.session)
-        except CommandError as e:
+            if entry.hit or entry.log:
+                entry.point.stays = lambda: self._stays(entry)
+            entry.told = self._verified(entry)
+        except SohuError as e:
             entry.point, entry.error = None, str(e)
 
     def place_again(self) -> None:
@@ -115,10 +114,12 @@ class Points:
 
     def body(self, entry: Entry) -> dict[str, Any]:
         """The protocol's Breakpoint."""
-        out: dict[str, Any] = {"id": entry.id, "verified": entry.point is not None}
-        if entry.error:
+        out: dict[str, Any] = {"id": entry.id, "verified": self._verified(entry)}
+        if entry.point is None:
             out |= {"message": clean(entry.error), "reason": "failed"}
-        pcs = getattr(entry.point, "pcs", ())
+        elif entry.point.pending:
+            out |= {"message": clean(entry.point.pending), "reason": "pending"}
+        pcs = () if entry.point is None else entry.point.pcs
         if pcs:
             line = self.adapter.session.symbols.line_at(pcs[0])
             out["instructionReference"] = f"{pcs[0]:#06x}"
@@ -132,25 +133,53 @@ class Points:
         return [e.id for e in self._hit(stop)]
 
     def _hit(self, stop: Stop) -> list[Entry]:
-        if not isinstance(stop, BreakpointHit):
-            return []
-        hit = {b.number for b in stop.breakpoints}
-        return [e for entries in self.kinds.values() for e in entries if e.point is not None and e.point.number in hit]
+        points: list[Point] = []
+        if isinstance(stop, BreakpointHit):
+            points = list(stop.breakpoints)
+        elif isinstance(stop, Watched):
+            points = [c.point for c in stop.changes]
+        elif isinstance(stop, Caught):
+            points = [stop.point]
+        return [e for e in self.entries() if any(e.point is p for p in points)]
 
-    def passes(self, stop: Stop) -> bool:
-        """True for a stop to be passed over: only log messages, and hits that do not count. Says the messages."""
-        if not isinstance(stop, BreakpointHit):
-            return False
-        entries = self._hit(stop)
-        stays = len(entries) < len(stop.breakpoints)  # one set at the console
-        for entry in entries:
-            if entry.passes_count():
-                continue
-            if entry.log:
-                self.adapter.output(interpolate(self.adapter.session, entry.log) + "\n")
-            else:
-                stays = True
-        return not stays
+    def entries(self) -> Iterator[Entry]:
+        """Those of all kinds."""
+        for entries in self.kinds.values():
+            yield from entries
+
+    def _stays(self, entry: Entry) -> bool:
+        """Whether the program stops at a hit of a point with a count of hits or a message; says the message."""
+        assert entry.point is not None
+        if entry.hit:
+            compare, n = hit_condition(entry.hit)
+            if not compare(entry.point.hits, n):
+                return False
+        if entry.log:
+            self.adapter.output(interpolate(self.adapter.session, entry.log) + "\n")
+        return not entry.log
+
+    @contextlib.contextmanager
+    def without_messages(self) -> Iterator[None]:
+        """Going back, nothing is said, and what only says something does not stop the program."""
+        off = [e.point for e in self.entries() if e.log and e.point is not None and e.point.enabled]
+        for point in off:
+            point.enabled = False
+        try:
+            yield
+        finally:
+            for point in off:
+                point.enabled = True
+
+    def tell_changes(self) -> None:
+        """Tell the client of points that have got a place, or lost it."""
+        for entry in self.entries():
+            if entry.point is not None and entry.told != self._verified(entry):
+                entry.told = self._verified(entry)
+                self.adapter.event("breakpoint", reason="changed", breakpoint=self.body(entry))
+
+    @staticmethod
+    def _verified(entry: Entry) -> bool:
+        return entry.point is not None and not entry.point.pending
 
 
 def interpolate(session: Session, text: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sohu.debugger.display import short
-from sohu.debugger.session import Frame, Session
-from sohu.debugger.stops import BreakpointHit, Exited, Faulted, Started, Stop
+from sohu.debugger.frames import Frame
+from sohu.debugger.session import Session
+from sohu.debugger.stops import Beginning, Caught, Change, Exited, Faulted, Stop, Watched
 from sohu.debugger.style import clean
 from sohu.debugger.views import headline
 from sohu.isa import dtype_of
@@ -31,9 +32,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """A frame: where the sequencer stands or was called from, or an instruction that waits in a queue."""
+    """A frame: where the sequencer stands or was called from, or an instruction that waits in a queue.
+
+    level: of the backtrace.
+    """
 
     frame: Frame
+    level: int = 0
     issued: Issued | None = None
 
 
@@ -49,8 +54,8 @@ def threads_of(session: Session) -> list[dict[str, Any]]:
     return out
 
 
-def report(adapter: Adapter, stop: Stop) -> None:
-    """Tell the client that the program stands, or has ended."""
+def report(adapter: Adapter, stop: Stop, reason: str = "") -> None:
+    """Tell the client that the program stands, or has ended. reason: of a movement that has come to its own end."""
     session = adapter.session
     adapter.threads = threads_of(session)
     if isinstance(stop, Exited):
@@ -59,45 +64,76 @@ def report(adapter: Adapter, stop: Stop) -> None:
             adapter.event("exited", exitCode=0)
             adapter.event("terminated")
             return
-    body: dict[str, Any] = {"reason": reason(stop), "threadId": SEQUENCER, "allThreadsStopped": True}
+    adapter.points.tell_changes()
+    body: dict[str, Any] = {"reason": _reason(adapter, stop, reason), "threadId": SEQUENCER, "allThreadsStopped": True}
     body |= words(adapter, stop)
     if ids := adapter.points.ids(stop):
         body["hitBreakpointIds"] = ids
     adapter.event("stopped", **body)
 
 
-def reason(stop: Stop) -> str:
-    """The protocol's word."""
-    return {
-        "started": "entry",
-        "step": "step",
-        "interrupted": "pause",
-        "exited": "pause",
-        "fault": "exception",
-        "breakpoint": "breakpoint",
-    }[_kind(stop)]
+_REASONS = {
+    "started": "entry",
+    "interrupted": "pause",
+    "exited": "pause",
+    "fault": "exception",
+    "catch": "exception",
+    "watchpoint": "data breakpoint",
+}
 
 
-def _kind(stop: Stop) -> str:
-    if isinstance(stop, BreakpointHit):
-        return "breakpoint"
-    if isinstance(stop, Faulted):
-        return "fault"
-    if isinstance(stop, Exited):
-        return "exited"
-    return "started" if isinstance(stop, Started) else type(stop).__name__.lower().replace("stepped", "step")
+def _reason(adapter: Adapter, stop: Stop, own: str) -> str:
+    """The protocol's word; `own` for a movement that has come to its own end."""
+    if stop.reason == "breakpoint":
+        kinds = {k for k, entries in adapter.points.kinds.items() for e in entries if e.id in adapter.points.ids(stop)}
+        return f"{kinds.pop()} breakpoint" if len(kinds) == 1 and kinds < {"function", "instruction"} else "breakpoint"
+    if stop.reason in ("step", "beginning"):
+        return own or "step"
+    return _REASONS[stop.reason]
 
 
 def words(adapter: Adapter, stop: Stop) -> dict[str, str]:
     """`description` for a line of the user interface, `text` with all that is known."""
     if isinstance(stop, Exited):
         return {"description": "The kernel has ended"}
-    if isinstance(stop, Faulted):
-        error = stop.error
-        operand = f"operand {error.operand}: " if error.operand else ""
-        help = f"\nhelp: {error.help}" if error.help else ""
-        return {"description": f"Stopped: {error.category}", "text": clean(f"{operand}{error.message}{help}")}
+    if isinstance(stop, Beginning):
+        return {"description": "The beginning of the launch"}
+    if isinstance(stop, (Faulted, Caught)):
+        word = "Caught" if isinstance(stop, Caught) else "Stopped"
+        return {"description": f"{word}: {stop.error.category}", "text": _fault(adapter, stop)}
+    if isinstance(stop, Watched):
+        lines = [line for c in stop.changes for line in (_change(c), _by(adapter.session, c.pc))]
+        return {"description": clean(_change(stop.changes[0])), "text": clean("\n".join(lines))}
     return {}
+
+
+def _fault(adapter: Adapter, stop: Faulted | Caught) -> str:
+    """The error, the instruction at fault where the program stands elsewhere, and the other side of it."""
+    error = stop.error
+    lines = [(f"operand {error.operand}: " if error.operand else "") + error.message]
+    if error.pc != stop.pc:
+        lines.append(_by(adapter.session, error.pc))
+    for note in error.notes:
+        lines.append(note.text if note.pc is None else f"{note.text}: {_by(adapter.session, note.pc)}")
+    if error.help:
+        lines.append(f"help: {error.help}")
+    return clean("\n".join(lines))
+
+
+def _by(session: Session, pc: int) -> str:
+    """`0x01b0 vsub t, t, s (softmax.py:9)`"""
+    mnemonic, operands, _ = session.assembly(pc)
+    line = session.symbols.line_at(pc)
+    place = "" if line is None else f" ({short(line.file)}:{line.line})"
+    return f"{pc:#06x} {mnemonic} {operands}{place}"
+
+
+def _change(c: Change) -> str:
+    if not c.count:
+        return f"{c.point.where} was accessed"
+    at = f" [{', '.join(map(str, c.index))}]" if c.index else ""
+    more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
+    return f"{c.point.where}{at}: {c.old} -> {c.new}{more}"
 
 
 def ended(stop: Exited) -> str:
@@ -109,7 +145,7 @@ def ended(stop: Exited) -> str:
 
 
 def frame_name(session: Session, pc: int) -> str:
-    """`softmax`, or `softmax.py:9` where no name comes before."""
+    """`softmax`, of the nearest name before; `softmax.py:9` where there is none."""
     found = session.symbols.place(pc)
     line = session.symbols.line_at(pc)
     if found is not None:

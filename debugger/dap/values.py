@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import Value
 from sohu.debugger.session import Session
+from sohu.debugger.values import Value
 from sohu.debugger.views import scalar, statistics
 from sohu.isa import DType, fp4x2
 from sohu.isa.numerics import unpack_fp4

@@ -11,12 +11,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sohu.emulator.checks import bounds, nonfinite, overflow, overlap, race, tolerance, uninitialized
-from sohu.emulator.checks.registry import CHECKS, Check, Declaration, Hooks, check, chosen, make, sides
+from sohu.emulator.checks.registry import CHECKS, Check, Declaration, Hooks, category_of, check, chosen, make, sides
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine
 
-__all__ = ["CHECKS", "Check", "Declaration", "Hooks", "check", "chosen", "hooks", "make", "sides"]
+__all__ = ["CHECKS", "Check", "Declaration", "Hooks", "category_of", "check", "chosen", "hooks", "make", "sides"]
 
 # Importing a checker registers it. Hooks are called in this order, those of other modules last.
 _ORDER = [m.__name__ for m in (bounds, uninitialized, race, overlap, overflow, nonfinite, tolerance)]

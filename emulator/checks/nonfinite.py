@@ -101,6 +101,8 @@ class _Plan:
 class NonFinite(Check):
     """Finds the instruction that first makes a NaN or an infinity."""
 
+    finds: tuple[str, ...] = ("NaN", "inf")
+
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.plans: dict[Bound, _Plan] = {}
@@ -214,10 +216,10 @@ class NonFinite(Check):
                 inf_before |= bool(np.isinf(wide).any())
         made = nan & ~nan_before
         what = "NaN"
-        if not made.any():
+        if "NaN" not in self.finds or not made.any():
             made = inf & ~inf_before & ~nan_before
             what = "inf"
-        if made.any():
+        if what in self.finds and made.any():
             self.found(self._fault(op, plan, name, array, tile, made, what, values))
 
     def _fault(
@@ -248,3 +250,17 @@ class NonFinite(Check):
             if what == "NaN"
             else "subtract the largest before an exponential; keep divisors away from 0",
         )
+
+
+@check("only-nan", "nan", "a NaN alone: infinities pass", in_all=False)
+class OnlyNaN(NonFinite):
+    """Finds the instruction that first makes a NaN."""
+
+    finds = ("NaN",)
+
+
+@check("only-inf", "nan", "an infinity alone: a NaN passes", in_all=False)
+class OnlyInfinity(NonFinite):
+    """Finds the instruction that first makes an infinity."""
+
+    finds = ("inf",)

@@ -100,6 +100,7 @@ class Declaration:
     """A checker: its name, the category of its errors, what it finds in one line, and its class.
 
     parameter: the number it wants, written `name>NUMBER`; such a checker is no part of "all".
+    in_all: "all" asks for it too.
     """
 
     name: str
@@ -107,18 +108,21 @@ class Declaration:
     doc: str
     make: Callable[..., Check]
     parameter: str = ""
+    in_all: bool = True
 
 
 CHECKS: dict[str, Declaration] = {}
 _C = TypeVar("_C", bound=type[Check])
 
 
-def check(name: str, category: str, doc: str, parameter: str = "") -> Callable[[_C], _C]:
-    """Register a checker. parameter: what the number means that its class takes after the machine."""
+def check(name: str, category: str, doc: str, parameter: str = "", *, in_all: bool = True) -> Callable[[_C], _C]:
+    """Register a checker. parameter: what the number means that its class takes after the machine. in_all: "all"
+    asks for it too, unless it takes a number.
+    """
 
     def register(cls: _C) -> _C:
         assert name not in CHECKS, name
-        CHECKS[name] = Declaration(name, category, doc, cls, parameter)
+        CHECKS[name] = Declaration(name, category, doc, cls, parameter, in_all and not parameter)
         return cls
 
     return register
@@ -133,7 +137,7 @@ def chosen(spec: str | Collection[str] | None) -> tuple[str, ...]:
     words = [] if spec is None else spec.split(",") if isinstance(spec, str) else list(spec)
     out: set[str] = set()
     numbers: dict[str, str] = {}
-    every = {name for name, declared in CHECKS.items() if not declared.parameter}
+    every = {name for name, declared in CHECKS.items() if declared.in_all}
     for word in (w.strip() for w in words):
         name, more, number = (w.strip() for w in word.removeprefix("-").partition(">"))
         if name in CHECKS and not word.startswith("-") and bool(more) != bool(CHECKS[name].parameter):
@@ -153,6 +157,11 @@ def chosen(spec: str | Collection[str] | None) -> tuple[str, ...]:
         else:
             out.add(name)
     return tuple(numbers.get(name, name) for name in CHECKS if name in out)
+
+
+def category_of(name: str) -> str:
+    """The category of a checker's errors, by its name as `chosen` gives it."""
+    return CHECKS[name.partition(">")[0]].category
 
 
 def make(machine: Machine, name: str) -> Check:

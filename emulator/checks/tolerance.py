@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDINGS = 8  # of the coarsest dtype before, that are no finding,
 MOST = 0.25  # nor this error, whatever came before
-Saved = tuple[dict[Home, tuple[list[Range], list[Doubles]]], dict[int, list[Held]]]
+Saved = tuple[dict[Home, tuple[list[Range], list[Doubles]]], dict[int, tuple[Held, ...]]]
 _PIECE = 1 << 17  # elements that are compared at a time
 _TINY = 1e-30  # a row whose numbers are all smaller has no error
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)

@@ -316,14 +316,22 @@ class Inside:
         self.client = Client(self.ours.makefile("rb"), self.ours.makefile("wb"))
         self.reading, self.writing = theirs.makefile("rb"), theirs.makefile("wb")
         self.adapter = Adapter(self.reading, Writer(self.writing), served)
-        self.thread = threading.Thread(target=self.adapter.talk, daemon=True)
+        self.thread = threading.Thread(target=self._talk, daemon=True)
         self.thread.start()
+
+    def _talk(self) -> None:
+        try:
+            self.adapter.talk()
+        finally:
+            with contextlib.suppress(OSError):
+                self.theirs.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Client:
         return self.client
 
     def __exit__(self, *error: object) -> None:
-        self.ours.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self.ours.shutdown(socket.SHUT_RDWR)
         self.thread.join(PATIENCE)
         alive = self.thread.is_alive()
         self.client.close()

@@ -125,7 +125,7 @@ def test_queues_show_what_waits_and_for_what() -> None:
     text = talk(make_session(source), "start", "stepi", "info queues", "info semaphores")
     assert "VPU: 1 of" in text and "waits for go >= 2; it is 0" in text
     assert re.search(r"^empty: .*MXU", text, re.MULTILINE)
-    assert re.search(r"^s0 +0  go$", text, re.MULTILINE)
+    assert re.search(r"^s0 +0  go  VPU waits for >= 2", text, re.MULTILINE)
 
 
 def test_memory() -> None:

@@ -42,7 +42,7 @@ def client(request: pytest.FixtureRequest, folder: Folder) -> Iterator[Client]:
     with Process(folder, tcp=request.param == "tcp") as made:
         launch(made, folder, stopOnEntry=True)
         made.ask("configurationDone")
-        assert made.stopped()["reason"] == "step"
+        assert made.stopped()["reason"] == "entry"
         yield made
         made.disconnect()
 
@@ -223,7 +223,7 @@ def test_evaluate(at_start: Client) -> None:
 
 
 def test_the_console_takes_commands(at_start: Client) -> None:
-    assert at_start.repl("print n") == "n = 5"
+    assert at_start.repl("print n") == "$1 = n = 5"
     assert at_start.repl("info line twice") == "0x00e0: twice, scale.s:18"
     assert at_start.repl("x[0, 3]") == "3.0"  # an expression, though x is a command
     with pytest.raises(Failed, match="nothing is called 'nonsense'"):
@@ -476,7 +476,7 @@ def test_a_served_session(session: Session) -> None:
         client.stopped()
         assert client.line() == LOAD
         client.ask("continue", threadId=1)
-        assert client.stopped()["reason"] == "breakpoint"
+        assert client.stopped()["reason"] == "function breakpoint"
         client.disconnect()
     server.join(10)
     assert not server.is_alive()

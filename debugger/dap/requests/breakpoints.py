@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sohu.debugger.breakpoints import Breakpoint
 from sohu.debugger.dap.messages import (
     BreakpointLocations,
     FunctionBreakpoint,
@@ -18,6 +17,7 @@ from sohu.debugger.dap.messages import (
 from sohu.debugger.dap.points import Entry
 from sohu.debugger.dap.registry import Body, When, request
 from sohu.debugger.errors import CommandError
+from sohu.debugger.points import Breakpoint
 from sohu.debugger.session import Session
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _of_line(adapter: Adapter, source: Source, b: SourceBreakpoint) -> Entry:
         if file is None:
             name = source.path or source.name or "this source"
             raise CommandError(f"no code of this program comes from {name}")
-        return session.add_breakpoint(f"{file}:{adapter.places.line_from_client(b.line)}")
+        return session.add_breakpoint(f"{file}:{adapter.places.line_from_client(b.line)}", condition=b.condition)
 
     return Entry(b, make, b.hitCondition, b.logMessage)
 
@@ -53,7 +53,7 @@ def set_function_breakpoints(adapter: Adapter, args: SetFunctionBreakpoints) -> 
     """At kernels and labels."""
 
     def of(b: FunctionBreakpoint) -> Entry:
-        return Entry(b, lambda session: session.add_breakpoint(b.name), b.hitCondition)
+        return Entry(b, lambda session: session.add_breakpoint(b.name, condition=b.condition), b.hitCondition)
 
     return answer(adapter, "function", [of(b) for b in args.breakpoints])
 
@@ -68,7 +68,7 @@ def set_instruction_breakpoints(adapter: Adapter, args: SetInstructionBreakpoint
                 pc = int(b.instructionReference, 0) + b.offset
             except ValueError:
                 raise CommandError(f"{b.instructionReference[:40]!r} is no pc of an instruction") from None
-            return session.add_breakpoint(f"*{pc}" if pc >= 0 else f"*0-{-pc}")
+            return session.add_breakpoint(f"*{pc}" if pc >= 0 else f"*0-{-pc}", condition=b.condition)
 
         return Entry(b, make, b.hitCondition)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sohu.debugger.dap.messages import Completions, Evaluate
 from sohu.debugger.dap.registry import Body, request
-from sohu.debugger.dap.requests.variables import children
+from sohu.debugger.dap.requests.variables import children, level_of
 from sohu.debugger.dap.sources import from_utf16, utf16
 from sohu.debugger.dap.stopping import report
 from sohu.debugger.dap.values import Variable, variable
@@ -26,13 +26,14 @@ def evaluate(adapter: Adapter, args: Evaluate) -> Body:
     """The value of an expression; at the console, what a command prints."""
     if args.context == "repl" and (adapter.console.is_command(args.expression) or not args.expression.strip()):
         return _command(adapter, args.expression)
-    found = variable(args.expression, adapter.session.evaluate(args.expression), args.expression, args.format.hex)
-    return result(adapter, found, "result")
+    with adapter.seen_from(level_of(adapter, args.frameId)):
+        value = adapter.session.evaluate(args.expression)
+        return result(adapter, variable(args.expression, value, args.expression, args.format.hex))
 
 
-def result(adapter: Adapter, found: Variable, name: str) -> dict[str, Any]:
-    """A value as the body of a response; name: of the field that holds its text."""
-    out: dict[str, Any] = {name: clean(found.value)} | children(adapter, found.node)
+def result(adapter: Adapter, found: Variable) -> dict[str, Any]:
+    """A value as the body of a response."""
+    out: dict[str, Any] = {"result": clean(found.value)} | children(adapter, found.node)
     if found.type:
         out["type"] = found.type
     if found.memory:
@@ -42,7 +43,6 @@ def result(adapter: Adapter, found: Variable, name: str) -> dict[str, Any]:
 
 def _command(adapter: Adapter, line: str) -> Body:
     console = adapter.console
-    failed = console.failed
     try:
         text = console.do(line)
     except Quit:
@@ -50,8 +50,6 @@ def _command(adapter: Adapter, line: str) -> Body:
         return {"result": "", "variablesReference": 0}
     if (stop := console.stopped) is not None:
         adapter.then = lambda: report(adapter, stop)
-    elif console.failed > failed:
-        pass  # the text says what is wrong; an error response would say it twice
     return {"result": clean(text), "variablesReference": 0}
 
 

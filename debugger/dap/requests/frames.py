@@ -9,9 +9,9 @@ from sohu.debugger.dap.registry import Body, When, request
 from sohu.debugger.dap.requests.running import check_thread
 from sohu.debugger.dap.stopping import SEQUENCER, Place, frame_name, words
 from sohu.debugger.errors import CommandError
-from sohu.debugger.session import Frame
+from sohu.debugger.frames import Frame
 from sohu.debugger.source import is_python
-from sohu.debugger.stops import Exited, Faulted
+from sohu.debugger.stops import Caught, Exited, Faulted
 from sohu.debugger.style import clean
 
 if TYPE_CHECKING:
@@ -40,18 +40,18 @@ def _sequencer(adapter: Adapter) -> list[Place]:
         pc = session.stop.pc
         return [Place(Frame(pc, session.symbols.line_at(pc)))]
     session.need_run()
-    return [Place(f) for f in session.backtrace()]
+    return [Place(f, level) for level, f in enumerate(session.backtrace())]
 
 
 def _queue(adapter: Adapter, thread: int) -> list[Place]:
     session = adapter.session
     found = [q for q in session.queues if q.place == thread - SEQUENCER - 1]
-    return [Place(Frame(i.op.pc, session.symbols.line_at(i.op.pc)), i) for q in found for i in q.entries]
+    return [Place(Frame(i.op.pc, session.symbols.line_at(i.op.pc)), issued=i) for q in found for i in q.entries]
 
 
 def _frame(adapter: Adapter, place: Place) -> dict[str, Any]:
     pc = place.frame.pc
-    name = frame_name(adapter.session, pc)
+    name = clean(place.frame.function) or frame_name(adapter.session, pc)
     if place.issued is not None:
         mnemonic, operands, sync = adapter.session.assembly(pc)
         name = clean(" ".join(f"{mnemonic} {operands} {sync}".split()))
@@ -68,7 +68,7 @@ def exception_info(adapter: Adapter, args: Thread) -> Body:
     """What has stopped the program."""
     check_thread(adapter, args.threadId)
     stop = adapter.session.stop
-    if not isinstance(stop, Faulted):
+    if not isinstance(stop, (Faulted, Caught)):
         raise CommandError("no error has stopped the program")
     return {
         "exceptionId": stop.error.category,

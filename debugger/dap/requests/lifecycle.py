@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sohu.debugger.dap.messages import Attach, Disconnect, Initialize, Launch, Nothing, Restart
 from sohu.debugger.dap.registry import Body, When, request
+from sohu.debugger.dap.requests.data import FILTERS
 from sohu.debugger.dap.stopping import Options, report
 from sohu.debugger.dap.typed import BadRequest, read
 from sohu.debugger.errors import CommandError
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
 CAPABILITIES: dict[str, Any] = {
     "supportsConfigurationDoneRequest": True,
     "supportsFunctionBreakpoints": True,
+    "supportsConditionalBreakpoints": True,
     "supportsHitConditionalBreakpoints": True,
     "supportsEvaluateForHovers": True,
+    "exceptionBreakpointFilters": FILTERS,
+    "supportsExceptionFilterOptions": True,
+    "supportsStepBack": True,
+    "supportsSetVariable": True,
+    "supportsGotoTargetsRequest": True,
+    "supportsSetExpression": True,
+    "supportsDataBreakpoints": True,
+    "supportsDataBreakpointBytes": True,
+    "supportsWriteMemoryRequest": True,
     "supportsCompletionsRequest": True,
     "completionTriggerCharacters": [" ", "$", "/"],
     "supportsRestartRequest": True,
@@ -81,8 +92,8 @@ def session_of(args: Launch) -> Session:
             f"{args.program} is a Python program, which this does not run",
             help="run it yourself; in it, sohu.debugger.dap.serve(session) waits for an attach",
         )
-    device = Device(args.chip, schedule=_schedule(args.schedule), timing=args.timing, checks=args.checks)
-    session = Session(read_program(program), args.kernel, device=device)
+    device = Device(args.chip, schedule=_schedule(args.schedule), timing=args.timing)
+    session = Session(read_program(program), args.kernel, device=device, checks=args.checks, record=args.record)
     tensors = {p.name for p in session.kernel.params if p.is_tensor}
     given = [
         f"{name}={_path(args.cwd, value) if name in tensors and isinstance(value, str) else value}"
@@ -160,7 +171,7 @@ def _begin(adapter: Adapter) -> None:
     """Start the kernel, to its first line or to the first breakpoint."""
     session = adapter.session
     if adapter.options.stop_on_entry or not adapter.options.launched:
-        adapter.go(session.begin)
+        adapter.go(session.begin, reason="entry")
     else:
         adapter.go(session.run, session.cont)
 

@@ -6,10 +6,13 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
-from sohu.debugger.dap.messages import Disassemble, ReadMemory
+import numpy as np
+from numpy.typing import NDArray
+from sohu.debugger.dap.messages import Disassemble, ReadMemory, WriteMemory
 from sohu.debugger.dap.registry import Body, request
 from sohu.debugger.dap.stopping import frame_name
 from sohu.debugger.dap.typed import BadRequest
+from sohu.debugger.errors import CommandError
 from sohu.debugger.session import Session
 from sohu.debugger.style import clean
 from sohu.isa import INSTRUCTION_BYTES, Space
@@ -52,13 +55,42 @@ def read_memory(adapter: Adapter, args: ReadMemory) -> Body:
     count = min(args.count, reach(session, space, address))
     out: dict[str, Any] = {"address": f"{max(address, 0):#x}"}
     if count:
-        memories = session.machine.memories
-        memories.settle()
-        memory = {Space.HBM: memories.hbm.bytes, Space.SRAM: memories.sram, Space.ACC: memories.acc}[space]
-        out["data"] = base64.b64encode(memory[address : address + count].tobytes()).decode()
+        out["data"] = base64.b64encode(_memory(session, space)[address : address + count].tobytes()).decode()
     if count < args.count:
         out["unreadableBytes"] = args.count - count
     return out
+
+
+@request("writeMemory", WriteMemory)
+def write_memory(adapter: Adapter, args: WriteMemory) -> Body:
+    """Bytes for a memory: all of them, or with allowPartial as many as there is room for."""
+    space, address = address_of(args.memoryReference, args.offset)
+    try:
+        data = base64.b64decode(args.data, validate=True)
+    except ValueError:
+        raise BadRequest("data is no base64") from None
+    session = adapter.session
+    session.need_run()
+    if not session.alive:
+        raise CommandError("the program was stopped by an error: what it has left can only be looked at")
+    room = reach(session, space, address)
+    if len(data) > room and not (args.allowPartial and room):
+        raise CommandError(f"there are {room:,} bytes at {space} {address:#x}, not {len(data):,}")
+    block = session.machine.memories.hbm.find(address) if space is Space.HBM else None
+    if block is not None and not block.writable:
+        raise CommandError(f"{space} {address:#x} is in {block}, which programs may only read")
+    count = min(len(data), room)
+    if count:
+        _memory(session, space)[address : address + count] = np.frombuffer(data, np.uint8)[:count]
+        session.timeline.edited()
+        adapter.changed()
+    return {"bytesWritten": count}
+
+
+def _memory(session: Session, space: Space) -> NDArray[np.uint8]:
+    memories = session.machine.memories
+    memories.settle()
+    return {Space.HBM: memories.hbm.bytes, Space.SRAM: memories.sram, Space.ACC: memories.acc}[space]
 
 
 @request("disassemble", Disassemble)

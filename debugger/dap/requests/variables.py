@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sohu.asm.names import REGISTERS
-from sohu.debugger.dap.messages import Scopes, Variables
+from sohu.debugger.assign import assign
+from sohu.debugger.dap.messages import Scopes, SetExpression, SetVariable, Variables
 from sohu.debugger.dap.registry import Body, request
 from sohu.debugger.dap.stopping import Place
 from sohu.debugger.dap.typed import BadRequest
 from sohu.debugger.dap.values import UNPAGED, Group, Node, Variable, look
+from sohu.debugger.errors import CommandError
 from sohu.debugger.session import Session
 from sohu.debugger.stops import Exited
 from sohu.debugger.style import clean
@@ -24,27 +25,36 @@ def scopes(adapter: Adapter, args: Scopes) -> Body:
     """What there is to see: the kernel's own names first."""
     place = adapter.frames.get(args.frameId)
     session = adapter.session
+    with adapter.seen_from(place.level):
+        return {"scopes": _scopes(adapter, session, place)}
+
+
+def _scopes(adapter: Adapter, session: Session, place: Place) -> list[dict[str, Any]]:
     if isinstance(session.stop, Exited):
         outputs = Group(lambda: [look(session, n, n) for n in session.stop.outputs])  # type: ignore[union-attr]  # asked for above
-        return {"scopes": [_scope(adapter, "Outputs", outputs, "returnValue")]}
+        return [_scope(adapter, "Outputs", outputs, "returnValue")]
     out = [] if place.issued is None else [_scope(adapter, "Waiting", Group(lambda: _waiting(session, place)))]
     out += [
-        _scope(adapter, "Locals", Group(lambda: _locals(session)), "locals"),
+        _scope(adapter, "Locals", Group(lambda: _locals(session, place)), "locals"),
         _scope(adapter, "Tiles", Group(lambda: _tiles(session))),
         _scope(adapter, "Registers", Group(lambda: _registers(session)), "registers"),
         _scope(adapter, "Semaphores", Group(lambda: _semaphores(session))),
         _scope(adapter, "Queues", Group(lambda: _queues(session))),
     ]
-    return {"scopes": out}
+    return out
 
 
 def _scope(adapter: Adapter, name: str, group: Group, hint: str = "") -> dict[str, Any]:
-    out = {"name": name, "variablesReference": adapter.nodes.add(group), "expensive": False}
+    out = {"name": name, "variablesReference": adapter.nodes.add((group, adapter.session.level)), "expensive": False}
     return out | ({"presentationHint": hint} if hint else {})
 
 
-def _locals(session: Session) -> list[Variable]:
+def _locals(session: Session, place: Place) -> list[Variable]:
+    """Variables of the frame as the compiler tells, those without a value last; of assembly, what the kernel names."""
     names = session.names
+    own = sorted(names.variables.locals(place.frame), key=lambda v: v.location is None)
+    if own:
+        return [look(session, v.name, v.name) for v in own]
     return [look(session, n, n) for n in [*names.tile_registers(), *names.scalars(), *names.dims()]]
 
 
@@ -65,7 +75,7 @@ def _registers(session: Session) -> list[Variable]:
 def _semaphores(session: Session) -> list[Variable]:
     names = session.names.semaphore_names()
     return [
-        Variable(f"s{i}" + (f" ({names[i]})" if i in names else ""), str(value), "int", f"$s{i}", read_only=True)
+        Variable(f"s{i}" + (f" ({names[i]})" if i in names else ""), str(value), "int", f"$s{i}")
         for i, value in enumerate(session.machine.sems)
         if value or i in names
     ]
@@ -108,9 +118,14 @@ def _waiting(session: Session, place: Place) -> list[Variable]:
 @request("variables", Variables)
 def variables(adapter: Adapter, args: Variables) -> Body:
     """Children: those with names, those by index, or both; of the latter a part, for clients that can ask for one."""
-    node = adapter.nodes.get(args.variablesReference)
+    node, level = adapter.nodes.get(args.variablesReference)
     if args.filter not in (None, "named", "indexed"):
         raise BadRequest(f"there is no filter {args.filter!r}")
+    with adapter.seen_from(level):
+        return {"variables": [_variable(adapter, v) for v in _children(adapter, node, args)]}
+
+
+def _children(adapter: Adapter, node: Node, args: Variables) -> list[Variable]:
     out = node.named() if args.filter != "indexed" else []
     if args.filter != "named" and node.indexed:
         start = max(0, args.start)
@@ -122,7 +137,7 @@ def variables(adapter: Adapter, args: Variables) -> Body:
         if count < left and args.count <= 0:
             more = f"{left - count:,} more; slice it: t[{start + count}:]"
             out.append(Variable("...", more, kind="virtual", read_only=True))
-    return {"variables": [_variable(adapter, v) for v in out]}
+    return out
 
 
 def _variable(adapter: Adapter, v: Variable) -> dict[str, Any]:
@@ -136,10 +151,51 @@ def children(adapter: Adapter, node: Node | None) -> dict[str, int]:
     """variablesReference, and how many children there are of each sort."""
     if node is None:
         return {"variablesReference": 0}
-    out = {"variablesReference": adapter.nodes.add(node)}
+    out = {"variablesReference": adapter.nodes.add((node, adapter.session.level))}
     return out | ({"indexedVariables": node.indexed, "namedVariables": len(node.named())} if node.indexed else {})
 
 
-def is_name(text: str) -> bool:
-    """True for registers."""
-    return text.removeprefix("$") in REGISTERS
+@request("setVariable", SetVariable)
+def set_variable(adapter: Adapter, args: SetVariable) -> Body:
+    """Give a register, a semaphore, a row or an element another value: an expression."""
+    child, level = find_child(adapter, args.variablesReference, args.name)
+    if child.read_only or not child.evaluate:
+        raise CommandError(f"{args.name} cannot be set", help="registers, semaphores and elements of tiles can")
+    with adapter.seen_from(level):
+        return set_value(adapter, child.evaluate, args.value, args.format.hex)
+
+
+@request("setExpression", SetExpression)
+def set_expression(adapter: Adapter, args: SetExpression) -> Body:
+    """Give what an expression names another value."""
+    with adapter.seen_from(level_of(adapter, args.frameId)):
+        return set_value(adapter, args.expression, args.value, args.format.hex)
+
+
+def level_of(adapter: Adapter, frame: int | None) -> int | None:
+    """The level of a frame by its number; raises BadRequest for one that is not there."""
+    return None if frame is None else adapter.frames.get(frame).level
+
+
+def set_value(adapter: Adapter, target: str, value: str, hex: bool) -> dict[str, Any]:
+    """Change the machine; what the client has seen of it is void."""
+    session = adapter.session
+    assign(session, target, value)
+    if session.running:
+        session.timeline.edited()
+    found = look(session, target, target, hex)
+    adapter.changed()
+    out: dict[str, Any] = {"value": clean(found.value)} | children(adapter, found.node)
+    return out | ({"type": found.type} if found.type else {})
+
+
+def find_child(adapter: Adapter, reference: int, name: str) -> tuple[Variable, int]:
+    """A child of a variable by its name, and the level from which it is seen; raises BadRequest."""
+    node, level = adapter.nodes.get(reference)
+    with adapter.seen_from(level):
+        for child in node.named():
+            if child.name == name:
+                return child, level
+        if name.isdecimal() and int(name) < node.indexed:
+            return node.part(int(name), 1)[0], level
+    raise BadRequest(f"there is no {name[:40]!r} in it")
