@@ -1,4 +1,4 @@
-"""A missing signal: a result is waited for, and the engine that makes it tells nobody when it has.
+"""A missing signal: a tile may be overwritten when it has been stored, and nobody says that it has.
 
 The compiler puts signals where they belong. Here one was lost when its assembly was edited by hand.
 """
@@ -30,7 +30,7 @@ def main() -> None:
     """Write the binary and its arguments."""
     random = np.random.default_rng(0)
     q, k = (random.normal(size=size).astype(np.float32) for size in ((300, 48), (64, 48)))
-    edited = without("signal", score.compile(q, k).asm, score, "s = q[m : m + rows] @ keys.T")
+    edited = without("signal", score.compile(q, k).asm, score, "y[m : m + rows] = e")
     save("deadlock", edited, q=q, k=k)
 
 
