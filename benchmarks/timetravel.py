@@ -102,7 +102,7 @@ def _matmul(quick: bool) -> tuple[str, Recorded, Callable[[], object]]:
     device = Recorded(workers=int(os.environ["OPENBLAS_NUM_THREADS"]))
     rng = np.random.default_rng(0)
     arrays = {name: rng.standard_normal((side, side), dtype=np.float32) for name in "abc"}
-    loaded = device.load(matmul.compile(**arrays).program)
+    loaded = device.load(matmul.compile(arrays["a"], arrays["b"], arrays["c"]).program)
     tensors = {name: device.tensor(a, writable=name == "c") for name, a in arrays.items()}
     return f"matmul {side}^3", device, lambda: device.launch(loaded, matmul.name, tensors)
 

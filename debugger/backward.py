@@ -94,7 +94,9 @@ def _past(session: Session, first: int, now: int) -> _Past:
         return machine.instructions >= now
 
     if first < now:
-        session.timeline.run(note)
+        why, _ = session.timeline.run(note)
+        if why is Why.HALTED:
+            note(machine)  # nobody asks after the last instruction
     return _Past(first, pcs, depths)
 
 
@@ -212,7 +214,7 @@ def _watched(session: Session, at: int, hit: Hit | None, memory: list[Watch]) ->
         return Interrupted(machine.pc, session.position)
     made = []
     for w in named:
-        change = w.change(hit.pc, machine)
+        change = w.change(hit.pc, machine) if w.access != "read" else None
         if change is not None or w.access != "write":
             made.append(_swapped(change) if change is not None else Change(w, hit.pc))
     session.timeline.goto(at)

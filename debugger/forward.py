@@ -200,9 +200,9 @@ def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
 
 
 def _changed(session: Session, w: Watch, hit: Hit) -> Change | None:
-    change = w.change(hit.pc, session.machine)
+    change = w.change(hit.pc, session.machine) if w.access != "read" else None
     if change is not None or w.access == "write":
-        return change if w.access != "read" else None
+        return change
     named = hit.what if isinstance(hit.what, tuple) else ()
     return Change(w, hit.pc) if w in named else None
 
