@@ -30,6 +30,7 @@ from sohu.debugger.symbols import Symbols
 from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
 from sohu.emulator.checks import category_of, chosen
+from sohu.emulator.provenance import Recorder
 from sohu.emulator.run_cli import pick_kernel
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
@@ -101,6 +102,7 @@ class Session:
         self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
+        self.recorder: Recorder | None = None  # of `why`, once it has been asked
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand

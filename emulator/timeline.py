@@ -453,6 +453,15 @@ class Timeline:
         with self._moving(), self._unheard(instruction <= self._last):
             return self._goto(instruction)
 
+    def replay(self, instruction: int, checks: Sequence[Check] = ()) -> tuple[Stop, Hit | None]:
+        """Run on to a position that is known, through all that lies between, with more hooks, which may stop it.
+
+        Raises what `goto` raises.
+        """
+        with self._moving(), self._unheard(True), self.machine.watching(checks):
+            why = self._forward(None, instruction, None, None, replay=True)
+            return why, self._hit()
+
     def goto_cycle(self, cycle: int) -> Stop:
         """Stand at a cycle: in timed order as Machine.run does, in others after the first instruction with which so
         many have passed. Raises SohuError where cycles are not counted, and what `goto` raises.

@@ -52,7 +52,7 @@ class _Operand:
     """One tile operand of a binding."""
 
     __slots__ = (
-        "at", "coarse", "early", "extra", "held", "integer", "is_table",
+        "at", "coarse", "early", "extra", "factor", "held", "integer", "is_table",
         "name", "reads", "spot", "tile", "view", "writes",
     )  # fmt: skip
 
@@ -67,6 +67,7 @@ class _Operand:
         self.early = False  # what it holds is overwritten
         self.held: Doubles | None = None  # that, as it was
         self.integer = False
+        self.factor = False  # of a product
         self.is_table = False  # taken as stored where it has no shadow
         self.coarse = 0.0
 
@@ -208,7 +209,7 @@ class Tolerance(Check):
         for i, ((at, _, kind), s, tile) in enumerate(zip(row.data, specs, bound.tiles, strict=True)):
             o = _Operand(s.name, at, tile, bound.views[i])
             o.reads, o.writes, o.extra = s.reads, s.writes, recipe.extra[i]
-            o.is_table = s.name in row.moves or s.either
+            o.is_table, o.factor = s.name in row.moves or s.either, s.either
             o.integer = not tile.dtype.is_float
             several = len(kind.dtypes) > 1
             takes = tile.dtype.is_float or tile.dtype == i8 or several or row.precise is not None
@@ -278,18 +279,8 @@ class Tolerance(Check):
         return coarse, found, integer
 
     def _stored(self, o: _Operand) -> NDArray[Any]:
-        """What the machine has; of a copy that has not been made, its source."""
-        view, deferrals = o.view, self.machine.memories.deferrals
-        live = view.cover.live
-        if live is None:
-            return view.array
-        array = live.array(view, True, deferrals) if view.tile.dtype.is_float else None
-        if array is None:
-            array = live.array(view, False, deferrals)
-        if array is None:
-            deferrals.settle()
-            array = view.array
-        return array
+        """What the machine has."""
+        return self.machine.memories.deferrals.contents(o.view, wide=o.factor)
 
     def _scratch(self, o: _Operand) -> NDArray[Any]:
         """A place for a result that nobody looks at."""
@@ -328,7 +319,7 @@ class Tolerance(Check):
         fault = self._fault(plan, o, at, float(shadow[at]), float(real[at]), float(error[at]), allowed)
         for w in plan.outputs:
             self.shadows.drop(w.tile.space, w.view.allocation, w.view.low, w.view.high)
-        raise fault
+        self.found(fault)
 
     def _fault(
         self, plan: _Plan, o: _Operand, at: tuple[int, ...], shadow: float, real: float, error: float, allowed: float
