@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_WIDTH = 120
 MNEMONIC, OPERANDS, SYNC = 12, 34, 24
+MAX_SIDE = 60  # of instructions beside each other
 
 
 def short(file: str) -> str:
@@ -150,12 +151,18 @@ def _title(shell: Shell, stop: Stop) -> str:
 
 def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
     """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
-    error, out = stop.error, []
-    if error.pc != stop.pc and not any(n.pc == error.pc for n in error.notes):
-        out.append(f"by {error.pc:#06x}  {error.instruction}{_at_line(shell, error.pc)}")
-    for n in error.notes:
-        where = "" if n.pc is None else f"  {n.pc:#06x}  {n.instruction}{_at_line(shell, n.pc)}"
-        out.append(f"{n.text}{where}")
+    error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
+    if error.pc != stop.pc and all(pc != error.pc for _, pc, _ in notes):
+        notes.insert(0, ("by", error.pc, error.instruction))
+    placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
+    wide = max((len(text) for text, _ in placed), default=0)
+    long = max((len(instruction) for _, instruction in placed), default=0)
+    out = []
+    for text, pc, instruction in notes:
+        if pc is None:
+            out.append(text)
+        else:
+            out.append(f"{text:<{wide}}  {pc:#06x}  {instruction:<{min(long, MAX_SIDE)}}{_at_line(shell, pc)}")
     return out
 
 
