@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sohu.asm import write_elf
 
 import sohu
-from sohu.asm import write_elf
 
 
 def save(name: str, asm: str, **arrays: np.ndarray[Any, Any]) -> None:
