@@ -79,11 +79,20 @@ def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> s
     )
 
 
-def position(shell: Shell) -> list[str]:
-    """Where the program stands: its source line and the instruction that comes next."""
+def guilty(stop: Stop) -> int | None:
+    """The pc of the instruction that was caught, where the program stands after it."""
+    return stop.error.pc if isinstance(stop, Caught) and stop.error.pc != stop.pc else None
+
+
+def position(shell: Shell, guilty: int | None = None) -> list[str]:
+    """Where the program stands: its source line and the instruction that comes next; with one that is `guilty`, the
+    line of that, and it before the next.
+    """
     session = shell.session
-    line = session.line
+    line = session.line if guilty is None else session.symbols.line_at(guilty)
     out = source_line(shell, line) if line is not None else []
+    if guilty is not None:
+        out.append(instruction_line(shell, guilty))
     return [*out, instruction_line(shell, session.pc)]
 
 
@@ -113,7 +122,7 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell) if place else []
+    out = position(shell, guilty(stop)) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
@@ -152,7 +161,7 @@ def _title(shell: Shell, stop: Stop) -> str:
 def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
     """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
     error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
-    if error.pc != stop.pc and all(pc != error.pc for _, pc, _ in notes):
+    if error.pc != stop.pc and guilty(stop) is None and all(pc != error.pc for _, pc, _ in notes):
         notes.insert(0, ("by", error.pc, error.instruction))
     placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
     wide = max((len(text) for text, _ in placed), default=0)
