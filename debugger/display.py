@@ -129,7 +129,7 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     out += [f"  {line}" for line in more]
     if isinstance(stop, (Faulted, Caught)):
-        out += [f"  {line}" for line in _sides(shell, stop)]
+        out += [f"  {line}" for line in _sides(shell, stop, shown=place)]
         out += [f"  help: {stop.error.help}"] if stop.error.help else []
     return "\n".join(out)
 
@@ -158,10 +158,10 @@ def _title(shell: Shell, stop: Stop) -> str:
     return ""
 
 
-def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
-    """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
+def _sides(shell: Shell, stop: Faulted | Caught, *, shown: bool) -> list[str]:
+    """The instruction at fault where it is not `shown` yet, and what the error's notes say."""
     error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
-    if error.pc != stop.pc and guilty(stop) is None and all(pc != error.pc for _, pc, _ in notes):
+    if error.pc != stop.pc and not (shown and guilty(stop)) and all(pc != error.pc for _, pc, _ in notes):
         notes.insert(0, ("by", error.pc, error.instruction))
     placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
     wide = max((len(text) for text, _ in placed), default=0)
