@@ -64,10 +64,11 @@ class Source(Contents):
             out.append(Row(f"{head} {text}", n - 1, current=current, underline=span))
         return out
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """On a number: set a breakpoint there, or delete those that are there."""
         if margin:
             self.screen.toggle(breakpoints_of(self.screen.shell, self.file).get(item + 1), f"{self.file}:{item + 1}")
+        return margin
 
 
 class Code(Contents):
@@ -113,12 +114,13 @@ class Code(Contents):
                 break
         return out
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """On an address: set or delete breakpoints."""
         pc = item * INSTRUCTION_BYTES
         there = [str(b.number) for b in self.screen.shell.session.breakpoints.values() if pc in b.pcs]
         if margin:
             self.screen.toggle(there, f"*{pc:#x}")
+        return margin
 
 
 class State(Contents):
@@ -191,9 +193,10 @@ class State(Contents):
         register = "" if name == f"{kind[0]}{number}" else style.paint("dim", f"  {kind[0]}{number}")
         return f"  {style.paint('changed' if changed else 'name', f'{name:<8}')} {value}{register}"
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """Print it."""
         self.screen.enter(f"print {self._items[item][1]}")
+        return True
 
 
 class Queues(Contents):

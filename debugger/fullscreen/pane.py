@@ -1,4 +1,4 @@
-"""A pane: rows of painted text that scroll, and can be clicked. What is in them, panes.py says."""
+"""A pane: rows of painted text that scroll, and can be clicked. What is in them, contents.py says."""
 
 from __future__ import annotations
 
@@ -72,8 +72,9 @@ class Contents:
         """The item that should be seen after a stop."""
         return None
 
-    def click(self, item: int, margin: bool) -> None:
-        """Somebody has clicked on an item; `margin`: on the columns before its text."""
+    def click(self, item: int, margin: bool) -> bool:
+        """Somebody has clicked on an item; `margin`: on the columns before its text. False: it means nothing here."""
+        return False
 
 
 class Pane(UIControl):
@@ -174,11 +175,10 @@ class Pane(UIControl):
         elif kind is MouseEventType.SCROLL_DOWN:
             self.scroll(WHEEL)
         elif kind is MouseEventType.MOUSE_UP:
-            self.clicked()
             at = mouse_event.position
             item = self._rows[at.y].item if 0 <= at.y < len(self._rows) else None
-            if item is not None and not self.busy():
-                self.contents.click(item, at.x < MARGIN)
+            if item is None or self.busy() or not self.contents.click(item, at.x < MARGIN):
+                self.clicked()  # the focus comes here, else it stays where the user types
         else:
             return NotImplemented
         return None

@@ -157,6 +157,11 @@ def test_a_click_on_a_line_number_sets_a_breakpoint_and_another_deletes_it(displ
     column, row = display.find("f32[4, 8]")  # a tile is printed
     display.click(column + 20, row)
     display.wait(r"\(sohu\) print [axy]\n")
+    display.enter("print 6 * 7", "= 42")  # the focus has stayed
+    column, row = display.find("vadds")
+    display.click(column, row)  # on the text: the pane has it now
+    display.type("i")
+    display.wait(r"=> +11")
 
 
 def test_the_wheel_scrolls_the_pane_under_it(display: Display) -> None:
