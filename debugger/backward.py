@@ -45,7 +45,7 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
         return session.goto(cycle=max(0, cycles - count))
     if level is Level.INSTRUCTION and not over:
         return arrive(session, now - count)
-    arrived = arrivals(session, level)
+    arrived = arrivals(session, level, over)
     window = _WINDOW
     while True:
         past = _past(session, max(session.timeline.start.instruction, now - window), now)
