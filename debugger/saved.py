@@ -36,7 +36,11 @@ class _Damaged(Exception):
 
 def to_json(session: Session) -> dict[str, Any]:
     """All points, without numbers and hits, which belong to a session."""
-    return {KEY: VERSION, "program": session.program.name, "points": [_point(session, p) for p in session.points.values()]}
+    return {
+        KEY: VERSION,
+        "program": session.program.name,
+        "points": [_point(session, p) for p in session.points.values()],
+    }
 
 
 def _point(session: Session, p: Point) -> dict[str, Any]:

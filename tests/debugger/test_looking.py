@@ -308,7 +308,7 @@ def test_printed_values_are_kept_as_they_were(tiles: Session) -> None:
         "print a[1]",
         "set a[1] = 0",
         "print $ - $1",
-        "print $$2[0]",
+        "print $$2 + 1",
         "print $2 + $$",
         "print",
         "print $9",
