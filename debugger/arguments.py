@@ -61,6 +61,15 @@ def files(session: Session, text: str) -> Iterable[str]:
     return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
 
 
+def kernel_arguments(session: Session, text: str) -> Iterable[str]:
+    """Completes NAME=FILE of the kernel's parameters."""
+    word = text.split(" ")[-1]
+    name, equals, value = word.partition("=")
+    if equals:
+        return [f"{name}={file}" for file in files(session, value)]
+    return [f"{p.name}=" for p in session.kernel.params]
+
+
 def expressions(session: Session, text: str) -> Iterable[str]:
     """Completes names of registers, tiles and symbols."""
     m = re.search(r"\$?[\w.]*$", text)

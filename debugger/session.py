@@ -23,7 +23,7 @@ from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import evaluate
 from sohu.debugger.forward import Goal, Level
-from sohu.debugger.frames import Frame, frames, return_address
+from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
@@ -32,6 +32,7 @@ from sohu.debugger.trace import Trace
 from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
 from sohu.emulator.checks import category_of, chosen
+from sohu.emulator.provenance import Recorder
 from sohu.emulator.run_cli import pick_kernel
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
@@ -106,6 +107,7 @@ class Session:
         self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
+        self.recorder: Recorder | None = None  # of `why`, once it has been asked
         self.trace: Trace | None = None  # what `trace on` records
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
@@ -157,7 +159,10 @@ class Session:
 
     @property
     def line(self) -> Line | None:
-        """The source place of `pc`."""
+        """The source place of `pc`, or of the call in the selected frame."""
+        if self.level and self.running:
+            every = self.backtrace()
+            return every[min(self.level, len(every) - 1)].line
         return self.symbols.line_at(self.pc)
 
     @property
@@ -436,9 +441,13 @@ class Session:
         """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
         if reverse:
             self.need_past()
-            return backward.step(self, count, level, over)
-        self._need_alive()
-        return forward.step(self, count, level, over)
+        else:
+            self._need_alive()
+        outlook = Outlook(self) if over and level is Level.LINE and self.running else None
+        stop = (backward.step if reverse else forward.step)(self, count, level, over)
+        if outlook is not None and isinstance(stop, Stepped):
+            self.level = outlook.level(stop.pc) or 0  # what is inlined in the line that it came to is not entered yet
+        return stop
 
     def stepi(self, count: int = 1, *, reverse: bool = False) -> Stop:
         """Execute, or hand to its engine, `count` instructions; or undo so many."""
@@ -458,6 +467,10 @@ class Session:
             self.need_past()
             return backward.finish(self)
         self._need_alive()
+        every = self.backtrace()
+        if every[min(self.level, len(every) - 1)].inlined:
+            function = Outlook(self)
+            return forward.until(self, lambda depth: depth <= 0 and function.left(self.machine.pc))
         if return_address(self) is None:
             raise CommandError("nobody called this code", help="continue runs on to the next breakpoint")
         return forward.until(self, lambda depth: depth < 0)
