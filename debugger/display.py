@@ -113,14 +113,17 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell) if place else []
+    out: list[str] = []
+    if place:
+        guilty = stop.error.pc if isinstance(stop, (Faulted, Caught)) else stop.pc
+        out = position(shell) if guilty == stop.pc else _past(shell, guilty)
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     out += [f"  {line}" for line in more]
     if isinstance(stop, (Faulted, Caught)):
-        out += [f"  {line}" for line in _sides(shell, stop)]
+        out += [f"  {line}" for line in _sides(shell, stop, named=place)]
         out += [f"  help: {stop.error.help}"] if stop.error.help else []
     return "\n".join(out)
 
@@ -149,10 +152,17 @@ def _title(shell: Shell, stop: Stop) -> str:
     return ""
 
 
-def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
-    """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
+def _past(shell: Shell, pc: int) -> list[str]:
+    """The source line and the instruction of what has gone wrong before the program stopped, and what comes next."""
+    line = shell.session.symbols.line_at(pc)
+    out = source_line(shell, line) if line is not None else []
+    return [*out, instruction_line(shell, pc), instruction_line(shell, shell.session.pc)]
+
+
+def _sides(shell: Shell, stop: Faulted | Caught, *, named: bool) -> list[str]:
+    """What the error's notes say, and first the instruction at fault, unless it was named."""
     error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
-    if error.pc != stop.pc and all(pc != error.pc for _, pc, _ in notes):
+    if not named and error.pc != stop.pc and all(pc != error.pc for _, pc, _ in notes):
         notes.insert(0, ("by", error.pc, error.instruction))
     placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
     wide = max((len(text) for text, _ in placed), default=0)
@@ -189,10 +199,10 @@ def _changed(c: Change) -> str:
     if not c.count:
         return f"{c.point.where} was accessed"
     if not c.index:
-        return f"{c.point.where}: {c.old} -> {c.new}"
+        return f"{c.point.where}: {c.old!s} -> {c.new!s}"
     at = ", ".join(map(str, c.index))
     more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
-    return f"{c.point.where} [{at}]: {c.old} -> {c.new}{more}"
+    return f"{c.point.where} [{at}]: {c.old!s} -> {c.new!s}{more}"
 
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:
