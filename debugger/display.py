@@ -79,11 +79,20 @@ def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> s
     )
 
 
-def position(shell: Shell) -> list[str]:
-    """Where the program stands: its source line and the instruction that comes next."""
+def guilty(stop: Stop) -> int | None:
+    """The pc of the instruction that was caught, where the program stands after it."""
+    return stop.error.pc if isinstance(stop, Caught) and stop.error.pc != stop.pc else None
+
+
+def position(shell: Shell, guilty: int | None = None) -> list[str]:
+    """Where the program stands: its source line and the instruction that comes next; with one that is `guilty`, the
+    line of that, and it before the next.
+    """
     session = shell.session
-    line = session.line
+    line = session.line if guilty is None else session.symbols.line_at(guilty)
     out = source_line(shell, line) if line is not None else []
+    if guilty is not None:
+        out.append(instruction_line(shell, guilty))
     return [*out, instruction_line(shell, session.pc)]
 
 
@@ -113,17 +122,14 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out: list[str] = []
-    if place:
-        guilty = stop.error.pc if isinstance(stop, (Faulted, Caught)) else stop.pc
-        out = position(shell) if guilty == stop.pc else _past(shell, guilty)
+    out = position(shell, guilty(stop)) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     out += [f"  {line}" for line in more]
     if isinstance(stop, (Faulted, Caught)):
-        out += [f"  {line}" for line in _sides(shell, stop, named=place)]
+        out += [f"  {line}" for line in _sides(shell, stop, shown=place)]
         out += [f"  help: {stop.error.help}"] if stop.error.help else []
     return "\n".join(out)
 
@@ -152,17 +158,10 @@ def _title(shell: Shell, stop: Stop) -> str:
     return ""
 
 
-def _past(shell: Shell, pc: int) -> list[str]:
-    """The source line and the instruction of what has gone wrong before the program stopped, and what comes next."""
-    line = shell.session.symbols.line_at(pc)
-    out = source_line(shell, line) if line is not None else []
-    return [*out, instruction_line(shell, pc), instruction_line(shell, shell.session.pc)]
-
-
-def _sides(shell: Shell, stop: Faulted | Caught, *, named: bool) -> list[str]:
-    """What the error's notes say, and first the instruction at fault, unless it was named."""
+def _sides(shell: Shell, stop: Faulted | Caught, *, shown: bool) -> list[str]:
+    """The instruction at fault where it is not `shown` yet, and what the error's notes say."""
     error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
-    if not named and error.pc != stop.pc and all(pc != error.pc for _, pc, _ in notes):
+    if error.pc != stop.pc and not (shown and guilty(stop)) and all(pc != error.pc for _, pc, _ in notes):
         notes.insert(0, ("by", error.pc, error.instruction))
     placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
     wide = max((len(text) for text, _ in placed), default=0)

@@ -21,7 +21,7 @@ has: what comes of it is not reported again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from sohu.emulator.bind import constant, traits_of
 from sohu.emulator.checks.places import KEPT, name_of_tile
 from sohu.emulator.checks.registry import Check, check
-from sohu.emulator.checks.scalars import Held, Scalars
-from sohu.emulator.shadow import Doubles, Home, Range, Shadows, Spot, doubles, holds, roundoff
+from sohu.emulator.checks.scalars import Scalars
+from sohu.emulator.shadow import Doubles, Home, Saved, Shadows, Spot, doubles, holds, roundoff
 from sohu.isa import Data, DType, Fault, Note, Row, Space, Tile, e8m0, i8
 from sohu.isa.numerics import widen
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDINGS = 8  # of the coarsest dtype before, that are no finding,
 MOST = 0.25  # nor this error, whatever came before
-Saved = tuple[dict[Home, tuple[list[Range], list[Doubles]]], dict[int, tuple[Held, ...]]]
+_Saved = tuple[dict[Home, Saved], Any]
 _PIECE = 1 << 17  # elements that are compared at a time
 _TINY = 1e-30  # a row whose numbers are all smaller has no error
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
@@ -109,21 +109,22 @@ class Tolerance(Check):
         if len(self.plans) > KEPT:
             self.plans.clear()
 
-    def save(self) -> Saved:
+    def save(self) -> _Saved:
         """All that it knows of the launch."""
         homes = [*self.shadows.chip.values(), *self.shadows.blocks.values()]
-        return {home: home.snapshot() for home in homes if home.ranges}, self.scalars.save()
+        return {home: home.save() for home in homes if home.ranges}, self.scalars.save()
 
-    def load(self, state: Saved) -> None:
+    def load(self, state: _Saved) -> None:
         """Know again what `save` gave."""
         self.shadows.forget()
         for home, kept in state[0].items():
-            home.restore(kept)
+            home.load(kept)
         self.scalars.load(state[1])
 
-    def shadow_bytes(self, state: Saved) -> int:
-        """How much memory `state` takes."""
-        return sum(values.nbytes for _, kept in state[0].values() for values in kept)
+    def large(self, state: _Saved) -> Iterator[bytes]:
+        """The numbers."""
+        for kept in state[0].values():
+            yield from (values for *_, values in kept)
 
     # -- hooks -------------------------------------------------------------------------------------
 
@@ -135,6 +136,10 @@ class Tolerance(Check):
             for block, home in self.shadows.blocks.items():
                 if block.start <= low < block.end:
                     home.cut(low, high)
+
+    def host_wrote(self, tile: Tile) -> None:
+        view = self.machine.memories.view(tile)
+        self.shadows.drop(tile.space, view.allocation, view.low, view.high)
 
     def before(self, op: Op, bound: Bound, value: int) -> None:
         plan = self.plans.get(bound) or self._plan(op, bound)
