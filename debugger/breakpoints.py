@@ -27,8 +27,8 @@ def resolve(session: Session, where: str) -> tuple[int, ...]:
     where = where.strip()
     if not where:
         return (session.pc,)
-    if where.startswith("*"):
-        return (_address(session, where[1:]),)
+    if where.startswith(("*", "$")):
+        return (_address(session, where.removeprefix("*")),)
     if where.isdecimal():
         file = session.current_file()
         if file is None:
