@@ -322,6 +322,15 @@ def test_no_colour_means_none(folder: Folder) -> None:
     assert display.close() == 0
 
 
+def test_in_the_c_locale_lines_are_ascii(folder: Folder) -> None:
+    display = Display(folder, *ARGS, "--tui", "-ex", "start", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    display.wait("F1 lists the keys")
+    display.wait(r"=> +9")
+    assert display.text.isascii() and "-- scale.s ---" in display.text
+    display.type("\x04")
+    assert display.close() == 0
+
+
 def test_no_full_screen_without_a_terminal(folder: Folder) -> None:
     done = folder.debug(*ARGS, "-batch", "-ex", "tui")
     assert done.returncode == 1 and "wants a terminal" in done.stderr
