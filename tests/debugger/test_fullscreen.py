@@ -223,6 +223,9 @@ def test_what_is_typed_ahead_is_done_in_its_order(display: Display) -> None:
     display.wait(r"6 \* 7\n.*= 42")
     display.type("\x18onnn")
     display.wait("instruction 13")
+    display.type("c")
+    display.wait(r"│  y +f32\[4, 8\]  min 1  max 32")  # the output
+    display.wait("not running")
 
 
 def test_a_program_that_runs_does_not_keep_the_user_from_leaving(folder: Folder) -> None:
