@@ -121,7 +121,7 @@ def toolbar(shell: Shell) -> FormattedText:
     parts += [f"{short(line.file)}:{line.line}"] if line is not None else []
     behind = timeline.last > session.position
     parts += [f"instruction {session.position:,}" + (f" of {timeline.last:,} (back in time)" if behind else "")]
-    parts += [f"cycle {machine.cycles:,}"] if machine.cycles is not None else []
+    parts += [f"cycle {session.cycle:,}"] if session.cycle is not None else []
     parts += [f"chip {machine.chip}"] if machine.chips > 1 else []
     parts += ["not recording"] if not session.record else []
     parts += ["stopped by an error"] if not session.alive else []
