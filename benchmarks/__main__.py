@@ -10,8 +10,8 @@ import os
 import sys
 
 NAMES = (
-    "instructions", "start", "snapshots", "timetravel", "provenance", "compile", "kernels", "model", "assembler",
-    "disassembler",
+    "instructions", "start", "snapshots", "timetravel", "redraw", "provenance", "compile", "kernels", "model",
+    "assembler", "disassembler",
 )  # fmt: skip
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
@@ -41,13 +41,15 @@ def main() -> int:
         machine,
         model,
         provenance,
+        redraw,
         snapshots,
         start,
         timetravel,
     )
 
     modules = (
-        instructions, start, snapshots, timetravel, provenance, compiling, kernels, model, assembler, disassembler
+        instructions, start, snapshots, timetravel, redraw, provenance, compiling, kernels, model, assembler,
+        disassembler,
     )  # fmt: skip
     benchmarks = dict(zip(NAMES, modules, strict=True))
     facts = machine.facts(threads)

@@ -105,9 +105,19 @@ class Variables:
         return f"{name} is dead here: its place holds something else by now", f"it lives at {self.describe(ranges)}"
 
     def elsewhere(self, name: str) -> str:
-        """Where a variable lives that no frame here has; "" for no variable."""
-        ranges = self.session.program.debug.ranges(name)
-        return f"it is a variable of other code: at {self.describe(ranges)}" if ranges else ""
+        """Where a variable of the kernel at hand lives that no function here has; "" for no variable."""
+        debug, at = self.session.program.debug, self.frame
+        found = None if at is None else debug.at(at.pc)
+        if found is None:
+            return ""
+        kernel, _ = found
+        owners = {kernel.scopes[v.scope].function for v in kernel.variables if v.name == name}
+        if not owners:
+            return ""
+        end = kernel.entry + kernel.size * INSTRUCTION_BYTES
+        ranges = [r for r in debug.ranges(name) if kernel.entry <= r.start < end]
+        where = f": it lives at {self.describe(ranges)}" if ranges else ""
+        return f"{', '.join(sorted(owners))} has one{where}"
 
     def describe(self, ranges: list[LiveRange]) -> str:
         """`softmax.py:17-19 (0x01a0..0x0290 in t2), ...`"""

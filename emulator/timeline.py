@@ -287,9 +287,10 @@ class Timeline:
         checks: Sequence[Check] = (),
         when: running.When = None,
         pardon: bool = False,
+        replay: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
-        pardon: a complaint about the first instruction that `revive` has let pass is let pass now.
+        pardon: a complaint about the first instruction that `revive` has let pass is let pass now; replay: so are all.
 
         With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
         in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
@@ -301,7 +302,7 @@ class Timeline:
                 self._pardoned()
                 if self._stands(until, when) or self.position >= last:
                     return Stop.BREAKPOINT, self._hit()
-            why = self._forward(until, last, until_cycle, when, replay=False)
+            why = self._forward(until, last, until_cycle, when, replay=replay)
             return why, self._hit()
 
     def _hit(self) -> Hit | None:
@@ -512,15 +513,28 @@ class Timeline:
         return self._forward(None, instruction, None, None, replay=True)
 
     def _restore(self, c: Checkpoint) -> None:
-        self._mirror.put_back(c.snapshot)
+        """Put a checkpoint back; where a checker cannot say what it knew there, the launch."""
+        m = self.machine
+        whole = m.hooks.whole.checks
+        launch = self._made[0]
+        lost = [check for check in whole if c.snapshot.shadows.get(check) is None]
+        if lost:
+            c = launch
+        self._mirror.put_back(c.snapshot, shadows=False)
+        for check in whole:
+            if check not in lost:
+                check.load(c.snapshot.shadows[check])
+            elif launch.instruction == 0:
+                check.launch()
+            else:  # it has not been at work from the beginning
+                m.hooks = m.hooks.resting()
         self._clock = c.when
         self._since = 0.0
         self._prints = c.prints
         self._between = -1
-        hooks = self.machine.hooks
-        self.machine.hits.clear()
-        for check in hooks.checks:
-            if check not in hooks.whole.checks:
+        m.hits.clear()
+        for check in m.hooks.checks:
+            if check not in whole:
                 check.moved()
 
     # -- going back to what happened ---------------------------------------------------------------

@@ -137,6 +137,10 @@ class Tolerance(Check):
                 if block.start <= low < block.end:
                     home.cut(low, high)
 
+    def host_wrote(self, tile: Tile) -> None:
+        view = self.machine.memories.view(tile)
+        self.shadows.drop(tile.space, view.allocation, view.low, view.high)
+
     def before(self, op: Op, bound: Bound, value: int) -> None:
         plan = self.plans.get(bound) or self._plan(op, bound)
         for o in plan.early:
