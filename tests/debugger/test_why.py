@@ -175,6 +175,29 @@ def test_what_the_sequencer_stores() -> None:
     assert chain(session, "y[1]")[0].kind == "input"
 
 
+def test_rows_that_a_scatter_leaves_come_from_before_it() -> None:
+    text = """
+        .kernel k
+        .param  p, in, i32, [1]
+        .param  y, inout, f32, [4, 8]
+        .tile   a, sram, f32, [4, 8]
+        .tile   b, sram, f32, [1, 8]
+        .tile   n, sram, i32, [1]
+        vfill      a, 1.0
+        dma.store  y, a
+        dma.load   n, p
+        vfill      b, 2.0
+        dma.scatter y, b, n
+        halt
+    """
+    device = Device("small")
+    args = {"p": np.array([2], np.int32), "y": np.zeros((4, 8), np.float32)}
+    session = Session(assemble(text, "k.s"), args=args, device=device)
+    session.run()
+    assert [s.instruction.split()[0] for s in chain(session, "y[1, 3]")] == ["dma.store", "vfill"]
+    assert [s.instruction.split()[0] for s in chain(session, "y[2, 3]")] == ["dma.scatter", "vfill"]
+
+
 def test_across_checkpoints() -> None:
     """The element was written long ago, in a piece of the launch before the last checkpoint."""
     text = SOURCE.replace(
