@@ -198,10 +198,10 @@ def _changed(c: Change) -> str:
     if not c.count:
         return f"{c.point.where} was accessed"
     if not c.index:
-        return f"{c.point.where}: {c.old} -> {c.new}"
+        return f"{c.point.where}: {c.old!s} -> {c.new!s}"
     at = ", ".join(map(str, c.index))
     more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
-    return f"{c.point.where} [{at}]: {c.old} -> {c.new}{more}"
+    return f"{c.point.where} [{at}]: {c.old!s} -> {c.new!s}{more}"
 
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:

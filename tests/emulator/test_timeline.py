@@ -231,6 +231,36 @@ def test_checkers_know_what_they_knew(path: Path) -> None:
         assert stopped(timeline) is None
 
 
+def back_in_the_middle(program: Program, args: Any, checks: str) -> None:
+    """Whatever is restored, and where: no checker knows of what is still to come, or has forgotten."""
+    device, timeline = launched(None, program, args, checks)
+    timeline.run()
+    for k in range(timeline.last):
+        timeline.goto(k)
+        timeline.checkpoint()
+        timeline.run()
+        timeline.goto(k)
+        assert stopped(timeline) is None and device.machine.halted
+
+
+def test_overlaps_still_to_come_are_none() -> None:
+    declarations = """
+    .param x, in, f32, [8, 8]
+    .tile r, sram, f32, [8, 8]
+    .tile c, sram, f32, [8, 8], at=4096
+    .tile d, sram, f32, [8, 8], at=4288
+    """
+    of_d, of_c = (f"dma.load {t}, x\n drain\n vadds r, {t}, 1.0\n vadds r, {t}, 2.0\n drain\n" for t in "dc")
+    body = of_d + of_c + of_d
+    back_in_the_middle(kernel(body, declarations), [random_floats((8, 8))], "overlap")
+
+
+def test_scalars_of_parked_instructions_are_kept() -> None:
+    body = PARKED_BODY.replace("lf x21, 0.5", "lf x21, inf")
+    assert body != PARKED_BODY
+    back_in_the_middle(kernel(body, PARKED), [random_floats((8, 8))], "nan,overflow")
+
+
 class Counting(Check):
     """Cannot say what it knew."""
 
