@@ -272,7 +272,7 @@ TWO_TILES = ".param x, in, f32, [4, 8]\n.tile a, sram, f32, [4, 8]\n.tile b, sra
         ("li x20, 8\nld x21, x20, 0\nhalt", ["run", "nonsense"], 1),
         (TWO_TILES + "vfill a, 0.0\nvdiv b, a, a\nhalt", ["catch nan", "run", "continue"], 10),
         (TWO_TILES + "dma.load a, x\nvmov b, a\nhalt", ["catch race", "run"], 11),
-        (TWO_TILES + "vmov b, a\nhalt", ["catch uninit", "run", "delete", "continue"], 12),
+        (TWO_TILES + "vadd b, a, a\nhalt", ["catch uninit", "run", "delete", "continue"], 12),
     ],
 )
 def test_exit_codes_say_what_was_found(folder: Folder, source: str, commands: list[str], code: int) -> None:
