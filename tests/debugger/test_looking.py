@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from sohu.asm import assemble
-from sohu.debugger import CommandError, Session, Value
+from sohu.debugger import CommandError, Faulted, Session, Value
 from sohu.debugger.charts import heat, histogram, plain, range_of, render_heat, render_histogram, sparkline
 from sohu.debugger.compare import compare
 from sohu.debugger.shell import Shell
@@ -418,6 +418,18 @@ def test_a_semaphore_that_is_set_lets_go_what_waits_for_it(schedule: object) -> 
         np.testing.assert_array_equal(s.evaluate("a").data, X + 1)
     stop = s.cont()
     np.testing.assert_array_equal(stop.outputs["y"], X + 1)  # type: ignore[attr-defined]
+
+
+def test_what_a_set_semaphore_lets_go_can_fail() -> None:
+    source = ".kernel k\n.tile a, sram, f32, [4]\n.sem go\nvadds a, a, 1.0 wait go>=1\nnop\nhalt\n"
+    s = Session(assemble(source, "t.s"), args={}, device=Device("small", checks="uninitialized"))
+    s.begin()
+    s.stepi()
+    text = talk(s, "set go = 1", "set x5 = 1", "info registers pc", "print go")
+    assert "error[uninitialized]" in text and "stopped by an error" in text
+    assert isinstance(s.stop, Faulted) and s.stop.pc == 16
+    s.goto(1)
+    assert s.alive and s.evaluate("go").data == 0
 
 
 def test_checkers_know_what_is_set() -> None:
