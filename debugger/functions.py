@@ -252,7 +252,7 @@ def _norm(t: Value, axis: Value | None = None) -> Any:
 
 def _round(t: Value, digits: Value | None = None) -> Any:
     places = 0 if digits is None else digits.data
-    if not isinstance(places, int) or abs(places) > 300:
+    if not isinstance(places, int) or abs(places) > 30:
         raise CommandError("round(x, digits): how many digits is a small integer")
     return np.round(counted(operand(t)), places)
 

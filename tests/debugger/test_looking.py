@@ -387,6 +387,14 @@ def test_numbers_are_rounded_to_the_tiles_dtype_and_integers_must_fit(tiles: Ses
     assert "a[0] is [8], not [4]" in talk(tiles, "set a[0] = i")
 
 
+@pytest.mark.parametrize(
+    "line", ["set a = dtype(a)", "hist dtype(a)", "heat dtype(a)", "diff dtype(a), dtype(b)", "dump t.npy dtype(a)"]
+)
+def test_a_text_is_no_number(tiles: Session, line: str) -> None:
+    assert re.search("text|cannot be compared|no numbers", talk(tiles, line))
+    np.testing.assert_array_equal(tiles.evaluate("a").data, X)
+
+
 def test_what_programs_may_only_read_is_not_changed() -> None:
     device = Device("small")
     x = device.tensor(X, "x", writable=False)
