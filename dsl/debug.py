@@ -159,6 +159,7 @@ class Describer:
     # -- operations and scopes -------------------------------------------------------------------
 
     def operations(self) -> tuple[tuple[IrOp, ...], tuple[Run, ...]]:
+        """The operations of the IR that have code, and which."""
         lines = op_lines(self.f)
         used = {op for _, _, op in self.places if op is not None}
         order = [op for op in lines if op in used]
