@@ -112,9 +112,9 @@ def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[
 
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
-    machine = shell.session.machine
-    cycle = "" if machine.cycles is None else f"   cycle {machine.cycles:,}"
-    return f"instruction {machine.instructions:,}{cycle}"
+    session = shell.session
+    cycle = "" if session.cycle is None else f"   cycle {session.cycle:,}"
+    return f"instruction {session.position:,}{cycle}"
 
 
 def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
@@ -198,10 +198,10 @@ def _changed(c: Change) -> str:
     if not c.count:
         return f"{c.point.where} was accessed"
     if not c.index:
-        return f"{c.point.where}: {c.old} -> {c.new}"
+        return f"{c.point.where}: {c.old!s} -> {c.new!s}"
     at = ", ".join(map(str, c.index))
     more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
-    return f"{c.point.where} [{at}]: {c.old} -> {c.new}{more}"
+    return f"{c.point.where} [{at}]: {c.old!s} -> {c.new!s}{more}"
 
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:

@@ -21,7 +21,7 @@ from sohu.debugger import backward, forward
 from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import evaluate
+from sohu.debugger.expressions import compile_expression, evaluate
 from sohu.debugger.forward import Goal, Level
 from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.names import Names
@@ -366,7 +366,9 @@ class Session:
 
     def set_condition(self, point: Point, condition: str) -> None:
         """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
-        point.condition = condition.strip()
+        if condition := condition.strip():
+            compile_expression(condition)
+        point.condition = condition
 
     def _add(self, point: _P) -> _P:
         self._numbers = point.number
@@ -379,6 +381,14 @@ class Session:
     def position(self) -> int:
         """How many instructions have been executed or issued since the launch."""
         return self.machine.instructions
+
+    @property
+    def cycle(self) -> int | None:
+        """In timed order the cycle up to which effects are there, else that of the last completion known; None where
+        cycles are not counted.
+        """
+        time = self.machine.time
+        return self.machine.cycles if time is None else int(time)
 
     @property
     def record(self) -> bool:

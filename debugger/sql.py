@@ -32,7 +32,7 @@ CREATE TABLE trace (
   n INTEGER,            -- position: how many instructions had executed or issued before it
   pc INTEGER,
   queue TEXT,           -- DMA0, MXU, ...; '' for the sequencer
-  executed INTEGER,     -- position at which it executed; NULL while it waits in its queue
+  executed INTEGER,     -- position at which it executed; NULL while it waits in its queue, or when nobody recorded it
   issue_cycle REAL, start_cycle REAL, end_cycle REAL,  -- NULL unless cycles are counted
   shapes TEXT,          -- of its tiles: f32[4,8] f32[4,8]
   bytes INTEGER         -- of these tiles

@@ -32,9 +32,9 @@ FOREVER = 1 << 62
 class Row(NamedTuple):
     """One instruction.
 
-    n: position before it. executed: position at which an engine executed it, None while it waits; n for what the
-    sequencer executes. issued, start, end: cycles, None where they are not counted or not known yet. queue: "" for the
-    sequencer. shapes: of its tiles. bytes: of these tiles.
+    n: position before it. executed: position at which an engine executed it, None while it waits, or when it did so in
+    what had been recorded before; n for what the sequencer executes. issued, start, end: cycles, None where they are
+    not counted or not known yet. queue: "" for the sequencer. shapes: of its tiles. bytes: of these tiles.
     """
 
     n: int
@@ -181,7 +181,7 @@ class Trace(Listener):
     def did_execute(self, machine: Machine, issued: Issued) -> None:
         """An engine has executed the head of its queue."""
         n = machine.instructions
-        if n != self._at:
+        if n != self._at or self._span is None:
             self._find(n, executing=issued)
         if self._span is None:
             return

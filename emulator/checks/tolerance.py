@@ -352,6 +352,7 @@ class Tolerance(Check):
             f"an error of {error:.3g} of the largest in its row",
             operand=o.name,
             notes=notes,
+            index=at,
             help=_advice(o.tile.dtype),
         )
 

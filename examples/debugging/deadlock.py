@@ -3,8 +3,13 @@
 The compiler puts signals where they belong. Here one was lost when its assembly was edited by hand.
 """
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
-from planting import save, without
+from numpy.typing import NDArray
+from sohu.asm import write_elf
 
 import sohu
 from sohu import In, Out, f32
@@ -20,19 +25,30 @@ def score(q: In[f32, "M D"], k: In[f32, "N D"], y: Out[f32, "M N"], *, rows: int
         y[m : m + rows] = e
 
 
-def reference(q: np.ndarray, k: np.ndarray) -> np.ndarray:
+def reference(q: NDArray[np.float32], k: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same in NumPy."""
     s = q @ k.T
-    return np.exp(s - s.max(axis=1, keepdims=True))
+    y: NDArray[np.float32] = np.exp(s - s.max(axis=1, keepdims=True))
+    return y
 
 
-def main() -> None:
+def edited(asm: str) -> str:
+    """The assembly of `score`, without the signal of the store."""
+    source = Path(__file__).read_text(encoding="utf-8").splitlines()
+    line = 1 + next(i for i, text in enumerate(source) if "y[m : m + rows] = e" in text)
+    return re.sub(rf"(\.loc +1 {line} (?:(?!\.loc).)*?) *\bsignal \S+", r"\1", asm, count=1, flags=re.DOTALL)
+
+
+def main(folder: Path) -> None:
     """Write the binary and its arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     q, k = (random.normal(size=size).astype(np.float32) for size in ((300, 48), (64, 48)))
-    edited = without("signal", score.compile(q, k).asm, score, "y[m : m + rows] = e")
-    save("deadlock", edited, q=q, k=k)
+    program = sohu.assemble(edited(score.compile(q, k).asm), "edited.s")
+    (folder / "deadlock.elf").write_bytes(write_elf(program))
+    for name, array in (("q", q), ("k", k)):
+        np.save(folder / f"deadlock.{name}.npy", array)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

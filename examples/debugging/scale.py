@@ -3,8 +3,11 @@
 Rows whose largest magnitude is negative saturate. The result has the right shape, dtype and order of magnitude.
 """
 
+import sys
+from pathlib import Path
+
 import numpy as np
-from planting import save
+from numpy.typing import NDArray
 
 import sohu
 from sohu import In, Out, f32, i8
@@ -21,18 +24,20 @@ def linear(x: In[f32, "M K"], w: In[f32, "N K"], y: Out[f32, "M N"], *, rows: in
         y[m : m + rows] = sohu.epilogue(q @ weights.T, rows=scale, cols=columns.T)
 
 
-def reference(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+def reference(x: NDArray[np.float32], w: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same in NumPy, without int8."""
     return x @ w.T
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Write the binary and its arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
-    x = random.normal(size=(300, 48)).astype(np.float32)
-    w = random.normal(size=(64, 48)).astype(np.float32)
-    save("scale", linear.compile(x, w).asm, x=x, w=w)
+    x, w = (random.normal(size=size).astype(np.float32) for size in ((300, 48), (64, 48)))
+    (folder / "scale.elf").write_bytes(linear.compile(x, w).elf)
+    for name, array in (("x", x), ("w", w)):
+        np.save(folder / f"scale.{name}.npy", array)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

@@ -3,8 +3,11 @@
 In memory that happens to hold zeros the result looks plausible.
 """
 
+import sys
+from pathlib import Path
+
 import numpy as np
-from planting import save
+from numpy.typing import NDArray
 
 import sohu
 from sohu import In, Out, f32
@@ -24,18 +27,22 @@ def mlp(
         y[m : m + rows] = h @ second.T
 
 
-def reference(x: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
+def reference(x: NDArray[np.float32], up: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same in NumPy."""
     h = x @ up.T
-    return h / (1 + np.exp(-h)) @ down.T
+    y: NDArray[np.float32] = h / (1 + np.exp(-h)) @ down.T
+    return y
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Write the binary and its arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     x, up, down = (random.normal(size=size).astype(np.float32) for size in ((300, 48), (64, 48), (40, 64)))
-    save("uninit", mlp.compile(x, up, down).asm, x=x, up=up, down=down)
+    (folder / "uninit.elf").write_bytes(mlp.compile(x, up, down).elf)
+    for name, array in (("x", x), ("up", up), ("down", down)):
+        np.save(folder / f"uninit.{name}.npy", array)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

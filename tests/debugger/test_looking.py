@@ -308,7 +308,7 @@ def test_printed_values_are_kept_as_they_were(tiles: Session) -> None:
         "print a[1]",
         "set a[1] = 0",
         "print $ - $1",
-        "print $$2[0]",
+        "print $$2 + 1",
         "print $2 + $$",
         "print",
         "print $9",
@@ -608,6 +608,12 @@ def test_damaged_and_foreign_files_of_breakpoints_are_refused(
     assert f"{file} is refused: " in answer and reason in answer and not session.points
 
 
+def test_a_condition_that_cannot_be_read_is_refused_at_once(session: Session) -> None:
+    assert "expected a number or a name" in talk(session, "break 12 if 1 +") and not session.points
+    talk(session, "break 12")
+    assert "nothing here" in talk(session, "condition 1 x20 ? 3") and session.points[1].condition == ""
+
+
 # -- finding commands ----------------------------------------------------------------------------------
 
 
@@ -619,6 +625,11 @@ def test_apropos_finds_commands_by_what_their_help_says(session: Session) -> Non
     assert "no command's help speaks of 'xyzzy'" in talk(session, "apropos xyzzy") and "of what?" in talk(
         session, "apropos"
     )
+
+
+def test_functions_are_listed(session: Session) -> None:
+    text = talk(session, "info functions")
+    assert "max(t, axis)" in text and "near(a, b, tol)" in text and "bf16" in text and "fp4x2" not in text
 
 
 def test_when_says_where_in_the_run(tiles: Session) -> None:

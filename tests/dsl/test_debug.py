@@ -20,9 +20,12 @@ from sohu.debugger.forward import Level
 from sohu.dsl import CompiledKernel, Kernel
 from sohu.dsl.debug import Describer
 from sohu.dsl.ir import MemType, Value, walk
-from sohu.dsl.kernels.attention import attention
+from sohu.dsl.kernels.attention import attention, cache_append
+from sohu.dsl.kernels.lookup import argmax, embedding
 from sohu.dsl.kernels.matmul import linear, matmul
+from sohu.dsl.kernels.mlp import gated_mlp
 from sohu.dsl.kernels.norm import rmsnorm
+from sohu.dsl.kernels.rotary import rope
 from sohu.dsl.kernels.softmax import softmax
 from sohu.dsl.lower import lower
 from sohu.dsl.memory import place_buffers
@@ -30,6 +33,7 @@ from sohu.dsl.regalloc import allocate
 from sohu.dsl.sync import Synchronizer
 from sohu.emulator import Device
 from sohu.isa import INSTRUCTION_BYTES, decode
+from sohu.models.kernels import next_token
 
 from sohu import In, Index, Out, Scalar, exp, f32, kernel, minimum
 from sohu import range as range_
@@ -188,7 +192,78 @@ CASES: list[tuple[Kernel, dict[str, Any], dict[str, int], set[str]]] = [
 IDS = [k.name for k, *_ in CASES]
 
 
-def compiled(k: Kernel, args: dict[str, Any], constants: dict[str, int]) -> CompiledKernel:
+def zeros_of(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+LLAMA: dict[str, Any] = {
+    "embed": rand(16, 24),
+    "attn_norm": rand(2, 16, seed=1),
+    "wqkv": rand(2, 16, 32, seed=2),
+    "wo": rand(2, 16, 16, seed=3),
+    "mlp_norm": rand(2, 16, seed=4),
+    "gate_up": rand(2, 16, 32, seed=5),
+    "down": rand(2, 16, 16, seed=6),
+    "final_norm": rand(16, seed=7),
+    "head": rand(16, 24, seed=8),
+    "cos": rand(16, 4, seed=9),
+    "sin": rand(16, 4, seed=10),
+    "keys": zeros_of(2, 1, 16, 8),
+    "values": zeros_of(2, 1, 16, 8),
+    "token": np.zeros(1, np.int32),
+    "scale": 0.35,
+}
+
+SIZES = {"C": 16, "V": 24, "L": 2, "Q": 32, "O": 16, "U": 32, "M": 16, "P": 16, "E": 4, "H": 1, "S": 16, "D": 8}
+
+# kernels that plain Python over NumPy does not run as they are
+OTHERS: list[tuple[Kernel, dict[str, Any], dict[str, Any], set[str]]] = [
+    (
+        rope,
+        {"x": rand(5, 2, 8), "cos": rand(9, 4, seed=1), "sin": rand(9, 4, seed=2), "y": zeros_of(5, 2, 8), "pos": 2},
+        {"rows": 2},
+        {"t", "at", "c", "s"},
+    ),
+    (cache_append, {"x": rand(5, 2, 8), "cache": zeros_of(2, 9, 8), "pos": 2}, {"rows": 2}, {"t", "at"}),
+    (
+        gated_mlp,
+        {
+            "x": rand(5, 8),
+            **{n: rand(12, 8, seed=i) for i, n in enumerate(("gate", "up", "down"))},
+            "y": zeros_of(5, 8),
+        },
+        {"bm": 2, "bn": 4},
+        {"xb", "acc", "g", "u", "h"},
+    ),
+    (
+        embedding,
+        {"ids": np.arange(5, dtype=np.int32), "table": rand(9, 8), "y": zeros_of(5, 8)},
+        {"rows": 2},
+        {"n"},
+    ),
+    (
+        argmax,
+        {"x": rand(5, 9), "y": np.zeros(5, np.int32)},
+        {"rows": 2, "bv": 4},
+        {"best", "at", "t", "top", "here", "better"},
+    ),
+    (
+        next_token,
+        LLAMA | {"ids": np.array([3], np.int32), "pos": 5},
+        {"rows": 1, "bk": 16, "sizes": SIZES | {"N": 1}},
+        {"x", "t", "mixed", "e", "z"},
+    ),
+    (
+        next_token,
+        LLAMA | {"ids": np.array([3, 7, 1], np.int32), "pos": 2},
+        {"rows": 2, "bk": 4, "bc": 8, "bm": 8, "bv": 8, "sizes": SIZES},
+        {"x", "y", "t", "mixed", "out", "m", "l", "o", "best", "which"},
+    ),
+]
+OTHER_IDS = ["rope", "cache_append", "gated_mlp", "embedding", "argmax", "decode", "prefill"]
+
+
+def compiled(k: Kernel, args: dict[str, Any], constants: dict[str, Any]) -> CompiledKernel:
     return k.compile(**args, **constants, chip=SMALL)
 
 
@@ -237,7 +312,7 @@ def test_the_cases_have_what_is_hard() -> None:
 
 @pytest.mark.parametrize(("k", "args", "constants", "wanted"), CASES, ids=IDS)
 def test_variables_hold_what_python_has(
-    k: Kernel, args: dict[str, Any], constants: dict[str, int], wanted: set[str]
+    k: Kernel, args: dict[str, Any], constants: dict[str, Any], wanted: set[str]
 ) -> None:
     """At the first instruction of each line that is reached, every variable is as before that line in Python."""
     c = compiled(k, args, constants)
@@ -262,12 +337,16 @@ def test_variables_hold_what_python_has(
     assert wanted <= compared, wanted - compared
 
 
-@pytest.mark.parametrize(("k", "args", "constants", "wanted"), CASES, ids=IDS)
+@pytest.mark.parametrize(
+    ("k", "args", "constants", "wanted"), [*CASES, *OTHERS], ids=[*IDS, *(o[0].name for o in OTHERS)]
+)
 def test_a_value_stays_as_it_is_where_it_is_said_to_live(
-    k: Kernel, args: dict[str, Any], constants: dict[str, int], wanted: set[str]
+    k: Kernel, args: dict[str, Any], constants: dict[str, Any], wanted: set[str]
 ) -> None:
     """Whatever is executed meanwhile: nothing else is written where a value lives."""
     c = compiled(k, args, constants)
+    described = {v.name for d in c.program.debug.kernels for v in d.variables if v.places}
+    assert wanted <= described, wanted - described
     machine = lower(c.function)
     place_buffers(machine, c.chip)
     Synchronizer(machine).run()
@@ -346,7 +425,7 @@ def test_operations_are_lines_of_the_ir() -> None:
 
 
 @pytest.mark.parametrize(("k", "args", "constants", "wanted"), CASES, ids=IDS)
-def test_the_text_says_it_all(k: Kernel, args: dict[str, Any], constants: dict[str, int], wanted: set[str]) -> None:
+def test_the_text_says_it_all(k: Kernel, args: dict[str, Any], constants: dict[str, Any], wanted: set[str]) -> None:
     """The assembly, what is disassembled, an object that is linked: all give the file that the compiler gives."""
     c = compiled(k, args, constants)
     assert c.program.debug
