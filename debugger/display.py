@@ -112,9 +112,9 @@ def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[
 
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
-    machine = shell.session.machine
-    cycle = "" if machine.cycles is None else f"   cycle {machine.cycles:,}"
-    return f"instruction {machine.instructions:,}{cycle}"
+    session = shell.session
+    cycle = "" if session.cycle is None else f"   cycle {session.cycle:,}"
+    return f"instruction {session.position:,}{cycle}"
 
 
 def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:

@@ -5,6 +5,8 @@ Every object has `version` (of this format: what is added does not change it) an
     stop    the program stands still: reason, pc, instruction, instructions, cycle, line, place, kernel, chip,
             points (numbers of breakpoints, watchpoints and catches), error, changed; at a watchpoint changes; at its
             end outputs
+    explain what the machine does, of `explain`: text, verdict, missing (signals), parts
+    why     where an element comes from, of `why`: steps, the last one first
     output  text of a command, or, with "source": "program", of the program
     error   a command that failed: message, help
 """
@@ -47,6 +49,10 @@ class JsonShell(Shell):
         """Text of a command."""
         self.emit("output", text=clean(text))
 
+    def answer(self, event: str, text: str, /, **record: Any) -> None:
+        """What a command has found."""
+        self.emit(event, **record)
+
     def program_output(self, text: str) -> None:
         """Text of the program."""
         self.emit("output", text=clean(text), source="program")
@@ -77,7 +83,7 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
         "pc": None if ended else stop.pc,
         "instruction": None if ended else _text(shell, session.pc),
         "instructions": stop.instructions,
-        "cycle": stop.cycles if isinstance(stop, Exited) else session.machine.cycles,
+        "cycle": stop.cycles if isinstance(stop, Exited) else session.cycle,
         "line": None if ended else line_object(session.line),
         "place": None if ended else clean(place_name(shell, session.pc)) or None,
         "kernel": clean(session.kernel.name),

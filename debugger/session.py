@@ -383,6 +383,14 @@ class Session:
         return self.machine.instructions
 
     @property
+    def cycle(self) -> int | None:
+        """In timed order the cycle up to which effects are there, else that of the last completion known; None where
+        cycles are not counted.
+        """
+        time = self.machine.time
+        return self.machine.cycles if time is None else int(time)
+
+    @property
     def record(self) -> bool:
         """Whether checkpoints are made while it runs; going back is slow without."""
         return self.timeline.recording
@@ -580,7 +588,12 @@ class Session:
 
         What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
         """
-        if assign(self, target, expression):
+        try:
+            changed = assign(self, target, expression)
+        except MachineError as e:  # what waited for a semaphore has executed
+            self.ended(Faulted(e.pc, self.position, e))
+            raise
+        if changed:
             self._edited()
 
     def assign_file(self, target: str, path: Path) -> None:

@@ -29,6 +29,7 @@ from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
 
 if TYPE_CHECKING:
+    from prompt_toolkit.history import History
     from sohu.debugger.fullscreen import Screen
 
 MAX_SCRIPT_DEPTH = 16
@@ -65,6 +66,7 @@ class Shell:
         self.displays = Displays()
         self.settings = Settings()
         self.fullscreen: Screen | None = None  # that shows it
+        self.history: History | None = None  # what was typed, once a prompt has asked for it
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
@@ -96,6 +98,10 @@ class Shell:
 
     def program_output(self, text: str) -> None:
         """Print what the program prints."""
+        self.write(text)
+
+    def answer(self, event: str, text: str, /, **record: Any) -> None:
+        """Print what a command has found: `text`, or the record of it for programs that read along."""
         self.write(text)
 
     def error(self, e: SohuError) -> None:

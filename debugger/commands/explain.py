@@ -22,4 +22,6 @@ def explain(shell: Shell, text: str) -> None:
     what keeps it, and which signal nobody sends. At any stop, after an error, at a deadlock, and in a core file.
     """
     no_arguments(text, "explain")
-    shell.write(textwrap.fill(clean(explained(shell.session).text), min(shell.width, 120), break_on_hyphens=False))
+    found = explained(shell.session)
+    paragraph = textwrap.fill(clean(found.text), min(shell.width, 120), break_on_hyphens=False)
+    shell.answer("explain", paragraph, **found.record())

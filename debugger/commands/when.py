@@ -23,5 +23,5 @@ def when(shell: Shell, text: str) -> None:
     session.need_run()
     last = session.timeline.last
     shell.write(f"instruction {session.position:,}{f' of {last:,}' if last > session.position else ''}")
-    if (cycles := session.machine.cycles) is not None:
-        shell.write(f"cycle {cycles:,}")
+    if (cycle := session.cycle) is not None:
+        shell.write(f"cycle {cycle:,}")
