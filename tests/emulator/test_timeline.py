@@ -579,13 +579,17 @@ def test_one_launch_after_the_other() -> None:
         if launch not in (2, 5):
             h.view()[...] = random_floats((16, 16), launch)
         if launch == 1:
-            idle.view()[...] = 0
+            idle.view()[...] += 1
         device.start(CLEAN, "k", [h, o])
         wanted = device.snapshot()
         timeline.begin()
+        timeline.run(until_instruction=30)
+        if launch > 3:
+            device.machine.poke()  # a tick
         timeline.run()
-        if launch in (3, 5):
+        if launch > 2:
             end = device.snapshot()
+            assert timeline.start.snapshot.differs(wanted) == ""
             timeline.goto(20)
             timeline.goto(0)
             assert device.snapshot().differs(wanted) == ""
