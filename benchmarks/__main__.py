@@ -9,7 +9,10 @@ import json
 import os
 import sys
 
-NAMES = ("instructions", "start", "snapshots", "timetravel", "compile", "kernels", "model", "assembler", "disassembler")
+NAMES = (
+    "instructions", "start", "snapshots", "timetravel", "redraw", "compile", "kernels", "model", "assembler",
+    "disassembler",
+)  # fmt: skip
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
 
@@ -37,12 +40,15 @@ def main() -> int:
         kernels,
         machine,
         model,
+        redraw,
         snapshots,
         start,
         timetravel,
     )
 
-    modules = (instructions, start, snapshots, timetravel, compiling, kernels, model, assembler, disassembler)
+    modules = (
+        instructions, start, snapshots, timetravel, redraw, compiling, kernels, model, assembler, disassembler
+    )  # fmt: skip
     benchmarks = dict(zip(NAMES, modules, strict=True))
     facts = machine.facts(threads)
     if not args.json:

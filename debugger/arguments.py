@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from sohu.debugger.display import short
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import leading
+from sohu.debugger.functions import function_names
 from sohu.debugger.values import Value
 from sohu.emulator.run_cli import opaque, read_array
 from sohu.isa import DType, Space, bf16, dtype_of
@@ -59,12 +61,23 @@ def files(session: Session, text: str) -> Iterable[str]:
     return [f"{head}{slash}{p.name}{'/' if p.is_dir() else ''}" for p in shown]
 
 
+def kernel_arguments(session: Session, text: str) -> Iterable[str]:
+    """Completes NAME=FILE of the kernel's parameters."""
+    word = text.split(" ")[-1]
+    name, equals, value = word.partition("=")
+    if equals:
+        return [f"{name}={file}" for file in files(session, value)]
+    return [f"{p.name}=" for p in session.kernel.params]
+
+
 def expressions(session: Session, text: str) -> Iterable[str]:
     """Completes names of registers, tiles and symbols."""
     m = re.search(r"\$?[\w.]*$", text)
     word = m[0] if m is not None else ""
     names = session.names.all()
-    return [f"${n}" for n in names] if word.startswith("$") else names
+    if word.startswith("$"):
+        return [*session.values.variables, *(f"$arg.{n}" for n in session.args), *(f"${n}" for n in names)]
+    return [*names, *(f"{n}(" for n in function_names())]
 
 
 def numbers(session: Session, text: str) -> list[int]:
@@ -85,7 +98,7 @@ def operands(session: Session, text: str) -> Iterable[str]:
     return [*expressions(session, text), *(f for f in files(session, text) if f.endswith((".npy", "/")))]
 
 
-_FILE = re.compile(r"(\"[^\"]+\.npy\"|[^\s,\"]+\.npy)(?=[\s,\[.]|$)")
+_FILE = re.compile(r"(?<![^\s,])(\"[^\"]+\.npy\"|[^\s,\"\[]+\.npy)(?=[\s,\[.]|$)")
 
 
 def read_operand(session: Session, text: str) -> tuple[Value, str, str]:
@@ -93,9 +106,12 @@ def read_operand(session: Session, text: str) -> tuple[Value, str, str]:
 
     A tile is an expression or a .npy file, and slices of either. Raises CommandError, SohuError for a bad file.
     """
-    if (m := _FILE.match(text)) is None:
-        made, rest = leading(text)
-        return made.evaluate(session.lookup), made.text, rest.removeprefix(",").strip()
+    m = _FILE.search(text)
+    if m is None or m.start():
+        # what names a file is no part of an expression: a / in it divides nothing
+        here, after = (text, "") if m is None else (text[: m.start()].rstrip(", \t"), text[m.start() :])
+        made, rest = leading(here)
+        return made.evaluate(session.lookup), made.text, f"{rest.removeprefix(',').strip()} {after}".strip()
     value = of_file(Path(m[1].strip('"')).expanduser())
     made, rest = leading(f"$file{text[m.end() :]}")
     found = made.evaluate(lambda name: value if name == "$file" else session.lookup(name))
@@ -138,7 +154,22 @@ def words(text: str, flag: str, count: int, usage: str) -> tuple[bool, list[str]
             found.append(m[1] if m[1] is not None else m[2])
     if len(found) < count:
         raise CommandError("something is missing", help=usage)
+    if flag and rest == flag:
+        return True, found, ""
     return flagged, found, rest
+
+
+def write_text(path: Path, parts: Iterable[str]) -> None:
+    """Write a file, whole or not at all; raises CommandError when that cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.writelines(parts)
+        temporary.replace(path)
+    except OSError as e:
+        raise CommandError(f"cannot write {path}: {e.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def options(text: str, known: Mapping[str, str]) -> dict[str, float]:

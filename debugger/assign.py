@@ -55,12 +55,12 @@ def _is_variable(target: str) -> bool:
 def _register(session: Session, target: str) -> tuple[str, int] | None:
     """The register file ("x" or "s") and number that a target names; None for anything else."""
     names = session.names
-    if not target.startswith("$") and names.knows(target):
-        found = names.register_of(target)
-        return found if found is not None and found[0] in ("x", "s") else None
     word = target.removeprefix("$")
     if word == "pc":
         raise CommandError("the pc cannot be set", help="goto goes to where the program has been")
+    if not target.startswith("$") and names.knows(target):
+        found = names.register_of(target)
+        return found if found is not None and found[0] in ("x", "s") else None
     file, number = REGISTERS.get(word, ("", 0))
     return (file, number) if file in ("x", "s") else None
 
@@ -94,14 +94,14 @@ def _set_register(session: Session, file: str, number: int, value: Value) -> Non
 
 def elements(session: Session, target: str, value: Value) -> None:
     """Write elements of a tile in memory, rounded to its dtype; raises CommandError."""
-    array, dtype = writable(session, target)
+    array, base, dtype = writable(session, target)
     given = np.asarray(operand(value))
     try:
         np.broadcast_shapes(given.shape, array.shape)
         source = np.broadcast_to(given, array.shape)
     except ValueError:
         raise CommandError(f"{target} is {list(array.shape)}, not {list(given.shape)}") from None
-    array[...] = fitted(source, dtype, target)
+    store(session, array, base, fitted(source, dtype, target))
 
 
 def fitted(source: NDArray[Any], dtype: DType, target: str) -> NDArray[Any]:
@@ -119,8 +119,8 @@ def fitted(source: NDArray[Any], dtype: DType, target: str) -> NDArray[Any]:
     return source.astype(dtype.np)
 
 
-def writable(session: Session, target: str) -> tuple[NDArray[Any], DType]:
-    """The elements that a target names, in memory and to be written; raises CommandError."""
+def writable(session: Session, target: str) -> tuple[NDArray[Any], Tile, DType]:
+    """The elements that a target names, in memory and to be written, and their tile; raises CommandError."""
     made, rest = leading(target)
     if rest:
         raise CommandError(f"{target}: {rest!r} is not expected here")
@@ -144,7 +144,7 @@ def writable(session: Session, target: str) -> tuple[NDArray[Any], DType]:
     if not isinstance(array, np.ndarray) or (not np.shares_memory(array, whole) and array.size):
         raise CommandError(f"{target} is computed and lies nowhere", help="a tile or a slice of one can be set")
     assert base.dtype is not None
-    return array, base.dtype
+    return array, base.tile, base.dtype
 
 
 def _check_rights(session: Session, tile: Tile, target: str) -> None:
@@ -160,9 +160,31 @@ def assign_file(session: Session, target: str, path: Path) -> None:
     session.need_run()
     if not session.alive:
         raise CommandError("the program was stopped by an error: what it has left can only be looked at")
-    array, dtype = writable(session, target)
+    array, base, dtype = writable(session, target)
     value = of_file(path, dtype)
     given = np.asarray(value.data)
     if given.shape != array.shape:
         raise CommandError(f"{path} holds {list(given.shape)}, {target} is {list(array.shape)}")
-    array[...] = given if given.dtype == array.dtype else fitted(np.asarray(operand(value)), dtype, target)
+    store(
+        session,
+        array,
+        base,
+        given if given.dtype == array.dtype else fitted(np.asarray(operand(value)), dtype, target),
+    )
+
+
+def store(session: Session, array: NDArray[Any], tile: Tile, source: NDArray[Any]) -> None:
+    """Write elements in place, which are some of a tile's, and let the checkers know of it."""
+    array[...] = source
+    checks = session.machine.hooks.whole.checks
+    if not checks or not array.size:
+        return
+    flat = array.reshape(1) if array.ndim == 0 else array
+    flat = flat[tuple(slice(None, None, -1 if s < 0 else 1) for s in flat.strides)]
+    memory = session.machine.memories.map(tile.space)
+    start = np.frombuffer(memory, np.uint8).__array_interface__["data"][0]
+    n = tile.dtype.itemsize
+    low = int(flat.__array_interface__["data"][0]) - int(start)
+    written = Tile(tile.space, tile.dtype, low, flat.shape, [s // n for s in flat.strides])
+    for check in checks:
+        check.host_wrote(written)

@@ -45,7 +45,7 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
         return session.goto(cycle=max(0, cycles - count))
     if level is Level.INSTRUCTION and not over:
         return arrive(session, now - count)
-    arrived = arrivals(session, level)
+    arrived = arrivals(session, level, over)
     window = _WINDOW
     while True:
         past = _past(session, max(session.timeline.start.instruction, now - window), now)
@@ -94,7 +94,7 @@ def _past(session: Session, first: int, now: int) -> _Past:
         return machine.instructions >= now
 
     if first < now:
-        why, _ = session.timeline.run(note)
+        why, _ = session.timeline.run(note, replay=True)
         if why is Why.HALTED:
             note(machine)  # nobody asks after the last instruction
     return _Past(first, pcs, depths)
@@ -196,7 +196,7 @@ def _standing(
     asked = [w for w in registers if pc in wrote[w.number]]
     for w in asked:
         w.remember(machine)
-    session.timeline.run(until_instruction=at + 1)
+    session.timeline.run(until_instruction=at + 1, replay=True)
     made = [w.change(pc, machine) for w in asked]
     session.timeline.goto(at)
     found = tuple(_swapped(c) for c in made if c is not None and (not c.point.condition or session.holds(c.point)))
@@ -209,7 +209,7 @@ def _watched(session: Session, at: int, hit: Hit | None, memory: list[Watch]) ->
     named = [w for w in memory if isinstance(hit.what, tuple) and w in hit.what]
     for w in named:
         w.remember(machine)
-    why, _ = session.timeline.run(until_instruction=at + 1)
+    why, _ = session.timeline.run(until_instruction=at + 1, replay=True)
     if why is Why.INTERRUPTED:
         return Interrupted(machine.pc, session.position)
     made = []

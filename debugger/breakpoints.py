@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 def resolve(session: Session, where: str) -> tuple[int, ...]:
     """The pcs of a place; raises CommandError that suggests what may have been meant.
 
-    A kernel's name, or its first line, means the first instruction after its prologue. A line without code
+    A kernel's name, or its first line, means the first instruction after its prologue. A function that was inlined
+    begins at each call. A line without code
     means the next one that has some. A line's code can begin at several pcs: where it was copied, or lies in
     several blocks.
     """
     where = where.strip()
     if not where:
         return (session.pc,)
-    if where.startswith("*"):
-        return (_address(session, where[1:]),)
+    if where.startswith(("*", "$")):
+        return (_address(session, where.removeprefix("*")),)
     if where.isdecimal():
         file = session.current_file()
         if file is None:
@@ -44,8 +45,10 @@ def resolve(session: Session, where: str) -> tuple[int, ...]:
     if kernel is not None:
         return (session.symbols.body(kernel),)
     pc = session.symbols.code(where)
+    if pc is None and (starts := session.symbols.inlined(where)):
+        return tuple(starts)
     if pc is None:
-        hint = nearest(where, session.symbols.code_names())
+        hint = nearest(where, [*session.symbols.code_names(), *session.symbols.inlined_names()])
         raise CommandError(
             f"no kernel or label {where!r}", help=hint or "places are written NAME, FILE:LINE, LINE or *PC"
         )

@@ -177,8 +177,9 @@ def _overlap(a: Tile, b: Tile) -> bool:
 
 
 def by_name(session: Session) -> Callable[[int], str]:
-    """The name of a tile register: that of the kernel, else t5."""
+    """The name of a tile register: the variable that lives there, else that of the kernel, else t5."""
     names = {reg: name for name, reg in session.names.tile_registers().items()}
+    names |= {reg: found[0][0] for (file, reg), found in session.names.variables.registers().items() if file == "t"}
     return lambda reg: names.get(reg, f"t{reg}")
 
 

@@ -18,6 +18,7 @@ from sohu.isa import INSTRUCTION_BYTES, Fault, Tile, fp4x2
 from sohu.isa.numerics import unpack_fp4
 
 if TYPE_CHECKING:
+    from sohu.asm import Line
     from sohu.debugger.shell import Shell
     from sohu.emulator import Issued
 
@@ -29,7 +30,7 @@ LOOKED_AT = 16 << 10  # elements of a tile from which its statistics are made
 
 def rule(shell: Shell, title: str, width: int) -> str:
     """`── title ─────`"""
-    line = "─" if shell.unicode else "-"
+    line = "-" if shell.ascii else "─"
     head = f"{line * 2} {title} "
     return shell.style.paint("dim", head + line * max(0, width - len(head)))
 
@@ -49,7 +50,7 @@ def context(shell: Shell, changes: Changes, panels: tuple[str, ...], width: int)
 
 def source_panel(shell: Shell, changes: Changes) -> tuple[str, list[str]]:
     """Source lines around the one at hand; without them, nothing."""
-    line = shell.session.line
+    line = selected_line(shell)
     if line is None:
         return "source", []
     lines = shell.sources.lines(line.file)
@@ -60,11 +61,20 @@ def source_panel(shell: Shell, changes: Changes) -> tuple[str, list[str]]:
     return short(line.file), numbered(shell, line.file, first, last)
 
 
+def selected_line(shell: Shell) -> Line | None:
+    """The source place at hand: of the frame that up and down have selected."""
+    session = shell.session
+    if session.running and session.level:
+        frames = session.backtrace()
+        return frames[min(session.level, len(frames) - 1)].line
+    return session.line
+
+
 def numbered(shell: Shell, file: str, first: int, last: int, *, caret: bool = True) -> list[str]:
     """Source lines with their numbers, `=>` at the one at hand and its caret, and the numbers of breakpoints."""
     session, style = shell.session, shell.style
     lines = shell.sources.lines(file)
-    here = session.line if session.running else None
+    here = selected_line(shell) if session.running else None
     marks = breakpoints_of(shell, file)
     out = []
     for n in range(first, last + 1):
@@ -135,14 +145,14 @@ def changed_panel(shell: Shell, changes: Changes) -> tuple[str, list[str]]:
 def _scalars(shell: Shell, changes: Changes) -> list[str]:
     names = shell.session.names
     sems = names.semaphore_names()
-    floats = {p.reg for p in shell.session.kernel.params if p.direction == "f32"}
     cells = []
     for reg, (old, new) in changes.registers.items():
         also = names.scalar_names(reg)
-        cells.append((also[-1] if also else f"x{reg}", _value(old, reg in floats), _value(new, reg in floats)))
+        is_float = names.is_float(reg)
+        cells.append((also[-1] if also else f"x{reg}", _value(old, is_float), _value(new, is_float)))
     cells += [(sems.get(n, f"s{n}"), str(old), str(new)) for n, (old, new) in changes.semaphores.items()]
     more = len(cells) - SHOWN_REGISTERS
-    arrow = "→" if shell.unicode else "->"
+    arrow = "->" if shell.ascii else "→"
     shown = [
         f"{shell.style.paint('name', name)} {shell.style.paint('dim', f'{old} {arrow}')} "
         + shell.style.paint("changed", new)
@@ -173,7 +183,8 @@ def _flow(cells: list[str], width: int) -> list[str]:
 def tiles(shell: Shell, changes: Changes) -> list[str]:
     """A line for each changed tile; of many, the first are shown and the others named."""
     name = by_name(shell.session)
-    own = set(shell.session.names.tile_registers().values())
+    own = {*shell.session.names.tile_registers().values()}
+    own |= {reg for file, reg in shell.session.names.variables.registers() if file == "t"}
     ordered = sorted(changes.tiles, key=lambda c: (c.reg not in own, c.moved, c.reg))
     shown = [tile_line(shell, name(c.reg), c.tile, c) for c in ordered[:SHOWN_TILES]]
     if rest := ordered[SHOWN_TILES:]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_WIDTH = 120
 MNEMONIC, OPERANDS, SYNC = 12, 34, 24
+MAX_SIDE = 60  # of instructions beside each other
 
 
 def short(file: str) -> str:
@@ -78,11 +79,20 @@ def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> s
     )
 
 
-def position(shell: Shell) -> list[str]:
-    """Where the program stands: its source line and the instruction that comes next."""
+def guilty(stop: Stop) -> int | None:
+    """The pc of the instruction that was caught, where the program stands after it."""
+    return stop.error.pc if isinstance(stop, Caught) and stop.error.pc != stop.pc else None
+
+
+def position(shell: Shell, guilty: int | None = None) -> list[str]:
+    """Where the program stands: its source line and the instruction that comes next; with one that is `guilty`, the
+    line of that, and it before the next.
+    """
     session = shell.session
-    line = session.line
+    line = session.line if guilty is None else session.symbols.line_at(guilty)
     out = source_line(shell, line) if line is not None else []
+    if guilty is not None:
+        out.append(instruction_line(shell, guilty))
     return [*out, instruction_line(shell, session.pc)]
 
 
@@ -112,14 +122,14 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
     if isinstance(stop, Exited):
         return "\n".join(_exited(shell, stop))
     title, *more = _title(shell, stop).split("\n")
-    out = position(shell) if place else []
+    out = position(shell, guilty(stop)) if place else []
     if title:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     out += [f"  {line}" for line in more]
     if isinstance(stop, (Faulted, Caught)):
-        out += [f"  {line}" for line in _sides(shell, stop)]
+        out += [f"  {line}" for line in _sides(shell, stop, shown=place)]
         out += [f"  help: {stop.error.help}"] if stop.error.help else []
     return "\n".join(out)
 
@@ -148,14 +158,20 @@ def _title(shell: Shell, stop: Stop) -> str:
     return ""
 
 
-def _sides(shell: Shell, stop: Faulted | Caught) -> list[str]:
-    """The instruction at fault where the program stands elsewhere, and what the error's notes say."""
-    error, out = stop.error, []
-    if error.pc != stop.pc and not any(n.pc == error.pc for n in error.notes):
-        out.append(f"by {error.pc:#06x}  {error.instruction}{_at_line(shell, error.pc)}")
-    for n in error.notes:
-        where = "" if n.pc is None else f"  {n.pc:#06x}  {n.instruction}{_at_line(shell, n.pc)}"
-        out.append(f"{n.text}{where}")
+def _sides(shell: Shell, stop: Faulted | Caught, *, shown: bool) -> list[str]:
+    """The instruction at fault where it is not `shown` yet, and what the error's notes say."""
+    error, notes = stop.error, [(n.text, n.pc, n.instruction) for n in stop.error.notes]
+    if error.pc != stop.pc and not (shown and guilty(stop)) and all(pc != error.pc for _, pc, _ in notes):
+        notes.insert(0, ("by", error.pc, error.instruction))
+    placed = [(text, instruction) for text, pc, instruction in notes if pc is not None]
+    wide = max((len(text) for text, _ in placed), default=0)
+    long = max((len(instruction) for _, instruction in placed), default=0)
+    out = []
+    for text, pc, instruction in notes:
+        if pc is None:
+            out.append(text)
+        else:
+            out.append(f"{text:<{wide}}  {pc:#06x}  {instruction:<{min(long, MAX_SIDE)}}{_at_line(shell, pc)}")
     return out
 
 
@@ -182,10 +198,10 @@ def _changed(c: Change) -> str:
     if not c.count:
         return f"{c.point.where} was accessed"
     if not c.index:
-        return f"{c.point.where}: {c.old} -> {c.new}"
+        return f"{c.point.where}: {c.old!s} -> {c.new!s}"
     at = ", ".join(map(str, c.index))
     more = f", and {c.count - 1:,} more elements" if c.count > 1 else ""
-    return f"{c.point.where} [{at}]: {c.old} -> {c.new}{more}"
+    return f"{c.point.where} [{at}]: {c.old!s} -> {c.new!s}{more}"
 
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from sohu.debugger.changes import Changes, by_name
 from sohu.debugger.display import place_name
@@ -32,6 +32,8 @@ VERSION = 1
 
 class JsonShell(Shell):
     """A shell that prints objects."""
+
+    prompts: ClassVar[bool] = False
 
     def __init__(self, session: Session, out: TextIO | None = None) -> None:
         super().__init__(session, out, Style(False))
@@ -61,6 +63,8 @@ class JsonShell(Shell):
         """The program stands still."""
         self.changes = self.observer.observe()
         self.emit("stop", **stop_object(self, stop, self.changes))
+        for line in self.displays.lines(self):
+            self.write(line)
 
 
 def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.stops import Exited, Faulted
+from sohu.debugger.stops import Caught, Exited, Faulted
 from sohu.emulator.waits import SEQUENCER, Need, needs
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """One paragraph."""
-        sentences = [d.text for d in self.doings if d.state != "idle"]
+        """One paragraph: what follows from it all first, then who waits in vain, then the others."""
+        busy = [d for d in self.doings if d.state != "idle"]
+        busy.sort(key=lambda d: d.need is None or not d.need.hopeless)
+        sentences = [self.verdict, *(d.text for d in busy)]
         if self.idle:
             sentences.append(f"{_list(self.idle)} {'is' if len(self.idle) == 1 else 'are'} idle.")
-        return " ".join(filter(None, [*sentences, self.verdict]))
+        return " ".join(filter(None, sentences))
 
     def record(self) -> dict[str, Any]:
         """The same for JSON."""
@@ -87,7 +89,7 @@ def explain(session: Session) -> Explanation:
     op = machine.op
     wanted = {n.who: n for n in needs(machine, op)}
     fault = session.stop.error if isinstance(session.stop, Faulted) else None
-    stuck = fault is not None and fault.category == "deadlock"
+    stuck = isinstance(session.stop, (Faulted, Caught)) and session.stop.error.category == "deadlock"
     doings = [_sequencer(session, op, wanted.get(SEQUENCER), stuck)]
     if fault is not None and not stuck:
         doings.insert(0, _error(session))
@@ -150,11 +152,12 @@ def _need(session: Session, need: Need) -> str:
     """`for full >= 1, which is 0: ...`, a sentence's end."""
     head = f"for {need.name} >= {need.value}, which is {need.now}"
     says = []
-    others = [(who, by) for who, by in need.queued if by is not need.op]
-    own = [by for _, by in need.queued if by is need.op]
-    for who, by in others[:_SHOWN]:
-        says.append(f"{_at(session, by.pc)} would signal it, and waits itself in the queue of {who}")
-    if own:
+    for queue in dict.fromkeys(who for who, by in need.next if by is not need.op):
+        ops = list(dict.fromkeys(by for who, by in need.next if who == queue and by is not need.op))[:_SHOWN]
+        themselves = "waits itself" if len(ops) == 1 else "wait themselves"
+        names = _list([_at(session, by.pc) for by in ops])
+        says.append(f"{names} would signal it, and {themselves} in the queue of {queue}")
+    if any(by is need.op for _, by in need.next):
         says.append("it would signal that itself, when it has executed")
     coming = [by for by in need.later if by is not need.op][:_SHOWN]
     if coming and need.most < need.value:

@@ -24,6 +24,7 @@ from sohu.debugger.functions import (
     both,
     call,
     computed,
+    counted,
     either,
     function,
     function_names,
@@ -85,6 +86,8 @@ def compile_expression(text: str) -> Expression:
     """Read an expression; raises CommandError that marks what is wrong."""
     parser = _Parser(text)
     made = parser.whole()
+    if parser.stuck is not None and parser.peek.kind == "end":
+        raise parser.stuck
     if parser.peek.kind != "end":
         raise parser.error(f"{parser.peek.text!r} is not expected here")
     return made
@@ -119,8 +122,6 @@ class _Parser:
                 raise self.stuck
             raise CommandError("an expression is missing", help="such as x5, t[0:4, :] or $pc")
         node = self.either()
-        if self.stuck is not None and self.peek.kind == "end":
-            raise self.stuck
         return Expression(self.text.strip(), node)
 
     # -- tokens ------------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ class _Parser:
         self.deeper()
         node = self.unary()
         self.depth -= 1
-        apply = {"-": lambda a: -a, "+": lambda a: a, "~": invert}[op.text]
+        apply = {"-": lambda a: -counted(a), "+": counted, "~": invert}[op.text]
         return lambda lookup: computed(apply(operand(node(lookup))))
 
     def raised(self) -> Node:
@@ -399,13 +400,13 @@ def _attributes(text: str) -> bool:
 
 
 def _with_attributes(node: Node, names: list[str]) -> Node:
-    def run(lookup: Lookup) -> Value:
-        value = node(lookup)
-        for name in names:
-            value = attribute(name, value)
-        return value
+    return lambda lookup: _attributes_of(node(lookup), names)
 
-    return run
+
+def _attributes_of(value: Value, names: list[str]) -> Value:
+    for name in names:
+        value = attribute(name, value)
+    return value
 
 
 def _name(text: str) -> Node:
@@ -420,13 +421,15 @@ def _name(text: str) -> Node:
         names.insert(0, tail)
     if not names:
         return lambda lookup: lookup(text)
-    attributes = _with_attributes(lambda lookup: lookup(base), names)
 
     def run(lookup: Lookup) -> Value:
-        try:
-            return lookup(text)
-        except CommandError:
-            return attributes(lookup)
+        for i in range(len(names), 0, -1):  # the longest name first
+            try:
+                value = lookup(".".join([base, *names[:i]]))
+            except CommandError:
+                continue
+            return _attributes_of(value, names[i:])
+        return _attributes_of(lookup(base), names)
 
     return run
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
+from sohu.debugger.frames import Outlook
 from sohu.debugger.points import BEFORE, Breakpoint, Catch, Watch, catches, writers
 from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Machine, MachineError
@@ -262,7 +263,7 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
         return _cycles(session, count)
     if level is Level.INSTRUCTION and not over:
         return go(session, Goal(instruction=session.position + count))
-    arrived = arrivals(session, level)
+    arrived = arrivals(session, level, over)
     before = arrived.here(session.machine.pc)
     left = count
 
@@ -289,8 +290,11 @@ class Arrivals:
     always: Callable[[object | None], bool]
 
 
-def arrivals(session: Session, level: Level) -> Arrivals:
-    """How a level divides the code. Raises CommandError where the program does not tell."""
+def arrivals(session: Session, level: Level, over: bool = False) -> Arrivals:
+    """How a level divides the code; with `over`, inlined calls too belong to the line that calls.
+
+    Raises CommandError where the program does not tell.
+    """
     symbols = session.symbols
     if level is Level.LINE:
         if not session.program.lines:
@@ -300,6 +304,8 @@ def arrivals(session: Session, level: Level) -> Arrivals:
             found = symbols.line_at(pc)
             return None if found is None else (found.file, found.line)
 
+        if over and session.program.debug:
+            return Arrivals(Outlook(session).here, lambda here: False)
         return Arrivals(line, lambda here: False)
     if level is Level.OP:
         return Arrivals(session.operation, lambda here: False)

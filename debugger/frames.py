@@ -66,6 +66,47 @@ def frames_at(session: Session, pc: int) -> Iterator[Frame]:
         yield Frame(pc, at.source, at.function, depth < len(stack) - 1, depth, at.scope)
 
 
+class Outlook:
+    """The code as the selected frame sees it: what is inlined in it belongs to the line that calls."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.debug = session.program.debug
+        every = session.backtrace()
+        at = every[min(session.level, len(every) - 1)]
+        self.entry = self._entry(at.pc)
+        stack = self.debug.stack(at.pc)[at.depth :]
+        # the frame's scope and those around it, nearest first, and where in each the next one is called
+        self.places = {s.scope: (inner.file, inner.line) for inner, s in zip(stack, stack, strict=True)}
+
+    def _entry(self, pc: int) -> int:
+        found = self.debug.at(pc)
+        return -1 if found is None else found[0].entry
+
+    def level(self, pc: int) -> int | None:
+        """Which level of the stack at `pc` is the frame, or the nearest one around it; None when none is."""
+        if self._entry(pc) != self.entry:
+            return None
+        return next((i for i, s in enumerate(self.debug.stack(pc)) if s.scope in self.places), None)
+
+    def left(self, pc: int) -> bool:
+        """Whether an instruction lies outside the frame's function."""
+        own = next(iter(self.places), None)
+        return self._entry(pc) != self.entry or all(s.scope != own for s in self.debug.stack(pc))
+
+    def here(self, pc: int) -> object | None:
+        """The line that an instruction belongs to; None for one without, and for the rest of a line that called."""
+        line = self.session.symbols.line_at(pc)
+        level = self.level(pc)
+        if line is None or level is None:
+            return None if line is None else (line.file, line.line)
+        at = self.debug.stack(pc)[level]
+        own = next(iter(self.places))
+        if at.scope != own and (at.file, at.line) == self.places[at.scope]:
+            return None
+        return at.scope, at.file, at.line
+
+
 def select(session: Session, level: int) -> Frame:
     """Make a level of the backtrace the one whose variables are meant; raises CommandError."""
     session.need_run()

@@ -36,7 +36,7 @@ def operand(value: Value) -> Any:
             return unpack_fp4(np.atleast_1d(data))
         if value.dtype is not None and value.dtype.is_float:
             return data.astype(np.float32)
-        return data.astype(np.int64) if data.dtype.kind in "iub" else data
+        return data.astype(np.int64) if data.dtype.kind in "iu" else data
     if isinstance(data, int) and value.is_float_bits:
         return float(np.uint32(data & 0xFFFFFFFF).view(np.float32))
     return data
@@ -81,6 +81,19 @@ def _elementwise(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return apply
 
 
+def counted(a: Any) -> Any:
+    """What arithmetic sees of truth: 0 and 1."""
+    return a.astype(np.int64) if isinstance(a, np.ndarray) and a.dtype == np.bool_ else a
+
+
+def _arithmetic(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def apply(a: Any, b: Any) -> Any:
+        within(np.shape(a), np.shape(b))
+        return f(counted(a), counted(b))
+
+    return apply
+
+
 def _bits(value: Any) -> int:
     return value.bit_length() if isinstance(value, int) else 0
 
@@ -89,7 +102,7 @@ def _power(a: Any, b: Any) -> Any:
     if isinstance(a, int) and isinstance(b, int) and b >= 0 and _bits(a) * b > MAX_BITS:
         raise CommandError(f"this number has more than {MAX_BITS} bits")
     within(np.shape(a), np.shape(b))
-    result = a**b
+    result = counted(a) ** counted(b)
     if isinstance(result, complex):
         raise CommandError("a negative number has no real power that is no integer")
     return result
@@ -99,7 +112,7 @@ def _shift(a: Any, b: Any) -> Any:
     if isinstance(a, int) and isinstance(b, int) and _bits(a) + b > MAX_BITS:
         raise CommandError(f"this number has more than {MAX_BITS} bits")
     within(np.shape(a), np.shape(b))
-    return a << b
+    return counted(a) << counted(b)
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -110,7 +123,7 @@ def _product(a: Any, b: Any) -> Any:
     rows = prod(np.shape(a)[:-1])
     if prod(shape[:-2]) * rows * columns * last > MAX_PRODUCT or rows * columns * prod(shape[:-2]) > MAX_ELEMENTS:
         raise CommandError("these matrices are too large to be multiplied here", help=_SLICE)
-    return a @ b
+    return counted(a) @ counted(b)
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -126,11 +139,11 @@ LEVELS: tuple[dict[str, Callable[[Any, Any], Any]], ...] = (
     {"|": _elementwise(operator.or_)},
     {"^": _elementwise(operator.xor)},
     {"&": _elementwise(operator.and_)},
-    {"<<": _shift, ">>": _elementwise(operator.rshift)},
-    {"+": _elementwise(operator.add), "-": _elementwise(operator.sub)},
+    {"<<": _shift, ">>": _arithmetic(operator.rshift)},
+    {"+": _arithmetic(operator.add), "-": _arithmetic(operator.sub)},
     {
-        "*": _elementwise(operator.mul), "/": _elementwise(operator.truediv),
-        "//": _elementwise(operator.floordiv), "%": _elementwise(operator.mod), "@": _product,
+        "*": _arithmetic(operator.mul), "/": _arithmetic(operator.truediv),
+        "//": _arithmetic(operator.floordiv), "%": _arithmetic(operator.mod), "@": _product,
     },
 )  # fmt: skip
 power = _power
@@ -221,13 +234,13 @@ def _place(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _each(f: Callable[[Any], Any]) -> Callable[..., Any]:
-    return lambda t: f(operand(t))
+    return lambda t: f(counted(operand(t)))
 
 
 def _float(f: Callable[[Any], Any]) -> Callable[..., Any]:
     def run(t: Value) -> Any:
         data = operand(t)
-        return f(float(data) if isinstance(data, int) else data)
+        return f(float(data) if isinstance(data, int) else counted(data))
 
     return run
 
@@ -241,7 +254,7 @@ def _round(t: Value, digits: Value | None = None) -> Any:
     places = 0 if digits is None else digits.data
     if not isinstance(places, int) or abs(places) > 300:
         raise CommandError("round(x, digits): how many digits is a small integer")
-    return np.round(operand(t), places)
+    return np.round(counted(operand(t)), places)
 
 
 def _where(condition: Value, *others: Value) -> Any:

@@ -13,6 +13,8 @@ from sohu.debugger.settings import LIST_SIZE
 from sohu.isa import INSTRUCTION_BYTES
 
 if TYPE_CHECKING:
+    from sohu.asm.debuginfo import IrOp
+    from sohu.debugger.session import Session
     from sohu.debugger.shell import Shell
 
 BEFORE, AFTER = 6, 10  # instructions around the pc
@@ -57,24 +59,49 @@ def _source_place(shell: Shell, text: str) -> tuple[str, int]:
     return line.file, line.line
 
 
-def instructions(shell: Shell, text: str) -> list[str]:
-    """Some instructions, under the names and source lines they belong to."""
+def instructions(shell: Shell, text: str, *, ir: bool = False, words: bool = False) -> list[str]:
+    """Some instructions, under the names and source lines they belong to.
+
+    ir: and the operations of the compiler's IR; words: with the words that they are.
+    """
     start, end = _range(shell, text)
     shell.disassembled = end
     session = shell.session
     out: list[str] = []
-    before = None
+    before: object = None
+    op: IrOp | None = None
+    inlined = ""
     for pc in range(start, end, INSTRUCTION_BYTES):
         name = place_name(shell, pc)
         if pc == start or "+" not in name:
             out.append(shell.style.paint("name", f"{name}:"))
         line = session.symbols.line_at(pc)
         here = None if line is None else (line.file, line.line)
-        if line is not None and here != before and not is_own(shell, pc):
-            out += source_line(shell, line, caret=False)
-        before = here
-        out.append(instruction_line(shell, pc))
+        calls = _calls(shell, pc)
+        if line is not None and (here, calls) != (before, inlined) and not is_own(shell, pc):
+            out += [*source_line(shell, line, caret=False), *([calls] if calls else [])]
+        before, inlined = here, calls
+        now = session.program.debug.op(pc) if ir else None
+        if now is not None and now != op:
+            out.append(shell.style.paint("dim", f"    ir:{now.number:<4} {now.text}"))
+        op = now
+        word = shell.style.paint("dim", _word(session, pc)) + " " if words else ""
+        out.append(word + instruction_line(shell, pc))
     return out
+
+
+def _calls(shell: Shell, pc: int) -> str:
+    """`in centred, inlined at test.py:51, test.py:60`, or "" for a kernel's own code."""
+    stack = shell.session.program.debug.stack(pc)
+    if len(stack) < 2:
+        return ""
+    places = ", ".join(f"{short(s.file)}:{s.line}" for s in stack[1:])
+    return shell.style.paint("dim", f"    in {stack[0].function}, inlined at {places}")
+
+
+def _word(session: Session, pc: int) -> str:
+    raw = session.program.text[pc : pc + INSTRUCTION_BYTES]
+    return f"{int.from_bytes(raw, 'little'):032x}"
 
 
 def instructions_at(shell: Shell, text: str, count: int) -> list[str]:

@@ -119,6 +119,8 @@ class Names:
             return Value(output, dtype_of(output.dtype))
         if self.variables.knows(name):
             return self.variable(name)
+        if self.session.running and (other := self.variables.elsewhere(name)):
+            raise CommandError(f"{name} is no variable of this code", help=other)
         if (reg := self.tile_registers().get(name)) is not None:
             return self._tile(reg, name)
         if (reg := self.scalars().get(name)) is not None:
@@ -165,8 +167,7 @@ class Names:
         if register == "pc":
             return Value(session.pc)
         if register not in REGISTERS:
-            near = nearest(name, self.all()) or "info tiles and info registers list what there is"
-            hint = self.variables.elsewhere(name) or near
+            hint = nearest(name, self.all()) or "info tiles and info registers list what there is"
             raise CommandError(f"nothing is called {name!r}", help=hint)
         file, number = REGISTERS[register]
         if file == "t":

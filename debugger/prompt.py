@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,14 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.styles import Style as Colours
 from sohu.debugger.display import place_name, short
+from sohu.debugger.errors import CommandError
 from sohu.debugger.style import clean
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ PROMPT = "(sohu) "
 
 
 class CommandCompleter(Completer):
-    """Commands first, then what the command takes."""
+    """Commands first, then what the command takes; beside commands what they do, beside lines what stands there."""
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
@@ -33,11 +37,54 @@ class CommandCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         """What the word before the cursor can become."""
         text = document.text_before_cursor
-        m = re.search(r"[$\w.:*/-]*$", text)
+        m = re.search(r"[$\w.:*/~=-]*$", text)
         word = (m[0] if m is not None else "").lstrip("*")
         for name in self.shell.complete(text):
             if name.startswith(word) and name != word:
-                yield Completion(clean(name), start_position=-len(word))
+                yield Completion(clean(name), start_position=-len(word), display_meta=self._about(text, name))
+
+    def _about(self, text: str, name: str) -> str:
+        commands = self.shell.commands.table
+        before = text.split()[: -1 if text[-1:].strip() else None]
+        if (made := commands.get(" ".join([*before, name]))) is not None:
+            return made.summary
+        if m := re.fullmatch(r"(.+):(\d+)", name):
+            files = self.shell.session.symbols.matching(m[1])
+            return clean(self.shell.sources.line(files[0], int(m[2])).strip()) if files else ""
+        return ""
+
+
+class CommandLexer(Lexer):
+    """Paints a command line while it is typed: a command that is there, and its expression."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+
+    def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+        """The painted line."""
+        line = document.text
+        m = _HEAD.match(line)
+        assert m is not None
+        known = not self.shell.collecting and self._known(m[2])
+        parts: StyleAndTextTuples = [("", m[1]), ("class:command" if known else "", m[2])]
+        for token in _TOKENS.finditer(line, m.end()):
+            parts.append((f"class:{token.lastgroup}" if token.lastgroup != "other" else "", token[0]))
+        return lambda number: parts if number == 0 else []
+
+    def _known(self, word: str) -> bool:
+        try:
+            return bool(word) and bool(self.shell.commands.find(word))
+        except CommandError:
+            return False
+
+
+_HEAD = re.compile(r"(\s*)((?:[A-Za-z?][\w-]*)?)")
+_TOKENS = re.compile(
+    r"(?P<number>\b\d[\w.]*)|(?P<string>\"[^\"]*\"?|'[^']*'?)|(?P<register>\$\w*)|(?P<other>\w+|.)", re.DOTALL
+)
+COLOURS = Colours.from_dict(
+    {"command": "bold ansigreen", "number": "ansicyan", "string": "ansiyellow", "register": "ansimagenta"}
+)
 
 
 def history_file() -> Path:
@@ -77,20 +124,31 @@ def toolbar(shell: Shell) -> FormattedText:
 
 def read_terminal(shell: Shell) -> None:
     """Prompt for commands and do them until Ctrl-D. Raises Quit."""
+    keys = KeyBindings()
+
+    @keys.add("c-x", "a")
+    @keys.add("c-x", "c-a")
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(result="tui")
+
     prompt: PromptSession[str] = PromptSession(
-        PROMPT,
+        lambda: ">" if shell.collecting else PROMPT,
         history=history(),
         completer=CommandCompleter(shell),
         complete_while_typing=False,
         auto_suggest=AutoSuggestFromHistory(),
         bottom_toolbar=lambda: toolbar(shell),
+        lexer=CommandLexer(shell),
+        style=COLOURS if shell.style.colour else None,
+        key_bindings=keys,
         color_depth=None if shell.style.colour else ColorDepth.DEPTH_1_BIT,
     )
     while True:
         try:
             line = prompt.prompt()
         except KeyboardInterrupt:
-            continue  # what was typed is given up
+            shell.give_up()  # what was typed
+            continue
         except EOFError:
             return
         try:

@@ -9,6 +9,7 @@ from typing import TextIO
 from sohu.asm import Program
 from sohu.debugger.session import Session
 from sohu.debugger.shell import Quit, Shell
+from sohu.debugger.startup import read_project_file, read_user_files
 from sohu.emulator import Argument, Device
 
 
@@ -23,14 +24,18 @@ def debug(
 
     `args` by parameter name. Arrays are copied: the caller's stay as they are. What the kernel wrote is in the
     returned session's `stop.outputs` when it ran to its end. Raises SohuError for a kernel that is not there
-    and for arguments that do not fit.
+    and for arguments that do not fit. Init files are read as sohu-dbg reads them.
     """
     session = Session(program, kernel, args, device=device)
     shell = Shell(session)
-    session.device.machine.output, before = shell.write, session.device.machine.output
+    session.device.machine.output, before = shell.program_output, session.device.machine.output
     try:
+        read_user_files(shell)
+        read_project_file(shell)
         shell.move(session.begin)
         interact(shell)
+    except Quit:  # an init file can
+        pass
     finally:
         session.device.machine.output = before
     return session
@@ -40,7 +45,7 @@ def interact(shell: Shell, stdin: TextIO | None = None) -> None:
     """Read commands and do them until `quit` or the end of the input."""
     source = stdin or sys.stdin
     try:
-        if source.isatty() and shell.out.isatty():
+        if shell.prompts and source.isatty() and shell.out.isatty():
             from sohu.debugger.prompt import read_terminal
 
             read_terminal(shell)

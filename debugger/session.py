@@ -6,10 +6,11 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +21,26 @@ from sohu.debugger import backward, forward
 from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
-from sohu.debugger.expressions import evaluate
+from sohu.debugger.expressions import compile_expression, evaluate
 from sohu.debugger.forward import Goal, Level
-from sohu.debugger.frames import Frame, frames, return_address
+from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
+from sohu.debugger.trace import Trace
 from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
 from sohu.emulator.checks import category_of, chosen
+from sohu.emulator.provenance import Recorder
 from sohu.emulator.run_cli import pick_kernel
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.emulator.timeline import Timeline
 from sohu.isa import INSTRUCTION_BYTES, SohuError
+
+if TYPE_CHECKING:
+    from sohu.debugger.sql import Database
 
 _P = TypeVar("_P", bound=Point)
 MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
@@ -101,6 +107,8 @@ class Session:
         self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
+        self.recorder: Recorder | None = None  # of `why`, once it has been asked
+        self.trace: Trace | None = None  # what `trace on` records
         self._printer = Printer(program)
         self.file: SnapshotFile | None = None  # that it looks at
         self._given: dict[str, Argument] = {}  # to the launch at hand
@@ -151,7 +159,10 @@ class Session:
 
     @property
     def line(self) -> Line | None:
-        """The source place of `pc`."""
+        """The source place of `pc`, or of the call in the selected frame."""
+        if self.level and self.running:
+            every = self.backtrace()
+            return every[min(self.level, len(every) - 1)].line
         return self.symbols.line_at(self.pc)
 
     @property
@@ -355,7 +366,9 @@ class Session:
 
     def set_condition(self, point: Point, condition: str) -> None:
         """Stop only where this is true; "" for always. Raises CommandError for what can't be read."""
-        point.condition = condition.strip()
+        if condition := condition.strip():
+            compile_expression(condition)
+        point.condition = condition
 
     def _add(self, point: _P) -> _P:
         self._numbers = point.number
@@ -389,6 +402,8 @@ class Session:
         self._given = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in self.args.items()}
         self.device.start(self.loaded, self.kernel.name, self._given)
         self.timeline.begin()
+        if self.trace is not None:
+            self.trace.cut(0)
         self.stop = Started(self.kernel.entry, 0, self.kernel.name)
         return self.stop
 
@@ -428,9 +443,13 @@ class Session:
         """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
         if reverse:
             self.need_past()
-            return backward.step(self, count, level, over)
-        self._need_alive()
-        return forward.step(self, count, level, over)
+        else:
+            self._need_alive()
+        outlook = Outlook(self) if over and level is Level.LINE and self.running else None
+        stop = (backward.step if reverse else forward.step)(self, count, level, over)
+        if outlook is not None and isinstance(stop, Stepped):
+            self.level = outlook.level(stop.pc) or 0  # what is inlined in the line that it came to is not entered yet
+        return stop
 
     def stepi(self, count: int = 1, *, reverse: bool = False) -> Stop:
         """Execute, or hand to its engine, `count` instructions; or undo so many."""
@@ -450,6 +469,10 @@ class Session:
             self.need_past()
             return backward.finish(self)
         self._need_alive()
+        every = self.backtrace()
+        if every[min(self.level, len(every) - 1)].inlined:
+            function = Outlook(self)
+            return forward.until(self, lambda depth: depth <= 0 and function.left(self.machine.pc))
         if return_address(self) is None:
             raise CommandError("nobody called this code", help="continue runs on to the next breakpoint")
         return forward.until(self, lambda depth: depth < 0)
@@ -512,7 +535,7 @@ class Session:
             have = ", ".join(map(str, self.marks))
             raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
         self.device.restore(mark.snapshot)
-        self.timeline.edited()
+        self._edited()
         return self.ended(Stepped(mark.pc, mark.instructions))
 
     def ended(self, stop: Stop) -> Stop:
@@ -558,12 +581,25 @@ class Session:
         What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
         """
         if assign(self, target, expression):
-            self.timeline.edited()
+            self._edited()
 
     def assign_file(self, target: str, path: Path) -> None:
         """Read a .npy file into a tile; raises CommandError, SohuError for a bad file."""
         assign_file(self, target, path)
+        self._edited()
+
+    def _edited(self) -> None:
+        """Somebody has changed the machine where it stands."""
         self.timeline.edited()
+        if self.trace is not None:
+            self.trace.cut(self.position)
+
+    @functools.cached_property
+    def database(self) -> Database:
+        """The trace and the program as tables (sohu.debugger.sql)."""
+        from sohu.debugger.sql import Database  # SQLite is loaded when it is wanted
+
+        return Database(self)
 
     @property
     def lookup(self) -> Lookup:

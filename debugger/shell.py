@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from sohu.debugger.changes import Changes, Observer
 from sohu.debugger.charts import plain
@@ -24,7 +24,7 @@ from sohu.debugger.session import Session
 from sohu.debugger.settings import CONTEXT, SECTIONS, WIDTH, Settings
 from sohu.debugger.source import Sources
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Stop, Watched
-from sohu.debugger.style import Style, columns, speaks_unicode
+from sohu.debugger.style import Style, columns
 from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
 
@@ -42,8 +42,10 @@ class Quit(Exception):
 class Shell:
     """One user at one session.
 
-    failures, categories: what the exit code is made of (exitcodes.py).
+    failures, categories: what the exit code is made of (exitcodes.py). prompts: at a terminal it asks for commands.
     """
+
+    prompts: ClassVar[bool] = True
 
     def __init__(self, session: Session, out: TextIO | None = None, style: Style | None = None) -> None:
         self.session = session
@@ -63,7 +65,6 @@ class Shell:
         self.displays = Displays()
         self.settings = Settings()
         self.fullscreen: Screen | None = None  # that shows it
-        self.unicode = speaks_unicode(self.out)
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
@@ -145,6 +146,10 @@ class Shell:
         """True while lines are commands of a breakpoint."""
         return self._collecting is not None
 
+    def give_up(self) -> None:
+        """What is being typed is not wanted: the commands of a breakpoint neither."""
+        self._collecting = None
+
     def _collect(self, text: str) -> None:
         assert self._collecting is not None
         if text == "end":
@@ -154,6 +159,8 @@ class Shell:
 
     def again(self) -> bool:
         """What an empty line does: the last command again, if it is one to be repeated."""
+        if self._collecting is not None:
+            return True
         return self.execute(self._repeat)
 
     def _remember(self, made: Command, text: str) -> None:
@@ -247,9 +254,13 @@ class Shell:
 
     def show(self, stop: Stop) -> None:
         """Print where the program stands and why."""
-        in_context = self.shows_context and not isinstance(stop, Exited)
-        if in_context or self.fullscreen is not None:
+        if self.shows_context or self.fullscreen is not None:
             self.changes = self.observer.observe()
+        self.show_again(stop)
+
+    def show_again(self, stop: Stop) -> None:
+        """The same, without having moved."""
+        in_context = self.shows_context and not isinstance(stop, Exited)
         text = render_stop(self, stop, place=not in_context)
         if in_context:
             panels = context(self, self.changes, self.settings[SECTIONS], min(self.width, MAX_WIDTH))

@@ -35,6 +35,8 @@ def clean(text: str) -> str:
 
     Everything printed goes through here, since names, strings and sources come from files that nobody checked.
     """
+    if text.replace("\n", "").isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text.expandtabs())
 
 
@@ -56,12 +58,7 @@ class Style:
     def code(self, text: str, python: bool = False) -> str:
         """A line of source or assembly, highlighted."""
         text = clean(text)
-        if not self.colour:
-            return text
-        from pygments import highlight
-        from pygments.formatters import TerminalFormatter
-
-        return str(highlight(text, _lexer(python), TerminalFormatter())).rstrip("\n")
+        return _highlighted(text, python) if self.colour else text
 
     def safe(self, text: str) -> str:
         """`text` cleaned, its colours kept when there are any to be seen."""
@@ -72,6 +69,15 @@ class Style:
             out += [clean(text[at : m.start()]), m[0]]
             at = m.end()
         return "".join(out) + clean(text[at:])
+
+
+@functools.lru_cache(1 << 12)
+def _highlighted(text: str, python: bool) -> str:
+    """The same lines are shown at every stop."""
+    from pygments import highlight
+    from pygments.formatters import TerminalFormatter
+
+    return str(highlight(text, _lexer(python), TerminalFormatter())).rstrip("\n")
 
 
 @functools.cache
@@ -98,11 +104,6 @@ def clip(text: str, width: int) -> str:
         out += [part[:left], m[0]]  # colours that end behind the cut must end
         left, at = max(0, left - len(part)), m.end()
     return "".join([*out, text[at:][:left]])
-
-
-def speaks_unicode(stream: TextIO) -> bool:
-    """True where lines can be drawn with more than ASCII."""
-    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 
 def columns(stream: TextIO | None = None) -> int:

@@ -7,6 +7,7 @@ import functools
 from pathlib import PurePath
 
 from sohu.asm import Kernel, Line, Program
+from sohu.asm.debuginfo import Scope
 from sohu.asm.kernels import prologue
 from sohu.isa import INSTRUCTION_BYTES, EncodingError, Flow, Inst, decode
 
@@ -109,9 +110,38 @@ class Symbols:
         wanted = PurePath(name).parts
         return [f for f in self.files() if f == name or PurePath(f).parts[-len(wanted) :] == wanted]
 
+    @functools.cached_property
+    def _inlined(self) -> list[tuple[Scope, int]]:
+        """Every call that was inlined, and where its code begins."""
+        out: list[tuple[Scope, int]] = []
+        for k in self.program.debug.kernels:
+            first: dict[int, int] = {}
+            for run in k.scope_runs:
+                for scope in k.chain(run.start):
+                    first.setdefault(scope, k.entry + run.start * INSTRUCTION_BYTES)
+            out += [(s, first[i]) for i, s in enumerate(k.scopes) if i and i in first]
+        return out
+
+    @functools.cached_property
+    def _calls(self) -> dict[tuple[str, int], list[int]]:
+        """Where the code begins that was inlined at a source line."""
+        out: dict[tuple[str, int], list[int]] = {}
+        for s, pc in self._inlined:
+            out.setdefault(s.call[:2], []).append(pc)
+        return out
+
+    def inlined(self, function: str) -> list[int]:
+        """Where the code of a function begins, once for each call that it was inlined at."""
+        return sorted({pc for s, pc in self._inlined if s.function == function})
+
+    def inlined_names(self) -> list[str]:
+        """Functions that were inlined."""
+        return sorted({s.function for s, _ in self._inlined})
+
     def lines_of(self, file: str) -> list[int]:
-        """Lines of a file that have code."""
-        return sorted({line.line for line in self.program.lines if line.file == file})
+        """Lines of a file that have code, or call what was inlined."""
+        own = {line.line for line in self.program.lines if line.file == file}
+        return sorted(own | {line for f, line in self._calls if f == file})
 
     def pcs_of(self, file: str, number: int) -> list[int]:
         """Where the code of a source line begins: once per straight piece of code that has some of it."""
@@ -122,4 +152,4 @@ class Symbols:
             if here == (file, number) and here != before:
                 found.setdefault(self.block_at(line.pc), line.pc)
             before = here
-        return sorted(found.values())
+        return sorted(found.values()) or sorted(self._calls.get((file, number), ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sohu.asm.debuginfo import LiveRange, Location
+from sohu.asm.debuginfo import KernelDebug, LiveRange, Location
 from sohu.debugger.frames import Frame
 from sohu.isa import INSTRUCTION_BYTES
 
@@ -33,6 +33,7 @@ class Variables:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._all: dict[int, frozenset[str]] = {}  # names of all variables of a kernel, by its entry
         self._known: dict[tuple[int, int], dict[str, Location | None]] = {}  # by pc and depth
 
     @property
@@ -104,10 +105,23 @@ class Variables:
             return f"{name} has no value yet here", f"it has one at {self.describe(ranges)}"
         return f"{name} is dead here: its place holds something else by now", f"it lives at {self.describe(ranges)}"
 
+    def _names_of(self, kernel: KernelDebug) -> frozenset[str]:
+        if kernel.entry not in self._all:
+            self._all[kernel.entry] = frozenset(v.name for v in kernel.variables)
+        return self._all[kernel.entry]
+
     def elsewhere(self, name: str) -> str:
-        """Where a variable lives that no frame here has; "" for no variable."""
-        ranges = self.session.program.debug.ranges(name)
-        return f"it is a variable of other code: at {self.describe(ranges)}" if ranges else ""
+        """Where a variable of the kernel at hand lives that no function here has; "" for no variable."""
+        debug, at = self.session.program.debug, self.frame
+        found = None if at is None else debug.at(at.pc)
+        if found is None or name not in self._names_of(found[0]):
+            return ""
+        kernel, _ = found
+        owners = {kernel.scopes[v.scope].function for v in kernel.variables if v.name == name}
+        end = kernel.entry + kernel.size * INSTRUCTION_BYTES
+        ranges = [r for r in debug.ranges(name) if kernel.entry <= r.start < end]
+        where = f": it lives at {self.describe(ranges)}" if ranges else ""
+        return f"{', '.join(sorted(owners))} has one{where}"
 
     def describe(self, ranges: list[LiveRange]) -> str:
         """`softmax.py:17-19 (0x01a0..0x0290 in t2), ...`"""

@@ -28,10 +28,12 @@ Stretch = tuple[int, int]  # instructions [start, end)
 
 def describe(f: Function, kernel: MKernel, registers: dict[VReg, int], entry: int) -> KernelDebug:
     """The description of a compiled kernel whose code begins at pc `entry`."""
-    return _Describer(f, kernel, registers).run(entry)
+    return Describer(f, kernel, registers).run(entry)
 
 
-class _Describer:
+class Describer:
+    """Reads a compiled kernel. lives: during which instructions each value is where the kernel keeps it."""
+
     def __init__(self, f: Function, kernel: MKernel, registers: dict[VReg, int]) -> None:
         self.f = f
         self.kernel = kernel
@@ -49,6 +51,7 @@ class _Describer:
         }
 
     def run(self, entry: int) -> KernelDebug:
+        """The description of the kernel, whose code begins at pc `entry`."""
         for p in self.f.params:
             self.hold(p.value)
         self.block(self.kernel.nodes)
@@ -259,7 +262,7 @@ class _Describer:
             for (start, b), stop in zip(found, starts[1:], strict=True):
                 if start < stop:
                     out = _over(out, (start, stop, b))
-        return sorted(out, key=lambda p: p[0])
+        return out
 
     def shown(self, b: Binding, start: int, end: int) -> list[Place]:
         """Where the value of a binding is, within these instructions."""
@@ -300,14 +303,14 @@ def _both(a: list[Stretch], b: list[Stretch]) -> list[Stretch]:
 
 
 def _over(painted: list[tuple[int, int, Binding]], new: tuple[int, int, Binding]) -> list[tuple[int, int, Binding]]:
-    """Paint over what is there."""
+    """Paint over what is there, which is in order and stays so."""
     start, end, _ = new
     if not painted or painted[-1][1] <= start:
         return [*painted, new]
-    out = []
+    out = [new]
     for a, b, what in painted:
         out += [(p, q, what) for p, q in ((a, min(b, start)), (max(a, end), b)) if p < q]
-    return [*out, new]
+    return sorted(out, key=lambda p: p[0])
 
 
 def _under(there: list[Place], new: Place) -> list[Place]:

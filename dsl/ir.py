@@ -109,7 +109,7 @@ class Op:
     results: list[Value] = field(default_factory=list)
     body: Block | None = None
     loc: Loc | None = None
-    order: int = field(default_factory=lambda: next(ORDER), repr=False)  # in which things came about
+    order: int = field(default_factory=ORDER.__next__, repr=False)  # in which things came about
 
     @property
     def row(self) -> Row | None:

@@ -79,7 +79,8 @@ def _scalars(spans: dict[VReg, Span], registers: dict[VReg, int]) -> dict[VReg, 
     active: list[VReg] = []
     spilled: dict[VReg, int] = {}
     for v in sorted(spans, key=lambda v: (spans[v].start, not v.pinned)):
-        for old in [a for a in active if spans[a].end <= spans[v].start]:
+        start = spans[v].start  # -1: the prologue loads all parameters, and one that nobody reads needs a register too
+        for old in [a for a in active if start >= 0 and spans[a].end <= start]:
             active.remove(old)
             free.append(registers[old])
         if not free:

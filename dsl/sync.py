@@ -14,7 +14,7 @@ is walked first to see what a turn leaves behind, then with that, until what was
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sohu.dsl.mir import Buffer, MInst, MKernel, MLoop, MNode, MWait, Place, VReg
 from sohu.isa import ROWS, Row
@@ -200,7 +200,8 @@ class Synchronizer:
             row = sync_row(me)
             extra: list[int] = [me[1]] if row.operands else []
             out.append(MInst(row, list(extra), n.loc, n.engine, wait=w, op=n.op))
-        copy = replace(n, operands=list(n.operands), wait=waits[-1] if waits else None)
+        last = waits[-1] if waits else None
+        copy = MInst(n.row, list(n.operands), n.loc, n.engine, n.reads, n.writes, last, n.signal, n.op, n.makes)
         out.append(copy)
         for m in out:
             assert isinstance(m, MInst)

@@ -276,6 +276,23 @@ class Deferrals:
             for cover in self._ranges[d.range]:
                 cover.refresh(self.live)
 
+    def contents(self, view: View, *, wide: bool = False) -> NDArray[Any]:
+        """The elements of a tile as a program finds them, to read; of a copy that has not been made, its source's.
+
+        wide: narrow floats of a constant source may come as float32, as products have them.
+        """
+        live = view.cover.live
+        if live is None:
+            return view.array
+        narrow = view.tile.dtype.is_float and view.tile.dtype.itemsize < 4
+        array = live.array(view, True, self) if wide and narrow else None
+        if array is None:
+            array = live.array(view, False, self)
+        if array is None:
+            self.settle()
+            array = view.array
+        return array
+
     def freed(self, block: Allocation) -> None:
         """A block of HBM is about to be given back: copies from there are made first."""
         if any(d.src.allocation is block for d in self.live):

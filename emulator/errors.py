@@ -32,8 +32,9 @@ class MachineError(SohuError):
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is), `notes` the sides of an error that has more than one, `core` the core
-    file that was written ("" when none was), `chip` its number in a group (None without one).
+    of the operand at fault ("" when none is), `index` that of its element (() when none is), `notes` the sides of an
+    error that has more than one, `core` the core file that was written ("" when none was), `chip` its number in a
+    group (None without one).
     """
 
     exit_code = 3
@@ -50,6 +51,7 @@ class MachineError(SohuError):
         help: str = "",
         chip: int | None = None,
         notes: Sequence[Place] = (),
+        index: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message, help=help)
         self.category = category
@@ -60,6 +62,7 @@ class MachineError(SohuError):
         self.operand = operand
         self.chip = chip
         self.notes = tuple(notes)
+        self.index = index
 
     def place(self, line: Line | None) -> None:
         """Say where the instruction comes from."""

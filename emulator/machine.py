@@ -405,6 +405,7 @@ class Machine(Services):
             help=e.help,
             chip=self.chip if self.group is not None else None,
             notes=checkers.sides(self, e.notes),
+            index=e.index,
         )
         raise self.fault from cause
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sohu.emulator.memory import Allocation, Memories
-from sohu.isa import DType, Space, Tile, bf16, f16, f32, fp8e4m3, fp8e5m2, i8, i32
+from sohu.emulator.memory import Allocation, Memories, _reserve
+from sohu.isa import DType, Fault, Space, Tile, bf16, f16, f32, fp8e4m3, fp8e5m2, i8, i32
 from sohu.isa.numerics import format_of, widen
 
 Doubles = NDArray[np.float64]
+Saved = list[tuple[int, int, DType, float, bytes]]
 
 _PIECE = 1 << 16  # elements converted at a time: large arrays that come and go cost more than what is done with them
 _HELD = frozenset((f32, bf16, f16, fp8e4m3, fp8e5m2, i8, i32))  # what numbers can stand for more exact ones
@@ -43,15 +44,19 @@ def doubles(values: NDArray[Any]) -> Doubles:
 
 
 class Range:
-    """Bytes [low, high) that have a shadow of one dtype. `roundoff`: of the coarsest dtype their values were in."""
+    """Bytes [low, high) that have a shadow of one dtype. `roundoff`: of the coarsest dtype their values were in.
 
-    __slots__ = ("dtype", "high", "low", "roundoff")
+    kept: what it was saved as, if nothing has been written there since.
+    """
+
+    __slots__ = ("dtype", "high", "kept", "low", "roundoff")
 
     def __init__(self, low: int, high: int, dtype: DType, roundoff: float) -> None:
         self.low = low
         self.high = high
         self.dtype = dtype
         self.roundoff = roundoff
+        self.kept: bytes | None = None
 
 
 class Home:
@@ -72,7 +77,11 @@ class Home:
         """All numbers of one size of element; the host gives memory to what is written."""
         found = self._planes.get(itemsize)
         if found is None:
-            found = self._planes[itemsize] = np.zeros(self.start % itemsize + self.size // itemsize + 1)
+            try:
+                plane = np.frombuffer(_reserve((self.size // itemsize + 1) * 8), np.float64)
+            except OSError as e:
+                raise Fault("limit", f"the host has no room for a float64 shadow: {e.strerror}") from None
+            found = self._planes[itemsize] = plane
         return found
 
     def view(self, tile: Tile) -> Doubles:
@@ -116,18 +125,23 @@ class Home:
         self.cut(low, high)
         self._replace([], [Range(low, high, dtype, roundoff)])
 
-    def snapshot(self) -> tuple[list[Range], list[Doubles]]:
-        """The ranges and what their numbers are."""
-        kept = [Range(r.low, r.high, r.dtype, r.roundoff) for r in self.ranges]
-        return kept, [self._of(r).copy() for r in kept]
+    def save(self) -> Saved:
+        """The ranges and what their numbers are, for `load`."""
+        out = []
+        for r in self.ranges:
+            if r.kept is None:
+                r.kept = self._of(r).tobytes()
+            out.append((r.low, r.high, r.dtype, r.roundoff, r.kept))
+        return out
 
-    def restore(self, saved: tuple[list[Range], list[Doubles]]) -> None:
-        """What `snapshot` gave."""
-        self.ranges, values = [Range(r.low, r.high, r.dtype, r.roundoff) for r in saved[0]], saved[1]
+    def load(self, saved: Saved) -> None:
+        """What `save` gave."""
+        self.ranges = [Range(low, high, dtype, u) for low, high, dtype, u, _ in saved]
         self.starts = [r.low for r in self.ranges]
         self.version += 1
-        for r, v in zip(self.ranges, values, strict=True):
-            self._of(r)[...] = v
+        for r, (*_, kept) in zip(self.ranges, saved, strict=True):
+            self._of(r)[...] = np.frombuffer(kept, np.float64)
+            r.kept = kept
 
     def _of(self, r: Range) -> Doubles:
         n = r.dtype.itemsize
@@ -238,6 +252,7 @@ class Shadows:
             self._look(spot)
         if spot.state:
             assert spot.range is not None
+            spot.range.kept = None
             if roundoff > spot.range.roundoff or (roundoff < spot.range.roundoff and self._exactly(spot)):
                 spot.range.roundoff = roundoff
             return spot.view

@@ -291,9 +291,10 @@ class Timeline:
         checks: Sequence[Check] = (),
         when: running.When = None,
         pardon: bool = False,
+        replay: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Machine.run does, and record it. checks: more hooks for this run, which may stop it (Check.stops).
-        pardon: a complaint about the first instruction that `revive` has let pass is let pass now.
+        pardon: a complaint about the first instruction that `revive` has let pass is let pass now; replay: so are all.
 
         With a Hit the machine stands after the instruction within which that happened; when the kernel has ended
         in the same instruction, the Stop says so. Raises what Machine.run raises, and ReplayDiverged.
@@ -305,7 +306,7 @@ class Timeline:
                 self._pardoned()
                 if self._stands(until, when) or self.position >= last:
                     return Stop.BREAKPOINT, self._hit()
-            why = self._forward(until, last, until_cycle, when, replay=False)
+            why = self._forward(until, last, until_cycle, when, replay=replay)
             return why, self._hit()
 
     def _hit(self) -> Hit | None:
@@ -466,6 +467,15 @@ class Timeline:
         with self._moving(), self._unheard(instruction <= self._last):
             return self._goto(instruction)
 
+    def replay(self, instruction: int, checks: Sequence[Check] = ()) -> tuple[Stop, Hit | None]:
+        """Run on to a position that is known, through all that lies between, with more hooks, which may stop it.
+
+        Raises what `goto` raises.
+        """
+        with self._moving(), self._unheard(True), self.machine.watching(checks):
+            why = self._forward(None, instruction, None, None, replay=True)
+            return why, self._hit()
+
     def goto_cycle(self, cycle: int) -> Stop:
         """Stand at a cycle: in timed order as Machine.run does, in others after the first instruction with which so
         many have passed. Raises SohuError where cycles are not counted, and what `goto` raises.
@@ -516,15 +526,28 @@ class Timeline:
         return self._forward(None, instruction, None, None, replay=True)
 
     def _restore(self, c: Checkpoint) -> None:
-        self._mirror.put_back(c.snapshot)
+        """Put a checkpoint back; where a checker cannot say what it knew there, the launch."""
+        m = self.machine
+        whole = m.hooks.whole.checks
+        launch = self._made[0]
+        lost = [check for check in whole if c.snapshot.shadows.get(check) is None]
+        if lost:
+            c = launch
+        self._mirror.put_back(c.snapshot, shadows=False)
+        for check in whole:
+            if check not in lost:
+                check.load(c.snapshot.shadows[check])
+            elif launch.instruction == 0:
+                check.launch()
+            else:  # it has not been at work from the beginning
+                m.hooks = m.hooks.resting()
         self._clock = c.when
         self._since = 0.0
         self._prints = c.prints
         self._between = -1
-        hooks = self.machine.hooks
-        self.machine.hits.clear()
-        for check in hooks.checks:
-            if check not in hooks.whole.checks:
+        m.hits.clear()
+        for check in m.hooks.checks:
+            if check not in whole:
                 check.moved()
 
     # -- going back to what happened ---------------------------------------------------------------

@@ -83,6 +83,7 @@ class Timer:
         self.chip = chip
         self.completed: Callable[[int, Signal | None], None] | None = None
         self.links: Links | None = None
+        self.began: Callable[[int, float, float, float], None] | None = None  # a tracer's: queue, issued, start, end
         self._no_latency = dataclasses.replace(chip, hbm_latency=0)
         self._queues = [_Queue(engine, name) for engine, name in places]
         self._costs: dict[
@@ -264,6 +265,8 @@ class Timer:
         q.running = True
         q.busy += end - at
         q.until = end
+        if self.began is not None:
+            self.began(place, e.issued, at, end)
         self._push(end, place, e.signal)
         return end
 

@@ -44,6 +44,16 @@ class Need:
         return self.now + sum(by.signal.inc for _, by in self.queued if by.signal is not None)
 
     @property
+    def next(self) -> tuple[tuple[str, Op], ...]:
+        """Of what is queued, as much as it takes, the first ones first; nothing that is queued behind it."""
+        out, reached = [], self.now
+        for who, by in self.queued:
+            if reached < self.value and by.signal is not None:
+                out.append((who, by))
+                reached += by.signal.inc
+        return tuple(out)
+
+    @property
     def hopeless(self) -> bool:
         """Nothing that is left can bring the semaphore there."""
         return not self.later and self.most < self.value
@@ -88,7 +98,7 @@ def waiting(machine: Machine, op: Op) -> list[str]:
 def place(machine: Machine, op: Op) -> str:
     """Where an instruction is, and what: pc, source line, text."""
     line = machine.program.line_at(op.pc)
-    where = f" ({line.file}:{line.line})" if line else ""
+    where = f" ({line.file.rpartition('/')[2]}:{line.line})" if line else ""
     return f"pc {op.pc:#06x}{where} `{machine.text(op)}`"
 
 

@@ -51,7 +51,7 @@ class Fault(SohuError):
     """Raised by instruction semantics and operand resolution; the emulator adds pc, line and operand.
 
     `category` is one of CATEGORIES; `notes` are for errors that have more than one side; `pc` is that of the
-    instruction at fault where it is another one than is at work.
+    instruction at fault where it is another one than is at work; `index` that of the element of the operand.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Fault(SohuError):
         help: str = "",
         notes: Sequence[Note] = (),
         pc: int | None = None,
+        index: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message, help=help)
         assert category in CATEGORIES, category
@@ -70,6 +71,7 @@ class Fault(SohuError):
         self.operand = operand
         self.notes = tuple(notes)
         self.pc = pc
+        self.index = index
 
 
 CATEGORIES = {

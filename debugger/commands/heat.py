@@ -21,7 +21,7 @@ ROWS, COLUMNS = 24, 96
 def heat_(shell: Shell, text: str) -> None:
     """Show a heat map of a tile: heat[/ROWS m] TILE.
 
-    Examples: heat t    heat/40 acc[:, 0:256]    heat/m acc - ref.npy    heat abs(t) > 100
+    Examples: heat t    heat/40 acc[:, 0:256]    heat/m acc - $saved    heat abs(t) > 100
 
     TILE has two dimensions (or one) and is an expression or a .npy file. Dark is low, light is high. What does not
     fit is made smaller: a cell shows the mean of its elements, with /m the largest magnitude among them. N and I mark

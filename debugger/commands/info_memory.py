@@ -32,10 +32,8 @@ def info_memory(shell: Shell, text: str) -> None:
         space, address = place(session, text)
         found = [r for r in regions(session, space) if r.low <= address < r.high]
         for r in found:
-            shell.write(
-                f"{space} {address:#x} is byte {address - r.low:,} of {' '.join(r.name.split())}, "
-                f"{r.low:#x}..{r.high:#x}"
-            )
+            of = " ".join(r.name.split())
+            shell.write(f"{space} {address:#x} is byte {address - r.low:,} of {of}, {r.low:#x}..{r.high:#x}")
         if not found:
             shell.write(f"{space} {address:#x} belongs to nothing")
         return

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
 from sohu.debugger.command import command
-from sohu.debugger.functions import FUNCTIONS
 from sohu.debugger.views import render
 
 if TYPE_CHECKING:
@@ -25,15 +24,10 @@ def print_(shell: Shell, text: str) -> None:
     Each value gets a number and is kept as it was: $3 the third, $ the last, $$ the one before, $$2 the one before
     that; without an expression, $. `set $name = EXPRESSION` keeps one under a name.
     FORMAT: x hexadecimal, d decimal, f a register as float32, e every element, s statistics only, h with a histogram.
-    `help expressions` lists what can be computed. After the kernel has ended, its outputs can be printed by name.
+    `info functions` lists what can be computed. After the kernel has ended, its outputs can be printed by name.
     """
     session = shell.session
     value = session.evaluate(text or "$")
     shown = render(value, text or "$", shell.format, shell.width, shell.ascii)
     number = session.values.record(value)
     shell.write(f"${number} = {text if shown == f'{text} = {text}' else shown}")
-
-
-def functions() -> list[str]:
-    """A line for each function that expressions can call."""
-    return [f"  {f.usage:<22}{f.doc}" for f in FUNCTIONS.values()]

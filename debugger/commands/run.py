@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sohu.debugger.arguments import kernel_arguments
 from sohu.debugger.command import command
 from sohu.emulator.run_cli import read_arguments
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("run", "r", group="running", repeat=None)
+@command("run", "r", group="running", complete=kernel_arguments, repeat=None)
 def run(shell: Shell, text: str) -> None:
     """Run the kernel from its beginning: run [NAME=VALUE]...
 

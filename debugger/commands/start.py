@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sohu.debugger.arguments import kernel_arguments
 from sohu.debugger.command import command
 from sohu.emulator.run_cli import read_arguments
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("start", group="running", repeat=None)
+@command("start", group="running", complete=kernel_arguments, repeat=None)
 def start(shell: Shell, text: str) -> None:
     """Run the kernel and stop at its first line: start [NAME=VALUE]...
 

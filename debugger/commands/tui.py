@@ -32,4 +32,4 @@ def tui(shell: Shell, text: str) -> None:
     if not Screen(shell).run():
         raise Quit
     if shell.session.stop is not None:
-        shell.show(shell.session.stop)
+        shell.show_again(shell.session.stop)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
 
 
-@command("when", group="other")
+@command("when", group="time")
 def when(shell: Shell, text: str) -> None:
     """Where in the run the program stands: when.
 

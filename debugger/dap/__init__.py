@@ -4,6 +4,6 @@
 that a Python program has made. The protocol: https://microsoft.github.io/debug-adapter-protocol/
 """
 
-from sohu.debugger.dap.server import serve
+from sohu.debugger.dap.server import attach, serve
 
-__all__ = ["serve"]
+__all__ = ["attach", "serve"]

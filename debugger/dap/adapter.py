@@ -257,7 +257,13 @@ class Adapter:
             self._interrupt(wanted)  # it came before the movement had begun
         try:
             while True:
-                stop = do()
+                try:
+                    stop = do()
+                except KeyboardInterrupt:  # so does a search in the past end that is interrupted
+                    if not self._wanted:
+                        raise
+                    session = self.session
+                    stop = session.ended(Interrupted(session.machine.pc, session.position))
                 if self._wanted == "end":
                     self.leaving = True
                 if again is None or self._wanted != "edit" or not isinstance(stop, Interrupted):

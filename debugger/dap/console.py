@@ -7,6 +7,7 @@ from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING
 
+from sohu.debugger.command import Command
 from sohu.debugger.errors import CommandError
 from sohu.debugger.shell import Shell
 from sohu.debugger.stops import Stop
@@ -24,12 +25,14 @@ class Console(Shell):
         super().__init__(adapter.session, self.text, Style(False))
         self.adapter = adapter
         self.stopped: Stop | None = None
+        self.last = ""  # name of the last command
 
     def do(self, line: str) -> str:
         """What a command line prints. Raises Quit."""
         self.text.seek(0)
         self.text.truncate()
         self.stopped = None
+        self.last = ""
         self.execute(line)
         return self.text.getvalue().rstrip("\n")
 
@@ -45,6 +48,12 @@ class Console(Shell):
         except CommandError as e:
             return "can be" in str(e)  # an abbreviation of several: the command line says of which
         return True
+
+    def parse(self, text: str) -> tuple[Command, str]:
+        """As the shell's; keeps the command's name."""
+        made, rest = super().parse(text)
+        self.last = made.name
+        return made, rest
 
     def move(self, do: Callable[[], Stop]) -> None:
         """As the shell's, and what came of it is kept for the client."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
+from sohu.asm import Program
 from sohu.debugger.dap.adapter import Adapter
 from sohu.debugger.dap.protocol import Writer
 from sohu.debugger.session import Session
+from sohu.emulator import Argument, Device
 from sohu.isa import SohuError
 
 HOST = "127.0.0.1"  # never another: whoever connects can read the memory of what is debugged, and the files it names
+
+PORT = "SOHU_DAP_PORT"  # the environment variable
+DEFAULT_PORT = 4711
 
 
 def on_stdio() -> None:
@@ -39,7 +45,7 @@ def on_port(port: int, ready: Callable[[int], None], *, once: bool = False) -> N
                 return
 
 
-def serve(session: Session, port: int = 4711, *, ready: Callable[[int], None] | None = None) -> None:
+def serve(session: Session, port: int = DEFAULT_PORT, *, ready: Callable[[int], None] | None = None) -> None:
     """Let an editor debug a session: wait for one to attach at a port of this machine, and return when it leaves.
 
     A session that has not been started is stopped at its kernel's first line; a launch that is under way is shown
@@ -54,6 +60,32 @@ def serve(session: Session, port: int = 4711, *, ready: Callable[[int], None] | 
             _accept(server, session)
         finally:
             session.machine.output = output
+
+
+def attach(
+    program: Program,
+    kernel: str | None = None,
+    args: Mapping[str, Argument] | None = None,
+    *,
+    device: Device | None = None,
+) -> Session:
+    """Let an editor debug a launch: `softmax.attach(x)`; returns when the editor has left.
+
+    The port is $SOHU_DAP_PORT, 4711 by default; standard error says where it waits. What the kernel wrote is in the
+    returned session's `stop.outputs` when it ran to its end. Raises SohuError for a kernel that is not there, for
+    arguments that do not fit, and for a port that cannot be had.
+    """
+    text = os.environ.get(PORT, str(DEFAULT_PORT))
+    if not text.isdecimal():
+        raise SohuError(f"{PORT} = {text!r} is no port", help="0 to 65535; 0 takes a free one")
+    session = Session(program, kernel, args, device=device)
+    session.begin()
+    serve(session, int(text), ready=_tell)
+    return session
+
+
+def _tell(port: int) -> None:
+    print(f"waiting for an editor to attach at {HOST}:{port}", file=sys.stderr, flush=True)
 
 
 def listen(port: int) -> socket.socket:

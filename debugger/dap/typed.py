@@ -62,6 +62,17 @@ def _value(hint: Any, raw: Any, where: str) -> Any:
         return float(raw)
     if type(raw) is not hint:  # True is no integer here
         raise BadRequest(f"{where} wants {_NAMES[hint]}")
+    if hint is str and not _is_text(raw):
+        raise BadRequest(f"{where} is no text: it has half a surrogate pair")
     if hint is int and not -(1 << 63) <= raw < 1 << 64:
         raise BadRequest(f"{where} is out of range")
     return raw
+
+
+def _is_text(raw: str) -> bool:
+    """False for what JSON can hold and no file name or UTF-8 text can."""
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

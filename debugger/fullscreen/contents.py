@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from sohu.debugger.changes import TileChange
-from sohu.debugger.context import breakpoints_of, entry, operation, tile_line
+from sohu.debugger.changes import TileChange, by_name
+from sohu.debugger.context import breakpoints_of, entry, operation, selected_line, tile_line
 from sohu.debugger.display import instruction_line, place_name, short, source_line
 from sohu.debugger.fullscreen.pane import Contents, Row
 from sohu.debugger.listing import is_own
@@ -30,7 +30,8 @@ class Source(Contents):
     def follow(self) -> None:
         """Show the file where the program stands; from code without lines, the last one stays."""
         session = self.screen.shell.session
-        self.file = (session.line.file if session.line else "") or self.file or session.current_file() or ""
+        line = selected_line(self.screen.shell)
+        self.file = (line.file if line else "") or self.file or session.current_file() or ""
         self.title = short(self.file) or "source"
 
     def total(self) -> int:
@@ -40,7 +41,7 @@ class Source(Contents):
     def current(self) -> int | None:
         """The line at hand, or that of the kernel."""
         session = self.screen.shell.session
-        line = session.line or session.symbols.line_at(session.symbols.body(session.kernel))
+        line = selected_line(self.screen.shell) or session.symbols.line_at(session.symbols.body(session.kernel))
         return line.line - 1 if line is not None and line.file == self.file else None
 
     def rows(self, top: int, width: int, height: int) -> list[Row]:
@@ -50,7 +51,7 @@ class Source(Contents):
         if not lines:
             what = f"{self.file} cannot be read" if self.file else "the program has no line information"
             return [Row(shell.style.safe(f" {what}"))]
-        here = shell.session.line if shell.session.running else None
+        here = selected_line(shell) if shell.session.running else None
         marks = breakpoints_of(shell, self.file)
         out = []
         for n in range(top + 1, min(top + height, len(lines)) + 1):
@@ -63,10 +64,11 @@ class Source(Contents):
             out.append(Row(f"{head} {text}", n - 1, current=current, underline=span))
         return out
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """On a number: set a breakpoint there, or delete those that are there."""
         if margin:
             self.screen.toggle(breakpoints_of(self.screen.shell, self.file).get(item + 1), f"{self.file}:{item + 1}")
+        return margin
 
 
 class Code(Contents):
@@ -112,12 +114,13 @@ class Code(Contents):
                 break
         return out
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """On an address: set or delete breakpoints."""
         pc = item * INSTRUCTION_BYTES
         there = [str(b.number) for b in self.screen.shell.session.breakpoints.values() if pc in b.pcs]
         if margin:
             self.screen.toggle(there, f"*{pc:#x}")
+        return margin
 
 
 class State(Contents):
@@ -140,8 +143,10 @@ class State(Contents):
             return
         tiles = [t for t in session.names.tiles() if t.tile is not None]
         changed = {c.reg: i for i, c in enumerate(shell.changes.tiles)}
-        tiles.sort(key=lambda t: (t.reg not in changed, not t.name, t.reg))
-        self._items = [("tile", t.name or f"t{t.reg}", t.reg) for t in tiles]
+        name = by_name(session)
+        live = {reg for file, reg in session.names.variables.registers() if file == "t"}
+        tiles.sort(key=lambda t: (t.reg not in changed, t.reg not in live, not t.name, t.reg))
+        self._items = [("tile", name(t.reg), t.reg) for t in tiles]
         x, sems = session.machine.x, session.machine.sems
         names = session.names
         self._items += [
@@ -188,9 +193,10 @@ class State(Contents):
         register = "" if name == f"{kind[0]}{number}" else style.paint("dim", f"  {kind[0]}{number}")
         return f"  {style.paint('changed' if changed else 'name', f'{name:<8}')} {value}{register}"
 
-    def click(self, item: int, margin: bool) -> None:
+    def click(self, item: int, margin: bool) -> bool:
         """Print it."""
         self.screen.enter(f"print {self._items[item][1]}")
+        return True
 
 
 class Queues(Contents):

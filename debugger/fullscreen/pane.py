@@ -1,7 +1,8 @@
-"""A pane: rows of painted text that scroll, and can be clicked. What is in them, panes.py says."""
+"""A pane: rows of painted text that scroll, and can be clicked. What is in them, contents.py says."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Row:
 
     def fragments(self, width: int) -> StyleAndTextTuples:
         """What prompt_toolkit paints; the row of the current instruction over the whole width."""
-        out: StyleAndTextTuples = to_formatted_text(ANSI(self.text))
+        out = list(_fragments(self.text))
         if self.underline is not None:
             low, high = self.underline
             out = [
@@ -46,6 +47,12 @@ class Row:
             out = [(f"class:current {style}", text) for style, text, *_ in out]
             out.append(("class:current", " " * max(0, width - fragment_list_len(out))))
         return out
+
+
+@functools.lru_cache(1 << 12)
+def _fragments(text: str) -> StyleAndTextTuples:
+    """Colours as prompt_toolkit has them."""
+    return to_formatted_text(ANSI(text))
 
 
 class Contents:
@@ -65,8 +72,9 @@ class Contents:
         """The item that should be seen after a stop."""
         return None
 
-    def click(self, item: int, margin: bool) -> None:
-        """Somebody has clicked on an item; `margin`: on the columns before its text."""
+    def click(self, item: int, margin: bool) -> bool:
+        """Somebody has clicked on an item; `margin`: on the columns before its text. False: it means nothing here."""
+        return False
 
 
 class Pane(UIControl):
@@ -90,12 +98,21 @@ class Pane(UIControl):
         self._drawn = None
         self._reveal = reveal
 
-    def _show_current(self) -> None:
+    def _show_current(self, width: int, height: int) -> None:
+        """Choose `top` so that the current item is in sight, with something around it; leave it where it is so."""
         at = self.contents.current()
-        room = max(1, self.height - 2)
-        if at is not None and not self.top + (self.height > 3) <= at < self.top + room:
-            self.top = at - self.height // 2 if self.height > 4 else at - min(1, self.height - 1)
         self._clamp()
+        if at is None or self._in_sight(at, width, height):
+            return
+        for before in (height // 2, height // 3, height // 4, height // 8, 1, 0):  # items can take several rows
+            self.top = max(0, at - before)
+            if self._in_sight(at, width, height):
+                return
+
+    def _in_sight(self, item: int, width: int, height: int) -> bool:
+        items = [row.item for row in self._draw(width, height)]
+        rows = slice(1 if self.top and height > 3 else 0, max(1, height - 2))
+        return item in items[rows]
 
     def scroll(self, rows: int) -> None:
         """Up for negative numbers."""
@@ -131,7 +148,7 @@ class Pane(UIControl):
                 self.top = self._end()
             if self._reveal:
                 self._reveal = False
-                self._show_current()
+                self._show_current(width, height)
             key = self.top, width, height
             if self._drawn != key or self.follows:
                 self._rows = self._draw(width, height)
@@ -158,11 +175,10 @@ class Pane(UIControl):
         elif kind is MouseEventType.SCROLL_DOWN:
             self.scroll(WHEEL)
         elif kind is MouseEventType.MOUSE_UP:
-            self.clicked()
             at = mouse_event.position
             item = self._rows[at.y].item if 0 <= at.y < len(self._rows) else None
-            if item is not None and not self.busy():
-                self.contents.click(item, at.x < MARGIN)
+            if item is None or self.busy() or not self.contents.click(item, at.x < MARGIN):
+                self.clicked()  # the focus comes here, else it stays where the user types
         else:
             return NotImplemented
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,13 @@ from prompt_toolkit.layout.menus import CompletionsMenu
 from prompt_toolkit.layout.processors import AppendAutoSuggestion, BeforeInput
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colours
+from prompt_toolkit.styles import merge_styles
 from prompt_toolkit.widgets import SearchToolbar
 from sohu.debugger.fullscreen import keys
 from sohu.debugger.fullscreen.arrangement import CODE, LOG, QUEUES, SOURCE, STATE, Arrangement
 from sohu.debugger.fullscreen.contents import Code, Log, Queues, Source, State
 from sohu.debugger.fullscreen.pane import Pane
-from sohu.debugger.prompt import PROMPT, CommandCompleter, history, toolbar
+from sohu.debugger.prompt import COLOURS, PROMPT, CommandCompleter, CommandLexer, history, toolbar
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -41,6 +44,9 @@ _COLOURS = Colours.from_dict(
     }
 )
 _PLAIN = Colours.from_dict({"title.focused": "reverse", "current": "reverse", "status": "reverse"})
+TYPED_AHEAD = 64  # lines, or keys that are held
+PATIENCE = 0.5  # seconds after which a line that waits is said to
+FLASH = 0.15  # seconds that a command may take before the status says that it runs
 WELCOME = "F1 lists the keys, Ctrl-X a leaves the full screen\n"
 
 
@@ -54,6 +60,9 @@ class Screen:
         self.quit = False
         self.source, self.code, self.state, self.queues = Source(self), Code(self), State(self), Queues(self)
         self.log = Log(self)
+        self._waiting: deque[str] = deque()  # lines that were typed while another was done
+        self._began = 0.0  # when the command at hand did
+        self._stood: StyleAndTextTuples = []  # what the status was before it
         self._failure: BaseException | None = None
         contents = {SOURCE: self.source, CODE: self.code, STATE: self.state, QUEUES: self.queues, LOG: self.log}
         self.panes = {name: Pane(name, what, lambda: self.busy, follows=name == LOG) for name, what in contents.items()}
@@ -69,8 +78,9 @@ class Screen:
         self.prompt = Window(
             BufferControl(
                 self.line,
+                lexer=CommandLexer(shell),
                 preview_search=True,
-                input_processors=[BeforeInput(PROMPT), AppendAutoSuggestion()],
+                input_processors=[BeforeInput(lambda: ">" if shell.collecting else PROMPT), AppendAutoSuggestion()],
                 search_buffer_control=search.control,
             ),
             height=1,
@@ -85,7 +95,7 @@ class Screen:
         self.app: Application[None] = Application(
             Layout(FloatContainer(self.arrangement.root, [menu]), focused_element=self.prompt),
             key_bindings=keys.bindings(self),
-            style=_COLOURS if self.colour else _PLAIN,
+            style=merge_styles([COLOURS, _COLOURS]) if self.colour else _PLAIN,
             color_depth=None if self.colour else ColorDepth.DEPTH_1_BIT,
             mouse_support=True,
             full_screen=True,
@@ -135,16 +145,19 @@ class Screen:
         return False  # and empty the line
 
     def enter(self, text: str) -> None:
-        """Do a command line in a thread of its own; one at a time."""
+        """Do a command line in a thread of its own, after those that were typed before."""
         if self.busy:
             if text.strip() in ("q", "quit", "exit"):
                 self.quit = True
                 self.shell.session.interrupt()
-            else:
-                self.log.write("the program is running; Ctrl-C stops it\n")
+            elif len(self._waiting) < TYPED_AHEAD:
+                self._waiting.append(text)
+                if time.monotonic() - self._began > PATIENCE:
+                    self.log.write("the program is running; this is done when it has stopped, Ctrl-C stops it\n")
             return
         again = not text.strip()
         self.log.write(self.shell.style.paint("dim", PROMPT + self.shell.style.safe(text)) + "\n")
+        self._began = time.monotonic()
         self.running = threading.Thread(target=self._work, args=(text, again), daemon=True)
         self.running.start()
 
@@ -175,9 +188,12 @@ class Screen:
             self.app.exit()
         else:
             self.refresh()
+            if self._waiting:
+                self.enter(self._waiting.popleft())
 
     def interrupt(self) -> None:
         """Ctrl-C: stop the program; on the command line, give up what was typed."""
+        self._waiting.clear()
         if self.busy:
             self.shell.session.interrupt()
         else:
@@ -201,11 +217,14 @@ class Screen:
         self.redraw()
 
     def _status(self) -> StyleAndTextTuples:
+        if self.busy and time.monotonic() - self._began < FLASH:
+            return self._stood
         if self.busy:
             count = self.shell.session.machine.instructions
             return [("", f" running   instruction {count:,}   Ctrl-C stops it")]
         hint = f"{self.focused}: s n i o f c, capitals go back; Esc: commands" if self.focused else "F1 keys"
-        return [*toolbar(self.shell), ("", f"   {hint}")]
+        self._stood = [*toolbar(self.shell), ("", f"   {hint}")]
+        return self._stood
 
     # -- its life ----------------------------------------------------------------------------------
 
@@ -234,9 +253,9 @@ class Screen:
     def _as_output(self) -> Iterator[None]:
         """The shell prints here."""
         shell = self.shell
-        before = shell.out, shell.err, shell.unicode, shell.fullscreen
-        shell.out, shell.err, shell.unicode, shell.fullscreen = self.log, self.log, True, self
+        before = shell.out, shell.err, shell.fullscreen
+        shell.out, shell.err, shell.fullscreen = self.log, self.log, self
         try:
             yield
         finally:
-            shell.out, shell.err, shell.unicode, shell.fullscreen = before
+            shell.out, shell.err, shell.fullscreen = before

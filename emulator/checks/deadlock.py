@@ -26,11 +26,13 @@ def explain(machine: Machine, op: Op) -> Fault:
         on[SEQUENCER] = [op.queue.name] if op.queue is not None else [q.name for q in machine.queues if q.entries]
     missing: list[str] = []
     notes: list[Note] = []
-    for need in needs(machine, op):
-        on[need.who] = []
+    wanted = needs(machine, op)
+    nobody = any(need.hopeless and not need.all for need in wanted)  # who waits for whom else follows from that
+    for need in wanted:
         name = f"{need.name} >= {need.value}"
-        for who, by in [*need.queued, *((SEQUENCER, by) for by in need.later)][:_SHOWN]:
-            on[need.who].append(who)
+        coming = list(dict.fromkeys([*need.next, *((SEQUENCER, by) for by in need.later)]))[:_SHOWN]
+        on[need.who] = [who for who, _ in coming]
+        for who, by in [] if nobody else coming:
             if by is need.op:
                 how = "only after its own wait"
             elif who == SEQUENCER:

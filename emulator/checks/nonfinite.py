@@ -226,8 +226,8 @@ class NonFinite(Check):
         self, op: Op, plan: _Plan, name: str, array: NDArray[Any], tile: Tile, made: NDArray[np.bool_], what: str,
         values: NDArray[np.float32],
     ) -> Fault:  # fmt: skip
-        at = np.unravel_index(int(np.argmax(made)), made.shape)
-        where = f"[{', '.join(str(int(i)) for i in at)}]"
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(made)), made.shape))
+        where = f"[{', '.join(map(str, at))}]"
         count = int(np.count_nonzero(made))
         more = f" and {count - 1} more" if count > 1 else ""
         what = "NaN" if what == "NaN" else ("inf" if values[at] > 0 else "-inf")
@@ -246,6 +246,7 @@ class NonFinite(Check):
             "and no operand was" + (" NaN" if what == "NaN" else " infinite") + (" there" if plan.elementwise else ""),
             operand=name,
             notes=notes,
+            index=at,
             help="keep 0 / 0, inf - inf and 0 * inf out: mask first, or add a small number to the divisor"
             if what == "NaN"
             else "subtract the largest before an exponential; keep divisors away from 0",

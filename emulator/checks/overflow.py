@@ -154,8 +154,8 @@ class Overflow(Check):
             over &= np.abs(wide) > 2.0**31  # of integers, float32 says no more
         if not over.any():
             return
-        at = np.unravel_index(int(np.argmax(over)), over.shape)
-        where = f"[{', '.join(str(int(i)) for i in at)}]"
+        at = tuple(int(i) for i in np.unravel_index(int(np.argmax(over)), over.shape))
+        where = f"[{', '.join(map(str, at))}]"
         count = int(np.count_nonzero(over))
         more = f", and {count - 1} more" if count > 1 else ""
         became = widen(plan.output)[at]
@@ -168,6 +168,7 @@ class Overflow(Check):
                 f"{where} of {name_of_tile(self.machine, plan.tile)}: {text}{more}",
                 operand=plan.name,
                 notes=[Note(largest)],
+                index=at,
                 help="scale before the conversion, or convert to a wider dtype",
             )
         )

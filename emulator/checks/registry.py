@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sohu.emulator.blocks import Blocks
 from sohu.emulator.errors import Place
 from sohu.emulator.parts import Hit
-from sohu.isa import INSTRUCTION_BYTES, Fault, Note, SohuError
+from sohu.isa import INSTRUCTION_BYTES, Fault, Note, SohuError, Tile
 
 if TYPE_CHECKING:
     from sohu.emulator.bind import Bound
@@ -76,6 +76,9 @@ class Check:
 
     def cleared(self, sem: int) -> None:
         """A semaphore has been set back to zero."""
+
+    def host_wrote(self, tile: Tile) -> None:
+        """Somebody outside, a debugger, has written the elements of a resolved tile, between two instructions."""
 
     def halted(self) -> None:
         """The kernel has ended: the sequencer has halted, and every queue is empty."""

@@ -21,7 +21,7 @@ has: what comes of it is not reported again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from sohu.emulator.bind import constant, traits_of
 from sohu.emulator.checks.places import KEPT, name_of_tile
 from sohu.emulator.checks.registry import Check, check
-from sohu.emulator.checks.scalars import Held, Scalars
-from sohu.emulator.shadow import Doubles, Home, Range, Shadows, Spot, doubles, holds, roundoff
+from sohu.emulator.checks.scalars import Scalars
+from sohu.emulator.shadow import Doubles, Home, Saved, Shadows, Spot, doubles, holds, roundoff
 from sohu.isa import Data, DType, Fault, Note, Row, Space, Tile, e8m0, i8
 from sohu.isa.numerics import widen
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDINGS = 8  # of the coarsest dtype before, that are no finding,
 MOST = 0.25  # nor this error, whatever came before
-Saved = tuple[dict[Home, tuple[list[Range], list[Doubles]]], dict[int, tuple[Held, ...]]]
+_Saved = tuple[dict[Home, Saved], Any]
 _PIECE = 1 << 17  # elements that are compared at a time
 _TINY = 1e-30  # a row whose numbers are all smaller has no error
 _REFUSALS = (ValueError, TypeError, IndexError, ArithmeticError, AttributeError)
@@ -52,7 +52,7 @@ class _Operand:
     """One tile operand of a binding."""
 
     __slots__ = (
-        "at", "coarse", "early", "extra", "held", "integer", "is_table",
+        "at", "coarse", "early", "extra", "factor", "held", "integer", "is_table",
         "name", "reads", "spot", "tile", "view", "writes",
     )  # fmt: skip
 
@@ -67,6 +67,7 @@ class _Operand:
         self.early = False  # what it holds is overwritten
         self.held: Doubles | None = None  # that, as it was
         self.integer = False
+        self.factor = False  # of a product
         self.is_table = False  # taken as stored where it has no shadow
         self.coarse = 0.0
 
@@ -108,21 +109,22 @@ class Tolerance(Check):
         if len(self.plans) > KEPT:
             self.plans.clear()
 
-    def save(self) -> Saved:
+    def save(self) -> _Saved:
         """All that it knows of the launch."""
         homes = [*self.shadows.chip.values(), *self.shadows.blocks.values()]
-        return {home: home.snapshot() for home in homes if home.ranges}, self.scalars.save()
+        return {home: home.save() for home in homes if home.ranges}, self.scalars.save()
 
-    def load(self, state: Saved) -> None:
+    def load(self, state: _Saved) -> None:
         """Know again what `save` gave."""
         self.shadows.forget()
         for home, kept in state[0].items():
-            home.restore(kept)
+            home.load(kept)
         self.scalars.load(state[1])
 
-    def shadow_bytes(self, state: Saved) -> int:
-        """How much memory `state` takes."""
-        return sum(values.nbytes for _, kept in state[0].values() for values in kept)
+    def large(self, state: _Saved) -> Iterator[bytes]:
+        """The numbers."""
+        for kept in state[0].values():
+            yield from (values for *_, values in kept)
 
     # -- hooks -------------------------------------------------------------------------------------
 
@@ -134,6 +136,10 @@ class Tolerance(Check):
             for block, home in self.shadows.blocks.items():
                 if block.start <= low < block.end:
                     home.cut(low, high)
+
+    def host_wrote(self, tile: Tile) -> None:
+        view = self.machine.memories.view(tile)
+        self.shadows.drop(tile.space, view.allocation, view.low, view.high)
 
     def before(self, op: Op, bound: Bound, value: int) -> None:
         plan = self.plans.get(bound) or self._plan(op, bound)
@@ -208,7 +214,7 @@ class Tolerance(Check):
         for i, ((at, _, kind), s, tile) in enumerate(zip(row.data, specs, bound.tiles, strict=True)):
             o = _Operand(s.name, at, tile, bound.views[i])
             o.reads, o.writes, o.extra = s.reads, s.writes, recipe.extra[i]
-            o.is_table = s.name in row.moves or s.either
+            o.is_table, o.factor = s.name in row.moves or s.either, s.either
             o.integer = not tile.dtype.is_float
             several = len(kind.dtypes) > 1
             takes = tile.dtype.is_float or tile.dtype == i8 or several or row.precise is not None
@@ -278,18 +284,8 @@ class Tolerance(Check):
         return coarse, found, integer
 
     def _stored(self, o: _Operand) -> NDArray[Any]:
-        """What the machine has; of a copy that has not been made, its source."""
-        view, deferrals = o.view, self.machine.memories.deferrals
-        live = view.cover.live
-        if live is None:
-            return view.array
-        array = live.array(view, True, deferrals) if view.tile.dtype.is_float else None
-        if array is None:
-            array = live.array(view, False, deferrals)
-        if array is None:
-            deferrals.settle()
-            array = view.array
-        return array
+        """What the machine has."""
+        return self.machine.memories.deferrals.contents(o.view, wide=o.factor)
 
     def _scratch(self, o: _Operand) -> NDArray[Any]:
         """A place for a result that nobody looks at."""
@@ -328,7 +324,7 @@ class Tolerance(Check):
         fault = self._fault(plan, o, at, float(shadow[at]), float(real[at]), float(error[at]), allowed)
         for w in plan.outputs:
             self.shadows.drop(w.tile.space, w.view.allocation, w.view.low, w.view.high)
-        raise fault
+        self.found(fault)
 
     def _fault(
         self, plan: _Plan, o: _Operand, at: tuple[int, ...], shadow: float, real: float, error: float, allowed: float
@@ -356,6 +352,7 @@ class Tolerance(Check):
             f"an error of {error:.3g} of the largest in its row",
             operand=o.name,
             notes=notes,
+            index=at,
             help=_advice(o.tile.dtype),
         )
 

@@ -236,6 +236,18 @@ class Uninitialized(Check):
                 )
             )
 
+    def host_wrote(self, tile: Tile) -> None:
+        area = self._area(tile)
+        if area is None:
+            return
+        home = area.home
+        assert home is not None
+        bytes_of(home.flat(), tile, home.start)[...] = 1
+        home.kept = None
+        low, high = home.touched
+        home.touched = min(low, area.low - home.start), max(high, area.high - home.start)
+        area.sound = home.version
+
     def halted(self) -> None:
         for name, tile in self.machine.outputs:
             area = self.places.of(tile)

@@ -340,7 +340,7 @@ def test_init_files_of_the_user_and_the_order_of_all(folder: Folder) -> None:
     (folder.path / "early").write_text("print 4\n")
     late = ["-ex", "print 5", "-iex", "print 3", "-ix", "early"]
     done = folder.debug(*ARGS, "-batch", *late)
-    assert done.stdout.split("\n")[:-1] == [f"${i} = {i}" for i in range(1, 6)] and done.returncode == 0
+    assert done.stdout.splitlines() == [f"${i} = {i}" for i in range(1, 6)] and done.returncode == 0
     assert folder.debug(*ARGS, "-batch", "-nx", *late).stdout.startswith("$1 = 3\n$2 = 4\n$3 = 5\n")
     (config / "dbginit").write_text("nonsense\nprint 9\n")
     done = folder.debug(*ARGS, "-batch")

@@ -305,3 +305,12 @@ def test_a_large_program_is_paged(client: Client, folder: Folder) -> None:
     assert mine["indexedVariables"] == 20_000
     part = client.children(mine["variablesReference"], filter="indexed", start=19_998, count=100)
     assert list(part) == ["19998", "19999"] and part["19999"]["value"].startswith("f32[8]  159992.0")
+
+
+def test_commands_that_change_something_say_so(at_start: Client) -> None:
+    at_start.repl("set $x21 = 5")
+    assert at_start.event("invalidated") == {"areas": ["variables"]}
+    assert at_start.repl("kill") == "killed"
+    at_start.event("terminated")
+    with pytest.raises(Failed, match="not being run"):
+        at_start.frames()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sohu.debugger import CommandError, Session, Value
-from sohu.debugger.expressions import evaluate
+from sohu.debugger.expressions import compile_expression, evaluate, leading
 from sohu.debugger.views import render
 
 from tests.debugger.support import X, make_session
@@ -20,6 +20,9 @@ NAMES = {
     "n": Value(2),
     "$n": Value(-1),
     "f": Value(0x3FC00000, is_float_bits=True),
+    "big": Value(np.broadcast_to(np.float32(1), (1 << 28) + 1)),
+    "tall": Value(np.zeros((1 << 16, 1), np.float32)),
+    "wide": Value(np.zeros((1, 1 << 16), np.float32)),
 }
 
 
@@ -60,6 +63,65 @@ def lookup(name: str) -> Value:
         ("a > 5", A > 5),
         ("i // 2", INTS // 2),
         ("-a", -A),
+        ("2 ** 9", 512),
+        ("-2 ** 2", -4),
+        ("2 ** -1", 0.5),
+        ("2 ** 3 ** 2", 512),
+        ("a ** 2", A**2),
+        ("1 << 4 | 1", 17),
+        ("~n", -3),
+        ("~(a > 5)", ~(A > 5)),
+        ("(a > 5) + 0 - 1", (A > 5) - 1),
+        ("(a > 5) & (a < 9)", (A > 5) & (A < 9)),
+        ("sum(a > 5)", 18),
+        ("exp(a > 99)[0, 0]", 1.0),
+        ("not n", 0),
+        ("not a > 5", ~(A > 5)),
+        ("n == 2 and 3", 1),
+        ("0 or n == 3", 0),
+        ("0 and nope", 0),
+        ("1 or nope", 1),
+        ("a > 3 and a < 9", (A > 3) & (A < 9)),
+        ("a < 3 or a > 20", (A < 3) | (A > 20)),
+        ("1 < n < 3", 1),
+        ("3 > n > 2", 0),
+        ("3 < a <= 9", (A > 3) & (A <= 9)),
+        ("a @ a.T", A @ A.T),
+        ("a.T[1, 2]", A[2, 1]),
+        ("a[0:2].T.shape", [6, 2]),
+        ("abs(-a)", A),
+        ("max(a)", 23.0),
+        ("max(a, 1)", A.max(axis=1)),
+        ("max(a, axis=1, keepdims=1)", A.max(axis=1, keepdims=True)),
+        ("min(i)", 1),
+        ("sum(a)", A.sum()),
+        ("mean(a, axis=0)", A.mean(axis=0)),
+        ("norm(a)", np.linalg.norm(A.astype(np.float64))),
+        ("any(a > 22)", 1),
+        ("all(a > 22)", 0),
+        ("all(a[3] > 17)", 1),
+        ("count_nonzero(a > 5)", 18),
+        ("argmax(a)", [3, 5]),
+        ("argmin(a, 1)", [0, 0, 0, 0]),
+        ("argmax(i)", 0),
+        ("where(a > 21)", [[3, 4], [3, 5]]),
+        ("where(a > 3, a, -1)", np.where(A > 3, A, -1)),
+        ("isnan(a / a)[0, 0]", True),
+        ("isinf(1 / a[0])", [True, False, False, False, False, False]),
+        ("isfinite(a)", np.isfinite(A)),
+        ("exp(log(sqrt(n)))", 2**0.5),
+        ("floor(-1.5)", -2.0),
+        ("round(2.5)", 2.0),
+        ("round(a / 3, 1)", np.round(A / 3, 1)),
+        ("shape(a)", [4, 6]),
+        ("bf16(1.00390625)", 1.0),
+        ("isnan(fp8e4m3(a * 1000)[1, 0])", True),
+        ("i32(3.7)", 4),
+        ("near(a, a + 1e-9)", 1),
+        ("near(a, a + 1e-3)", 0),
+        ("near(a, a + 1e-3, tol=0.01)", 1),
+        ("near(1e6, 1e6 + 0.5)", 1),
+        ("a[max(i)]", A[3]),
     ],
 )
 def test_values(text: str, wanted: object) -> None:
@@ -96,6 +158,32 @@ def test_values(text: str, wanted: object) -> None:
         ("-" * 60 + "1", "nests too deeply"),
         ("a[" * 60 + "0", "nests too deeply"),
         ("9" * 2000, "too long"),
+        ("2 ** 10 ** 10", "more than 4096 bits"),
+        ("1 << 10 ** 9", "more than 4096 bits"),
+        ("(-8) ** 0.5", "no real power"),
+        ("a.T.__class__", "nothing is called 'a.T.__class__'"),
+        ("a.shape.real", "nothing is called 'a.shape.real'"),
+        ("a[0].T.base", "'.T.base' is not expected here"),
+        ("max", "nothing is called 'max'"),
+        ("max(a", r"expected ','"),
+        ("max()", r"max is written max\(t, axis\)"),
+        ("max(a, 1, 2)", r"max is written max\(t, axis\)"),
+        ("max(a, dtype=1)", r"max is written max\(t, axis\)"),
+        ("max(axis=0, a)", "max is written"),
+        ("max(a, 2)", "axis 2 is out of bounds"),
+        ("max(a, 0.5)", "an axis is an integer"),
+        ("eval(1)", "there is no function 'eval'"),
+        ("getattr(a, 1)", "there is no function 'getattr'"),
+        ("a @ i", "mismatch"),
+        ("a @ 2", "@ multiplies matrices"),
+        ("where(a, a)", "where wants one argument, or three"),
+        ("big * 1", "268,435,457 elements are too many to compute with"),
+        ("tall + wide", "4,294,967,296 elements are too many to compute with"),
+        ("tall @ wide", "too large to be multiplied"),
+        ("round(1, 10 ** 9)", "how many digits"),
+        ("a = 1", "'=' is not expected here"),
+        ("and", "expected a number or a name, found 'and'"),
+        ("1" + " + 1" * 6000, "at most 20,000 characters"),
         (" * ".join(["0x" + "f" * 1000] * 5), "more than 4096 bits"),
     ],
 )
@@ -110,12 +198,67 @@ def test_a_mistake_is_marked() -> None:
     assert e.value.message.endswith("\n    a[0] + )\n           ^")
 
 
-@given(st.text(st.sampled_from("anf$i.[](),:+-*/%&|^<>=! 0123456789ex"), max_size=30))
+_WORDS = (
+    *"anf$i.[](),:+-*/%&|^<>=!@~ 0123456789", "**", "<<", " and ", " or ", "not ", "max(", "where(", "near(", "axis=",
+    "bf16(", ".T", ".shape", "argmax(", "round(", "1e9", "$$", "$1",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_WORDS), max_size=16).map("".join))
 def test_any_text_gives_a_value_or_one_clear_error(text: str) -> None:
     try:
         evaluate(text, lookup)
     except CommandError as e:
         assert str(e)
+
+
+def test_a_long_expression_is_no_deep_one() -> None:
+    assert evaluate("1" + " + 1" * 4000, lookup).data == 4001
+    assert evaluate("1" + " and 1" * 3000, lookup).data == 1
+
+
+def test_what_was_read_once_is_evaluated_with_the_names_of_then() -> None:
+    made = compile_expression("n * 2 > m")
+    assert made is compile_expression("n * 2 > m")
+    names = {"n": Value(2), "m": Value(3)}
+    assert made.true(names.__getitem__)
+    names["m"] = Value(4)
+    assert not made.true(names.__getitem__)
+
+
+def test_a_condition_is_one_truth() -> None:
+    assert compile_expression("a[0, 1] > 0").true(lookup) and not compile_expression("any(a < 0)").true(lookup)
+    with pytest.raises(CommandError, match="a condition of 24 elements is neither true nor false") as e:
+        compile_expression("a > 0").true(lookup)
+    assert "any(...) or all(...)" in e.value.help
+
+
+def test_a_prefix_is_the_longest_expression() -> None:
+    made, rest = leading("a[0] + 1 ref.npy")
+    assert (made.text, rest) == ("a[0] + 1", "ref.npy")
+    assert leading("a 'quoted'")[1] == "'quoted'"
+
+
+def test_a_tile_can_have_the_name_of_an_attribute() -> None:
+    names = {"a": Value(A), "a.T": Value(INTS)}
+
+    def known(name: str) -> Value:
+        if name not in names:
+            raise CommandError(name)
+        return names[name]
+
+    np.testing.assert_array_equal(evaluate("a.T", known).data, INTS)
+    np.testing.assert_array_equal(evaluate("a.T.T", known).data, INTS)
+    del names["a.T"]
+    np.testing.assert_array_equal(evaluate("a.T", known).data, A.T)
+
+
+def test_packed_elements_are_computed_with_as_numbers() -> None:
+    from sohu.isa import fp4x2
+
+    t = Value(np.array([[0x21, 0xF0]], np.uint8), fp4x2)
+    np.testing.assert_array_equal(evaluate("t * 2", {"t": t}.__getitem__).data, [[1, 2, 0, -12]])
+    assert evaluate("min(t)", {"t": t}.__getitem__).data == -6
 
 
 # -- names ---------------------------------------------------------------------------------------------

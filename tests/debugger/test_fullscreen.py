@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pexpect
 import pyte
 import pytest
@@ -156,6 +157,11 @@ def test_a_click_on_a_line_number_sets_a_breakpoint_and_another_deletes_it(displ
     column, row = display.find("f32[4, 8]")  # a tile is printed
     display.click(column + 20, row)
     display.wait(r"\(sohu\) print [axy]\n")
+    display.enter("print 6 * 7", "= 42")  # the focus has stayed
+    column, row = display.find("vadds")
+    display.click(column, row)  # on the text: the pane has it now
+    display.type("i")
+    display.wait(r"=> +11")
 
 
 def test_the_wheel_scrolls_the_pane_under_it(display: Display) -> None:
@@ -201,7 +207,7 @@ def test_ctrl_c_stops_the_program_and_the_screen_stays_alive(folder: Folder) -> 
         count = re.search(r"instruction ([\d,]+)", display.lines[-1])
         assert count is not None
         display.wait(lambda before=count[0]: before not in display.lines[-1])  # type: ignore[misc]
-        display.enter("print 1", "the program is running; Ctrl-C stops it")
+        display.enter("print 1", "the program is running; this is done when it has stopped")
         display.type("\x18o\x18o\x1b[B")  # keys work
         display.type("\x03")
         display.wait("Interrupted in spin")
@@ -211,12 +217,70 @@ def test_ctrl_c_stops_the_program_and_the_screen_stays_alive(folder: Folder) -> 
     assert display.close() == 0
 
 
+def test_what_is_typed_ahead_is_done_in_its_order(display: Display) -> None:
+    display.type("stepi\rstepi\rstepi\rprint 6 * 7\r")
+    display.wait(r"=> +12")
+    display.wait(r"6 \* 7\n.*= 42")
+    display.type("\x18onnn")
+    display.wait("instruction 13")
+
+
 def test_a_program_that_runs_does_not_keep_the_user_from_leaving(folder: Folder) -> None:
     folder.add("spin", SPIN)
     display = Display(folder, "spin.elf", "--chip", "small", "--tui")
     display.wait("F1 lists the keys")
     display.type("run\r")
     display.wait("running")
+    display.type("\x04")
+    assert display.close() == 0
+
+
+COMPILED = """\
+import sohu
+from sohu import In, Out, f32
+
+def shifted(t, by):
+    u = t * by
+    return u + 1.0
+
+@sohu.kernel
+def k(x: In[f32, "R C"], y: Out[f32, "R C"], *, rows: int = 8):
+    for r in sohu.range(0, x.R, rows):
+        t = x[r:r + rows]
+        e = shifted(t, 2.0)
+        y[r:r + rows] = e
+"""
+
+
+def test_a_compiled_kernel_with_its_variables_operations_and_frames(folder: Folder) -> None:
+    import importlib.util
+
+    (folder.path / "k.py").write_text(COMPILED)
+    spec = importlib.util.spec_from_file_location("k", folder.path / "k.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    x = np.ones((20, 16), np.float32)
+    np.save(folder.path / "ones.npy", x)
+    (folder.path / "k.elf").write_bytes(module.k.compile(x).elf)
+    args = ["k.elf", "--arg", "x=ones.npy", "-ex", "break k.py:6", "-ex", "run", "--tui"]
+    display = Display(folder, *args, columns=140)
+    display.wait("F1 lists the keys")
+    display.wait(r"1 => +6 ")
+    display.wait(r"1=> 0x[0-9a-f]+ ")  # in sight, though operations and lines stand between instructions
+    display.wait(r"%u = vmuls %t")
+    display.wait(r"\n[^\n]*│  u +f32\[8, 16\] ")
+    _, row = display.find("  7 ")
+    display.wait(lambda: any(c.underscore for c in display.screen.buffer[row - 2].values()))  # the expression
+    display.type("\x18ou")  # up: the caller's line
+    display.wait(r"=> +12 ")
+    display.type("d")
+    display.wait(r"1 => +6 ")
+    display.type("N")  # reverse-next
+    display.wait(r"=> +5 ")
+    display.wait("back in time")
+    display.type("\x1b")
+    display.wait("F1 keys")
     display.type("\x04")
     assert display.close() == 0
 

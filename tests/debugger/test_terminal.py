@@ -149,6 +149,80 @@ def test_what_was_typed_before_is_suggested(folder: Folder) -> None:
     assert second.leave() == 0
 
 
+def test_the_context_is_shown_at_each_stop_and_can_be_switched_off(terminal: Terminal) -> None:
+    terminal.enter("start", r"── scale\.s ─+\n[\s\S]*=> +9  [\s\S]*── code: scale\+0x50 ─+\n[\s\S]*=> 0x0050  dma")
+    terminal.enter("stepi", r"── changed ─+\n  loaded 0 → 1\n  a +f32\[4, 8\]  31 of 32 changed  min 0  max 31")
+    terminal.enter("context", r"── changed ─+\n  loaded 0 → 1\n")
+    terminal.enter("set context-panels changed code", "")
+    terminal.enter("stepi", r"stepi\n── changed ─+\n  loaded 1 → 2\n  a .*\n── code")
+    terminal.enter("set context off", "")
+    terminal.enter("stepi", r"stepi\n  scale\.s:12 +loop.*\n  => 0x0080  loop")
+    terminal.enter("show context", "context = off")
+    terminal.enter("set contex-panels", "no setting 'contex-panels'")
+    terminal.enter("set context maybe", "wants one of on, off, auto")
+
+
+def test_going_back_shows_where_in_time_it_stands(terminal: Terminal) -> None:
+    terminal.enter("start", "dma.load")
+    terminal.enter("stepi 4", "add ")
+    terminal.enter("reverse-stepi", r"\n  => 0x0080  loop")
+    terminal.expect(r"instruction 8 of 9 \(back in time\)")
+    terminal.enter("reverse-continue", "The beginning of the launch")
+    terminal.expect(r"instruction 0 of 9 \(back in time\)")
+    terminal.enter("record off", "")
+    terminal.enter("info line 9", "scale.s:9")
+    terminal.expect("not recording")
+
+
+def test_ctrl_r_searches_and_completions_say_what_they_are(terminal: Terminal) -> None:
+    terminal.enter("print 4321", r"\$\d = 4321")
+    terminal.type("\x12432")
+    terminal.expect("print 4321")
+    terminal.enter("\r", r"\$\d = 4321")
+    terminal.type("info \t")
+    terminal.expect("queues +What has issued to the engines")
+    terminal.type("\x15break scale.s:1\t")
+    terminal.expect("scale.s:12 +loop +3, done")
+    terminal.type("\x03")
+    terminal.expect(PROMPT)
+    terminal.type("start x\t")
+    terminal.expect("=")
+    terminal.type("x.n\t")
+    terminal.expect("py")
+    terminal.enter("\r", "dma.load")
+    terminal.type("set conte\t")
+    terminal.expect("context-panels")
+    terminal.type("\x03")
+    terminal.expect(PROMPT)
+
+
+def test_lines_after_commands_belong_to_a_breakpoint_until_end_or_ctrl_c(terminal: Terminal) -> None:
+    terminal.enter("break done", "Breakpoint 1")
+    terminal.type("commands\r")
+    terminal.expect("\n>")
+    terminal.type("print 77\r")
+    terminal.expect(">")
+    terminal.enter("end", "")
+    terminal.enter("run", "= 77")
+    terminal.type("commands 1\r")
+    terminal.expect("\n>")
+    terminal.type("\x03")
+    terminal.expect(PROMPT)
+    terminal.enter("print 5", "= 5")
+
+
+def test_ctrl_x_a_goes_to_the_full_screen_and_back(terminal: Terminal) -> None:
+    terminal.enter("start", "dma.load")
+    terminal.type("\x18a")
+    terminal.expect("F1 lists the keys")
+    terminal.type("stepi\r")
+    terminal.expect("=> 0x0060  vadds")
+    terminal.type("\x18a")
+    terminal.expect(r"── changed ─+\n  loaded 0 → 1\n")  # as it was left
+    terminal.expect(PROMPT)
+    terminal.enter("print 5", "= 5")
+
+
 def test_ctrl_c_stops_the_program_and_not_the_debugger(folder: Folder) -> None:
     folder.add("spin", SPIN)
     terminal = start(folder, "spin.elf", "--chip", "small")
@@ -178,6 +252,9 @@ def test_a_read_only_home_has_no_history_and_no_complaint(folder: Folder) -> Non
 def test_colour_where_it_is_wanted(folder: Folder, environment: dict[str, str], coloured: bool) -> None:
     terminal = start(folder, *ARGS, **environment)
     terminal.enter("start", "dma.load")
+    terminal.enter("stepi", "31 of 32 changed")
+    terminal.enter("list 9", "dma.load")
+    terminal.enter("nonsense", "no command")
     assert terminal.leave() == 0
     assert bool(re.search(r"\x1b\[[0-9;]*3[1-7]m", terminal.raw)) is coloured
 

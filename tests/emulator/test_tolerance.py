@@ -278,12 +278,13 @@ def test_a_snapshot_brings_it_back() -> None:
     home = Home(Space.SRAM, 0, 1024)
     home.add(0, 64, f32, 0.25)
     home.plane(4)[:16] = np.arange(16)
-    saved = home.snapshot()
+    saved = home.save()
     home.plane(4)[:16] = 0
     home.ranges[0].roundoff = 1.0
     home.cut(0, 32)
-    home.restore(saved)
+    home.load(saved)
     assert [(r.low, r.high, r.roundoff) for r in home.ranges] == [(0, 64, 0.25)]
+    assert home.save()[0][-1] is saved[0][-1]  # nothing has been written since
     assert np.array_equal(home.plane(4)[:16], np.arange(16))
 
 

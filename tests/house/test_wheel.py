@@ -57,7 +57,10 @@ def test_this_environment_knows_every_room() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["sohu", "sohu-asm", "sohu-nm", "sohu-size", "sohu-objdump", "sohu-ar", "sohu-dbg"])
+@pytest.mark.parametrize(
+    "command",
+    ["sohu", "sohu-asm", "sohu-nm", "sohu-size", "sohu-objdump", "sohu-ar", "sohu-dbg", "sohu-dap"],
+)
 def test_every_command_has_its_function(command: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert callable(EntryPoint(command, project["scripts"][command], "console_scripts").load())

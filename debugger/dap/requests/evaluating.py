@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sohu.debugger.dap.adapter import Adapter
 
 
+CHANGING = ("set", "restore")  # commands after which variables may have other values
 _WORD = re.compile(r"[$\w.:/-]*$")
 
 
@@ -42,7 +43,8 @@ def result(adapter: Adapter, found: Variable) -> dict[str, Any]:
 
 
 def _command(adapter: Adapter, line: str) -> Body:
-    console = adapter.console
+    console, session = adapter.console, adapter.session
+    before = session.level
     try:
         text = console.do(line)
     except Quit:
@@ -50,6 +52,11 @@ def _command(adapter: Adapter, line: str) -> Body:
         return {"result": "", "variablesReference": 0}
     if (stop := console.stopped) is not None:
         adapter.then = lambda: report(adapter, stop)
+    elif session.stop is None:
+        adapter.forget()
+        adapter.then = lambda: adapter.event("terminated")
+    elif session.level != before or console.last in CHANGING:
+        adapter.then = adapter.changed
     return {"result": clean(text), "variablesReference": 0}
 
 

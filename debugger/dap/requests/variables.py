@@ -30,8 +30,8 @@ def scopes(adapter: Adapter, args: Scopes) -> Body:
 
 
 def _scopes(adapter: Adapter, session: Session, place: Place) -> list[dict[str, Any]]:
-    if isinstance(session.stop, Exited):
-        outputs = Group(lambda: [look(session, n, n) for n in session.stop.outputs])  # type: ignore[union-attr]  # asked for above
+    if isinstance(stop := session.stop, Exited):
+        outputs = Group(lambda: [look(session, n, n) for n in stop.outputs])
         return [_scope(adapter, "Outputs", outputs, "returnValue")]
     out = [] if place.issued is None else [_scope(adapter, "Waiting", Group(lambda: _waiting(session, place)))]
     out += [
