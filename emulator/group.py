@@ -35,10 +35,13 @@ _TURNS = (1, 8, 64)  # the longest turn of a chip in a random order, in instruct
 
 @dataclass(frozen=True)
 class Course:
-    """Where a run of a group stops, for each chip: what Machine.run calls `until`, and a count of instructions."""
+    """Where a run of a group stops, for each chip: what Machine.run calls `until`, and a count of instructions; and
+    when one chip has halted.
+    """
 
     until: tuple[running.Until, ...]
     limits: tuple[int, ...]
+    halts: int = -1
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,8 @@ class Group:
                 call()
         if why is Stop.CYCLE:
             return why
+        if why is Stop.HALTED and course is not None and course.halts == m.chip:
+            return Stop.HALTED if all(m.halted for m in self.machines) else Stop.BREAKPOINT
         if why is Stop.BREAKPOINT:
             asked = self.instructions >= last or (course is not None and m.instructions >= course.limits[m.chip])
             if asked or self._end is None or m.instructions < self._end or _stands(m, until, when):

@@ -304,11 +304,13 @@ class GroupTimeline(Timeline):
         cycle: int | None = None,
         checks: Sequence[Check] = (),
         when: running.When = None,
+        pardon: bool = False,
+        replay: bool = False,
     ) -> tuple[Stop, Hit | None]:
         """Run on as Group.go does, and record it; hooks and what it gives and raises as for `run`."""
         self._course = course
         try:
-            return self.run(until_cycle=cycle, checks=checks, when=when)
+            return self.run(until_cycle=cycle, checks=checks, when=when, pardon=pardon, replay=replay)
         finally:
             self._course = None
 
