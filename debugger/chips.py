@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sohu.debugger import forward
 from sohu.debugger.backward import arrive
 from sohu.debugger.errors import CommandError
+from sohu.debugger.explain import Explanation, explain
 from sohu.debugger.forward import ANYWHERE, Goal, counts
 from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, WatchHook, catches
 from sohu.debugger.session import Session, copied
@@ -37,6 +38,7 @@ from sohu.emulator.group import Course, Group
 from sohu.emulator.group_timeline import GroupMirror, GroupSnapshot, GroupTimeline
 from sohu.emulator.run_cli import read_arguments
 from sohu.emulator.running import FOREVER
+from sohu.emulator.waits import needs
 from sohu.isa import SohuError
 
 if TYPE_CHECKING:
@@ -259,6 +261,35 @@ class GroupSession(Session):
                     known = self._watching[chip] = WatchHook(machine, own)
                 out.append(known)
         return out
+
+    # -- who waits for whom ------------------------------------------------------------------------
+
+    def explain(self) -> list[tuple[int, Explanation]]:
+        """What each chip is doing, the focus first. Raises CommandError when there is nothing to look at."""
+        out = []
+        for chip in sorted(range(len(self.machines)), key=lambda c: (c != self.focus, c)):
+            with self.on_chip(chip):
+                out.append((chip, explain(self)))
+        return out
+
+    def waits_for(self, chip: int) -> list[int]:
+        """The chips without which a chip cannot go on: late at a collective, or with a signal that it waits for."""
+        m = self.machines[chip]
+        out: dict[int, None] = {}
+        if m.halted:
+            return []
+        for need in needs(m, m.op):
+            if not need.later and need.most < need.value:
+                out |= dict.fromkeys(c for c, _ in need.elsewhere if c != chip)
+        for q in m.queues:
+            head = q.entries[0] if q.entries else None
+            if head is not None and head.op.inst is not None and head.op.inst.row.collective:
+                wait = head.op.wait
+                if wait is None or m.sems[wait.sem] >= head.value:
+                    members = self.group.members(m, head.op)
+                    out |= dict.fromkeys(c for c in members if self.group.head(c, head) is None)
+        out.pop(chip, None)
+        return sorted(out)
 
     # -- points ------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, 
 from sohu.emulator import Machine, MachineError
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
-from sohu.isa import Flow
+from sohu.isa import INSTRUCTION_BYTES, Flow
 
 if TYPE_CHECKING:
     from sohu.debugger.session import Session
@@ -318,7 +318,10 @@ def arrivals(session: Session, level: Level, over: bool = False) -> Arrivals:
 
         def tile(pc: int) -> object | None:
             inst = symbols.inst(pc)
-            return pc if inst is not None and inst.row.engine.is_async else None
+            if inst is None or not inst.row.engine.is_async:
+                return None
+            queue = session.machine.op_at(pc // INSTRUCTION_BYTES).queue
+            return pc if queue is not None and session.looks_at(queue) else None
 
         return Arrivals(tile, lambda here: here is not None)
     return Arrivals(lambda pc: pc, lambda here: True)

@@ -89,6 +89,7 @@ class Session:
         if self.checks:
             self._switch(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.engine = ""  # the queue, or the engine with all its queues, that alone is looked at; "": all
         self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
@@ -602,6 +603,10 @@ class Session:
     def to(self, position: int) -> None:
         """Have the machine stand where so many instructions have executed or issued."""
         self.timeline.goto(position)
+
+    def looks_at(self, queue: Queue) -> bool:
+        """Whether a queue is one of the engine that is looked at."""
+        return self.engine in ("", queue.name, queue.engine.value)
 
     def follow(self, note: Callable[[Machine], bool]) -> Why:
         """Run on past everything; `note` is asked after each instruction whether to stop."""
