@@ -16,6 +16,7 @@ from sohu.asm.debuginfo import (
     ScalarType,
     Scope,
     Variable,
+    constant,
     wrong,
 )
 from sohu.asm.diagnostics import Mistake
@@ -215,8 +216,6 @@ def _place(asm: Assembler, args: Arguments) -> Location:
         return Location("memory", found[1], number_type, args.whole(offset, "the offset", -(1 << 63), (1 << 63) - 1))
     if found is None and isinstance(node, EXPRESSION) and offset is None and kind is None:
         value = asm.constant(node)
-        if isinstance(value, float):
-            return Location("constant", 0, "f32", value)
-        if -(1 << 63) <= value < 1 << 63:
-            return Location("constant", 0, "i64", value)
+        if isinstance(value, float) or -(1 << 63) <= value < 1 << 63:
+            return constant(value)
     raise args.bad("no variable can be there", node.span)

@@ -7,6 +7,7 @@ so that it means the same wherever the linker puts the kernel. `Program.debug` a
 from __future__ import annotations
 
 import functools
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,13 @@ class Location:
             case "memory":
                 return f"[x{self.reg}{self.value:+}]"
         return str(self.value)
+
+
+def constant(value: int | float) -> Location:
+    """The place of a variable that always has this value. One NaN is as good as another, so there is but one."""
+    if isinstance(value, float):
+        return Location("constant", 0, "f32", math.nan if math.isnan(value) else value)
+    return Location("constant", 0, "i64", value)
 
 
 class Run(NamedTuple):
@@ -324,7 +332,7 @@ def wrong(k: KernelDebug) -> str:
     for what, runs, count in (("functions", k.scope_runs, len(k.scopes)), ("operations", k.op_runs, len(k.ops))):
         if not _in_order(runs, k.size):
             return f"the code of its {what} overlaps, is empty or is not the kernel's"
-        if any(not 0 <= r.of < count for r in runs):
+        if any(not 0 <= r.of < count or (runs is k.scope_runs and not r.of) for r in runs):
             return f"code of one of its {what} that is not there"
     if len({(v.name, v.scope) for v in k.variables}) < len(k.variables):
         return "a variable is described twice"

@@ -34,6 +34,7 @@ from sohu.asm.debuginfo import (
     ScalarType,
     Scope,
     Variable,
+    constant,
     wrong,
 )
 from sohu.asm.elf_file import SHT_PROGBITS, Reader, Section
@@ -200,4 +201,6 @@ class _Reader:
         number: int | float = signed
         if (name, number_type) == ("constant", "f32"):
             (number,) = struct.unpack("<d", value.to_bytes(8, "little"))
+        if name == "constant":
+            return Place(start, end, constant(number))
         return Place(start, end, Location(name, reg, number_type, number))

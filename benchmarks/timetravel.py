@@ -65,20 +65,25 @@ class Recorded(Device):
 
 def run(*, quick: bool) -> Iterator[Table]:
     """Two tables: ratios of recording, and milliseconds of going back."""
-    table = Table("recording for time travel", ["bare ms", "attached x", "recording x", "checkpoints", "MB held"])
+    table = Table("recording for time travel", ["bare ms", "attached x", "recording x", "recording, CPU x", "MB held"])
     for name, device, work in (_decode(quick), _matmul(quick)):
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+        spent: dict[str, list[float]] = {way: [] for way in WAYS}  # by all threads
         for device.way in WAYS:
             work()
         for _ in range(1 if quick else ROUNDS):
             for device.way in WAYS:
-                began = time.perf_counter()
+                began, used = time.perf_counter(), time.process_time()
                 work()
                 seconds[device.way].append(time.perf_counter() - began)
-        bare = seconds["bare"]
-        ratios = [statistics.median(a / b for a, b in zip(seconds[way], bare, strict=True)) for way in WAYS[1:]]
-        timeline = device.timeline
-        table.add(name, statistics.median(bare) * 1e3, *ratios, len(timeline.checkpoints), timeline.nbytes / 1e6)
+                spent[device.way].append(time.process_time() - used)
+        table.add(
+            name,
+            statistics.median(seconds["bare"]) * 1e3,
+            *(_ratio(seconds[way], seconds["bare"]) for way in WAYS[1:]),
+            _ratio(spent["recording"], spent["bare"]),
+            device.timeline.nbytes / 1e6,
+        )
     yield table
     yield _back(quick)
 
@@ -145,6 +150,10 @@ def _of(count: int) -> list[float]:
     device.start(device.machine.program, "k")
     bare = _seconds(device.machine.run)
     return [forward, _p95(back), jump, first, _p95(steps), reversed_ / bare]
+
+
+def _ratio(these: list[float], those: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(these, those, strict=True))
 
 
 def _seconds(action: Callable[[], object]) -> float:

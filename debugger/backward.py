@@ -39,10 +39,10 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
     """So many steps back. A step goes to the beginning of the one before; within one, to its own beginning."""
     now = session.position
     if level is Level.CYCLE:
-        cycles = session.machine.cycles
-        if cycles is None:
+        cycle = session.cycle
+        if cycle is None:
             raise CommandError("cycles are not counted", help="--timing counts them")
-        return session.goto(cycle=max(0, cycles - count))
+        return session.goto(cycle=max(0, cycle - count))
     if level is Level.INSTRUCTION and not over:
         return arrive(session, now - count)
     arrived = arrivals(session, level, over)

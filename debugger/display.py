@@ -112,10 +112,10 @@ def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[
 
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
-    machine = shell.session.machine
-    chip = f"chip {machine.chip}   " if machine.chips > 1 else ""
-    cycle = "" if machine.cycles is None else f"   cycle {machine.cycles:,}"
-    return f"{chip}instruction {machine.instructions:,}{cycle}"
+    session = shell.session
+    chip = f"chip {session.machine.chip}   " if session.machine.chips > 1 else ""
+    cycle = "" if session.cycle is None else f"   cycle {session.cycle:,}"
+    return f"{chip}instruction {session.position:,}{cycle}"
 
 
 def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:

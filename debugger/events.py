@@ -77,7 +77,7 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
         "pc": None if ended else stop.pc,
         "instruction": None if ended else _text(shell, session.pc),
         "instructions": stop.instructions,
-        "cycle": stop.cycles if isinstance(stop, Exited) else session.machine.cycles,
+        "cycle": stop.cycles if isinstance(stop, Exited) else session.cycle,
         "line": None if ended else line_object(session.line),
         "place": None if ended else clean(place_name(shell, session.pc)) or None,
         "kernel": clean(session.kernel.name),

@@ -134,6 +134,7 @@ class _Places:
         self.others = pcs
         self.breaks = breaks
         self.pcs = pcs.union(*(b.pcs for b in breaks))
+        self._began = self.machine.instructions
         self._asked = -1
         self._found: tuple[Breakpoint, ...] = ()
         self._wrong: CommandError | None = None
@@ -150,7 +151,9 @@ class _Places:
         return bool(self._found) or pc in self.others
 
     def reached(self) -> tuple[Breakpoint, ...]:
-        """Those that count where the machine stands now."""
+        """Those that count where the machine stands now, unless it only stands there still, some cycles later."""
+        if self.machine.instructions == self._began:
+            return ()
         if self._asked != self.machine.instructions:
             self._found = ()
             if self.machine.pc in self.pcs:

@@ -75,6 +75,7 @@ class Outlook:
         every = session.backtrace()
         at = every[min(session.level, len(every) - 1)]
         self.entry = self._entry(at.pc)
+        self._lines: dict[int, object | None] = {}  # by pc: asked again in loops
         stack = self.debug.stack(at.pc)[at.depth :]
         # the frame's scope and those around it, nearest first, and where in each the next one is called
         self.places = {s.scope: (inner.file, inner.line) for inner, s in zip(stack, stack, strict=True)}
@@ -96,6 +97,11 @@ class Outlook:
 
     def here(self, pc: int) -> object | None:
         """The line that an instruction belongs to; None for one without, and for the rest of a line that called."""
+        if pc not in self._lines:
+            self._lines[pc] = self._line(pc)
+        return self._lines[pc]
+
+    def _line(self, pc: int) -> object | None:
         line = self.session.symbols.line_at(pc)
         level = self.level(pc)
         if line is None or level is None:

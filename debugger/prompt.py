@@ -93,8 +93,14 @@ def history_file() -> Path:
     return (Path(home) if home and os.path.isabs(home) else Path.home() / ".local/state") / "sohu/dbg_history"
 
 
-def history() -> History:
-    """Of all sessions; of this one alone where nothing can be written."""
+def history(shell: Shell) -> History:
+    """Of all sessions; of this one alone where nothing can be written. The same for the prompt and the full screen."""
+    if shell.history is None:
+        shell.history = _history()
+    return shell.history
+
+
+def _history() -> History:
     try:
         path = history_file()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +124,7 @@ def toolbar(shell: Shell) -> FormattedText:
     parts += [f"chip {machine.chip} of {machine.chips}"] if several else []
     far = (f", {here:,} of {last:,} of all chips" if several else f" of {last:,}") + " (back in time)"
     parts += [f"instruction {session.position:,}" + (far if last > here else "")]
-    parts += [f"cycle {machine.cycles:,}"] if machine.cycles is not None else []
+    parts += [f"cycle {session.cycle:,}"] if session.cycle is not None else []
     parts += ["not recording"] if not session.record else []
     parts += ["stopped by an error"] if not session.alive else []
     return FormattedText([("", clean(" " + "   ".join(p for p in parts if p)))])
@@ -135,7 +141,7 @@ def read_terminal(shell: Shell) -> None:
 
     prompt: PromptSession[str] = PromptSession(
         lambda: ">" if shell.collecting else PROMPT,
-        history=history(),
+        history=history(shell),
         completer=CommandCompleter(shell),
         complete_while_typing=False,
         auto_suggest=AutoSuggestFromHistory(),

@@ -369,6 +369,14 @@ class Session:
         return self.machine.instructions
 
     @property
+    def cycle(self) -> int | None:
+        """In timed order the cycle up to which effects are there, else that of the last completion known; None where
+        cycles are not counted.
+        """
+        time = self.machine.time
+        return self.machine.cycles if time is None else int(time)
+
+    @property
     def record(self) -> bool:
         """Whether checkpoints are made while it runs; going back is slow without."""
         return self.timeline.recording

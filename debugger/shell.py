@@ -29,6 +29,7 @@ from sohu.emulator.timeline import ReplayDiverged
 from sohu.isa import SohuError
 
 if TYPE_CHECKING:
+    from prompt_toolkit.history import History
     from sohu.debugger.fullscreen import Screen
 
 MAX_SCRIPT_DEPTH = 16
@@ -65,6 +66,7 @@ class Shell:
         self.displays = Displays()
         self.settings = Settings()
         self.fullscreen: Screen | None = None  # that shows it
+        self.history: History | None = None  # what was typed, once a prompt has asked for it
         self.observer = Observer(session)
         self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from sohu.asm import debuginfo
-from sohu.asm.debuginfo import IrOp, KernelDebug, Location, Place, Run, Variable, is_variable
+from sohu.asm.debuginfo import IrOp, KernelDebug, Location, Place, Run, Variable, constant, is_variable
 from sohu.dsl.errors import Scope
 from sohu.dsl.ir import FLOAT, VIEW_OPS, Binding, Block, Function, Op, ScalarType, TileType, Value, root
 from sohu.dsl.ir_text import op_lines
@@ -134,7 +134,7 @@ class Describer:
         """When a value is somewhere, and where."""
         if v.op is not None and v.op.name == "const":
             number = v.op.attrs["value"]
-            return [Place(0, self.at, _constant(float(number) if v.type == FLOAT else number))]
+            return [Place(0, self.at, constant(float(number) if v.type == FLOAT else number))]
         home = self.kernel.homes.get(v)
         if home is None:
             return []
@@ -267,7 +267,7 @@ class Describer:
     def shown(self, b: Binding, start: int, end: int) -> list[Place]:
         """Where the value of a binding is, within these instructions."""
         if isinstance(b.values, (int, float)):
-            return [Place(start, end, _constant(b.values))] if start < end and _fits(b.values) else []
+            return [Place(start, end, constant(_plain(b.values)))] if start < end and _fits(b.values) else []
         out: list[Place] = []
         for v in b.values:
             for p in self.located(v):
@@ -282,10 +282,8 @@ def _flat(nodes: list[MNode]) -> list[MInst]:
     return out
 
 
-def _constant(value: int | float) -> Location:
-    if isinstance(value, float):
-        return Location("constant", 0, "f32", value)
-    return Location("constant", 0, "i64", int(value))
+def _plain(value: int | float) -> int | float:
+    return value if isinstance(value, float) else int(value)  # and no bool
 
 
 def _fits(value: int | float) -> bool:

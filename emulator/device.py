@@ -297,9 +297,9 @@ class Device:
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this device: what runs from there is the same, bit for bit.
 
-        Tensors freed since then hold again what they held; those made since then are left alone. Checkers do not know
-        what ran before: within a launch, they rest until the next one begins. Raises SohuError
-        for a snapshot of another device, and when memory that it needs has been given away.
+        Tensors freed since then hold again what they held; those made since then are left alone. Checkers that were on
+        know again what they knew; where one was not, or cannot (Check.save), all rest until the next launch. Raises
+        SohuError for a snapshot of another device, and when memory that it needs has been given away.
         """
         put_back(self, snapshot)
 

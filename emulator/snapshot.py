@@ -118,7 +118,7 @@ def of_state(
     machine = device.machine
     at_work = machine.hooks.checks if shadows else ()
     saved = {c: c.save() for c in machine.hooks.whole.checks if c in at_work}
-    launch = (device._running, device.kernel)
+    launch = (device._running, device.kernel, machine.outputs)
     return Snapshot(machine.program, capture(machine), blocks, pages, machine._code, launch, saved)
 
 
@@ -154,7 +154,7 @@ def put_state_back(device: Device, snapshot: Snapshot, *, shadows: bool) -> None
     machine = device.machine
     machine.load(snapshot.program, snapshot.code)
     restore(machine, snapshot.state)
-    device._running, device.kernel = snapshot.launch
+    device._running, device.kernel, machine.outputs = snapshot.launch
     if not shadows:
         return
     whole = machine.hooks.whole

@@ -25,7 +25,7 @@ def tui(shell: Shell, text: str) -> None:
     if shell.fullscreen is not None:
         shell.fullscreen = None
         return
-    if not (sys.stdin.isatty() and shell.out.isatty()):
+    if not (shell.prompts and sys.stdin.isatty() and shell.out.isatty()):
         raise CommandError("the full screen wants a terminal")
     from sohu.debugger.fullscreen import Screen
 

@@ -27,5 +27,5 @@ def when(shell: Shell, text: str) -> None:
         shell.write(f"{here:,} instructions of all chips{f', of {last:,}' if last > here else ''}")
     else:
         shell.write(f"instruction {here:,}{f' of {last:,}' if last > here else ''}")
-    if (cycles := session.machine.cycles) is not None:
-        shell.write(f"cycle {cycles:,}")
+    if (cycle := session.cycle) is not None:
+        shell.write(f"cycle {cycle:,}")

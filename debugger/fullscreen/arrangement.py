@@ -68,8 +68,11 @@ def _part(whole: int, share: float, least: int, rest: int) -> int:
 class Arrangement:
     """The containers of the panes, and how they are resized."""
 
-    def __init__(self, panes: Mapping[str, Pane], bottom: list[Container], size: Callable[[], Size]) -> None:
+    def __init__(
+        self, panes: Mapping[str, Pane], bottom: list[Container], size: Callable[[], Size], ascii: bool = False
+    ) -> None:
         self.panes = panes
+        self.horizontal, self.vertical = ("-", "|") if ascii else ("─", "│")
         self.shares = dict(SHARES)
         self.size = size
         self.wanted = SOURCE  # the pane that had the focus last
@@ -114,13 +117,13 @@ class Arrangement:
         handler = self._grab(name)
         title = clean(self.panes[name].contents.title)
         return [
-            ("class:border", "──", handler),
+            ("class:border", self.horizontal * 2, handler),
             (style, f" {title} ", handler),
-            ("class:border", "─" * 500, handler),
+            ("class:border", self.horizontal * 500, handler),
         ]
 
     def _border(self) -> StyleAndTextTuples:
-        return [("class:border", "│\n" * 500, self._grab("left"))]
+        return [("class:border", f"{self.vertical}\n" * 500, self._grab("left"))]
 
     def _grab(self, name: str) -> Callable[[MouseEvent], NotImplementedOrNone]:
         def handler(event: MouseEvent) -> NotImplementedOrNone:

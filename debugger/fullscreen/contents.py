@@ -11,8 +11,9 @@ from sohu.debugger.display import instruction_line, place_name, short, source_li
 from sohu.debugger.fullscreen.pane import Contents, Row
 from sohu.debugger.listing import is_own
 from sohu.debugger.source import is_python
-from sohu.debugger.views import scalar
-from sohu.isa import INSTRUCTION_BYTES, Fault
+from sohu.debugger.stops import Exited
+from sohu.debugger.views import headline, scalar
+from sohu.isa import INSTRUCTION_BYTES, Fault, dtype_of
 
 if TYPE_CHECKING:
     from sohu.debugger.fullscreen.screen import Screen
@@ -139,6 +140,8 @@ class State(Contents):
         session = shell.session
         self._texts.clear()
         self._items = []
+        if isinstance(session.stop, Exited):
+            self._items = [("output", name, i) for i, name in enumerate(session.stop.outputs)]
         if not session.running:
             return
         tiles = [t for t in session.names.tiles() if t.tile is not None]
@@ -162,7 +165,7 @@ class State(Contents):
         ]
 
     def total(self) -> int:
-        """Tiles, registers and semaphores that hold something."""
+        """Tiles, registers and semaphores that hold something; after the end, the outputs."""
         return len(self._items)
 
     def rows(self, top: int, width: int, height: int) -> list[Row]:
@@ -188,6 +191,10 @@ class State(Contents):
                 return tile_line(shell, name, tile.resolve(machine.x), change)
             except Fault as e:
                 return f"  {style.paint('name', f'{name:<8}')} {tile}: {e.message}"
+        if kind == "output":
+            assert isinstance(shell.session.stop, Exited)
+            array = shell.session.stop.outputs[name]
+            return f"  {style.paint('name', f'{name:<8}')} {headline(array, dtype_of(array.dtype))}"
         changed = number in (changes.registers if kind == "x" else changes.semaphores)
         value = scalar(shell.session.evaluate(f"$x{number}")) if kind == "x" else str(machine.sems[number])
         register = "" if name == f"{kind[0]}{number}" else style.paint("dim", f"  {kind[0]}{number}")

@@ -37,14 +37,12 @@ class Row:
     def fragments(self, width: int) -> StyleAndTextTuples:
         """What prompt_toolkit paints; the row of the current instruction over the whole width."""
         out = list(_fragments(self.text))
-        if self.underline is not None:
-            low, high = self.underline
+        if self.current:  # without its own colours: reversed, they could be read on no background
+            low, high = self.underline or (0, 0)
             out = [
-                (f"{style} underline" if low <= at < high else style, text)
-                for at, (style, text, *_) in enumerate(out)  # ANSI gives single characters
+                ("class:current.expression" if low <= at < high else "class:current", text)
+                for at, (_, text, *_) in enumerate(out)  # ANSI gives single characters
             ]
-        if self.current:
-            out = [(f"class:current {style}", text) for style, text, *_ in out]
             out.append(("class:current", " " * max(0, width - fragment_list_len(out))))
         return out
 

@@ -39,11 +39,19 @@ _COLOURS = Colours.from_dict(
         "border": "#888888",
         "title": "#888888",
         "title.focused": "bold reverse",
-        "current": "bg:#303a50",
+        "current": "reverse",
+        "current.expression": "reverse bold underline",
         "status": "reverse",
     }
 )
-_PLAIN = Colours.from_dict({"title.focused": "reverse", "current": "reverse", "status": "reverse"})
+_PLAIN = Colours.from_dict(
+    {
+        "title.focused": "reverse",
+        "current": "reverse",
+        "current.expression": "reverse underline",
+        "status": "reverse",
+    }
+)
 TYPED_AHEAD = 64  # lines, or keys that are held
 PATIENCE = 0.5  # seconds after which a line that waits is said to
 FLASH = 0.15  # seconds that a command may take before the status says that it runs
@@ -69,7 +77,7 @@ class Screen:
         search = SearchToolbar()
         self.line = Buffer(
             completer=CommandCompleter(shell),
-            history=history(),
+            history=history(shell),
             auto_suggest=AutoSuggestFromHistory(),
             enable_history_search=False,
             multiline=False,
@@ -88,7 +96,7 @@ class Screen:
         status = Window(FormattedTextControl(self._status), height=1, style="class:status")
         searching = Condition(lambda: self.app.layout.is_searching)
         bottom = [self.prompt, ConditionalContainer(status, ~searching), ConditionalContainer(search, searching)]
-        self.arrangement = Arrangement(self.panes, bottom, (output or get_app_session().output).get_size)
+        self.arrangement = Arrangement(self.panes, bottom, (output or get_app_session().output).get_size, shell.ascii)
         for name, pane in self.panes.items():
             pane.clicked = lambda name=name: self.focus(name)  # type: ignore[misc]  # mypy knows no default of a lambda
         menu = Float(CompletionsMenu(max_height=8, scroll_offset=1), xcursor=True, ycursor=True)

@@ -245,14 +245,18 @@ class Race(Check):
             r.fresh = False
             r.write = write
             r.reads = dict(reads)
-        if epoch != self.epoch:  # all places were forgotten since
+        forgotten = epoch != self.epoch
+        if forgotten:
             self.plans.clear()
             self.places.known.clear()
             self.homes.clear()
-            for r in self.used:
+        for r in self.used:
+            home = self._home(r)
+            home.launch = self.launches  # what it has is of this launch
+            if forgotten or r.generation != home.generation:
                 self.places.have(r)
                 r.forget()
-                r.generation = self._home(r).generation
+                r.generation = home.generation
                 if r.reads:
                     self._first_read(r)
                 if r.write is not None:

@@ -25,6 +25,7 @@ from sohu.asm.debuginfo import (
     Run,
     Scope,
     Variable,
+    constant,
     wrong,
 )
 from sohu.asm.disassembler import disassemble
@@ -64,6 +65,8 @@ SOURCE = """\
         .var    "f", 0, x9, [1, 3], type=f32
         .var    "f", 0, x2, [3, 5], offset=-16, type=f32
         .var    "gone", 0, 0, []
+        .var    "nan", 0, nan, [0, 7]
+        .var    "inf", 0, -inf, [6, 7]
         .var    "a", 1, x7, [3, 4]
         .var    "t", 2, t7, [4, 5]
         .endkernel
@@ -113,6 +116,7 @@ def test_variables_by_pc_and_level(program: Program) -> None:
         "eps": Location("constant", 0, "f32", -1e-05),
         "rows": Location("constant", 0, "i64", 128),
         "f": Location("register", 9, "f32"),
+        "nan": constant(float("nan")),
     }
     assert debug.variables(0x30)["a"] == Location("register", 7)  # the inner one hides the outer one
     assert debug.variables(0x30, 0) == {}  # square has a variable, which is not there yet
@@ -340,6 +344,7 @@ def test_a_description_that_contradicts_itself(program: Program) -> None:
         (replace(good, scopes=()), "does not begin with"),
         (replace(good, scopes=(replace(good.scopes[0], function="a b"),)), "is none"),
         (replace(good, ops=good.ops[::-1]), "out of order"),
+        (replace(good, scope_runs=(Run(1, 2, 0),)), "code of one of its functions that is not there"),
         (replace(good, variables=(v, v)), "described twice"),
         (replace(good, variables=(replace(v, name="a.b"),)), "is none"),
         (replace(good, variables=(replace(v, scope=3),)), "is none"),

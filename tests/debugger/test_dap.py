@@ -23,7 +23,10 @@ from sohu.debugger.dap import serve
 from sohu.debugger.dap.messages import Nothing
 from sohu.debugger.dap.registry import load_requests
 from sohu.debugger.dap.requests.lifecycle import CAPABILITIES
+from sohu.debugger.dap.server import listen
+from sohu.debugger.dap.sources import from_utf16, utf16
 from sohu.emulator import Device, MachineError
+from sohu.isa import SohuError
 
 from tests.debugger.dap_client import Client, Failed, Inside, Process, connected, schema
 from tests.debugger.support import ADD, ARGS, CALL, LI, LOAD, SCALE, SPIN, SYNC, VADDS, Folder
@@ -631,3 +634,27 @@ def test_names_in_a_program_cannot_steer_the_client(inside: Client, folder: Fold
     begin(inside, folder, "evil.elf", stopOnEntry=True)
     inside.stopped()
     assert "\x1b" not in json.dumps(inside.frames()[0], ensure_ascii=False)
+
+
+def test_numbers_of_before_are_refused(at_start: Client) -> None:
+    frame = at_start.frames()[0]["id"]
+    scope = at_start.ask("scopes", frameId=frame)["scopes"][0]["variablesReference"]
+    at_start.children(scope)
+    go(at_start, "next")
+    with pytest.raises(Failed, match=f"variable {scope} is not there"):
+        at_start.children(scope)
+    with pytest.raises(Failed, match=f"frame {frame} is not there"):
+        at_start.ask("scopes", frameId=frame)
+
+
+def test_columns_are_counted_in_utf16() -> None:
+    text = "é\U0001f600x"
+    assert [utf16(text[:n]) for n in range(4)] == [0, 1, 3, 4]
+    assert [from_utf16(text, n) for n in range(6)] == [0, 1, 2, 2, 3, 3]
+
+
+def test_only_this_machine_can_connect() -> None:
+    with listen(0) as server:
+        assert server.getsockname()[0] == "127.0.0.1"
+        with pytest.raises(SohuError, match="cannot listen"), listen(server.getsockname()[1]):
+            pass

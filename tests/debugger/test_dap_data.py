@@ -198,9 +198,12 @@ def test_catch(client: Client, folder: Folder) -> None:
     client.event("terminated")
 
 
+STRAYS = NAN.replace("vsub      a, a, a", "vadds  a, a, 1.0").replace("sync ", "vadds a, a, -1.0e8\n sync ")
+
+
 def test_catch_with_a_limit_in_a_program_that_runs(client: Client, folder: Folder) -> None:
-    np.save(folder.path / "x.npy", np.full((4, 8), 1e30, np.float32))
-    launch(client, folder, NAN.replace("vsub      a, a, a", "vadds  a, a, 1.0"), args={"x": "x.npy"}, stopOnEntry=True)
+    np.save(folder.path / "x.npy", np.full((4, 8), 1e8, np.float32))
+    launch(client, folder, STRAYS, args={"x": "x.npy"}, stopOnEntry=True)
     client.ask("configurationDone")
     client.stopped()
     options = [{"filterId": "error", "condition": "x"}, {"filterId": "overflow", "condition": "0"}]
@@ -210,6 +213,10 @@ def test_catch_with_a_limit_in_a_program_that_runs(client: Client, folder: Folde
     assert made["verified"]
     with pytest.raises(Failed, match="no error has stopped"):
         client.ask("exceptionInfo", threadId=1)
+    stop = go(client, "continue")
+    assert (stop["description"], stop["hitBreakpointIds"]) == ("Caught: tolerance", [made["id"]])
+    assert client.ask("exceptionInfo", threadId=1)["exceptionId"] == "tolerance"
+    assert value(client, "a[0, 0]") == "0.0"  # 1e8 + 1 - 1e8: 1 in float64
 
 
 def test_checks_stop_for_good(client: Client, folder: Folder) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from sohu.debugger.dap.requests.data import FILTERS
 from sohu.debugger.dap.typed import read
 from sohu.debugger.points import CATCHES
 
+from tests.debugger.dap_client import Client, Inside
+
 ROOT = Path(__file__).parents[2]
 PACKAGE: dict[str, Any] = json.loads((ROOT / "editors/vscode/package.json").read_text(encoding="utf-8"))
 (DEBUGGER,) = PACKAGE["contributes"]["debuggers"]
 BY_VSCODE = {"type", "request", "name"}  # fields of a configuration that are not the adapter's
 BY_EXTENSION = {"port"}
+EXAMPLES = ROOT / "examples/debugging"
 PAGE = (ROOT / "docs/dap.md").read_text(encoding="utf-8")
 
 
@@ -47,10 +51,16 @@ def test_the_extension_offers_what_the_adapter_takes(request_: str, kind: type) 
     )
 
 
+def example() -> list[dict[str, Any]]:
+    """The configurations of examples/debugging."""
+    text = (EXAMPLES / ".vscode/launch.json").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(re.sub(r"(?m)^\s*//.*$", "", text))["configurations"]
+    return found
+
+
 def configurations() -> list[dict[str, Any]]:
     """Those of the example, of the page, and of the extension itself."""
-    example = (ROOT / "examples/debugging/.vscode/launch.json").read_text(encoding="utf-8")
-    out = json.loads(re.sub(r"(?m)^\s*//.*$", "", example))["configurations"]
+    out = example()
     for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL):
         out += json.loads(block)["configurations"]
     return [*out, *DEBUGGER["initialConfigurations"], *(s["body"] for s in DEBUGGER["configurationSnippets"])]
@@ -58,7 +68,7 @@ def configurations() -> list[dict[str, Any]]:
 
 def test_configurations_are_taken() -> None:
     seen = configurations()
-    assert len(seen) == 4 + 2 + 1 + 3
+    assert len(seen) == len(example()) + 2 + 1 + 3
     for c in seen:
         assert c["type"] == DEBUGGER["type"]
         own = {name: value for name, value in c.items() if name not in BY_VSCODE}
@@ -123,3 +133,59 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         assert e.value.code == 2
     assert main(["--port", "70000"]) == 1
     assert "there is no port 70000" in capsys.readouterr().err
+
+
+# -- the example's bugs, found in the editor ---------------------------------------------------------
+
+
+def begin(client: Client, name: str, folder: Path, filters: list[str]) -> dict[str, Any]:
+    """Make an example, launch it as launch.json says, and run to its first stop."""
+    made = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), str(folder)]
+    subprocess.run(made, check=True, timeout=120, capture_output=True)
+    (chosen,) = (c for c in example() if c["name"].startswith(f"{name}.elf"))
+    own = {n: v for n, v in chosen.items() if n not in BY_VSCODE}
+    client.initialize()
+    client.launch(**json.loads(json.dumps(own).replace("${workspaceFolder}", str(folder))))
+    made = client.ask("setExceptionBreakpoints", filters=filters)["breakpoints"]
+    assert all(b["verified"] for b in made)
+    client.ask("configurationDone")
+    return client.stopped()
+
+
+def text_of(name: str, frame: dict[str, Any]) -> str:
+    assert frame["source"]["path"] == str(EXAMPLES / f"{name}.py")
+    return (EXAMPLES / f"{name}.py").read_text(encoding="utf-8").split("\n")[frame["line"] - 1].strip()
+
+
+def test_the_nan_of_the_example(tmp_path: Path) -> None:
+    with Inside() as client:
+        assert begin(client, "nan", tmp_path, ["nan", "inf"])["reason"] == "entry"
+        client.ask("continue", threadId=1)
+        assert client.stopped()["description"] == "Caught: nan"
+        info = client.ask("exceptionInfo", threadId=1)
+        assert "inf" in info["description"] and "vexp" in info["description"]
+        assert text_of("nan", client.frames()[0]) == "e[r : r + rows] = sohu.exp(x[r : r + rows])"
+        client.ask("continue", threadId=1)
+        assert client.stopped()["description"] == "Caught: nan"
+        assert text_of("nan", client.frames()[0]).startswith("y[r : r + rows] = t / t.sum")
+        client.ask("reverseContinue", threadId=1)
+        client.stopped()
+        assert text_of("nan", client.frames()[0]).startswith("e[r : r + rows]")
+
+
+def test_the_race_of_the_example(tmp_path: Path) -> None:
+    with Inside() as client:
+        stop = begin(client, "race", tmp_path, ["race"])
+        assert stop["description"] == "Caught: race"
+        assert "race.py" in stop["text"] and "dma.load" in stop["text"]
+
+
+def test_the_deadlock_of_the_example(tmp_path: Path) -> None:
+    with Inside() as client:
+        stop = begin(client, "deadlock", tmp_path, ["deadlock"])
+        assert stop["description"] == "Caught: deadlock"
+        waiting = {t["name"].split(":")[0]: t["id"] for t in client.ask("threads")["threads"][1:]}
+        assert waiting, "an engine waits"
+        lines = {text_of("deadlock", f) for thread in waiting.values() for f in client.frames(thread)}
+        assert any("y[m : m + rows]" in line or "s.max" in line or "@ keys.T" in line for line in lines)
+        assert "waits for" in client.scope("Waiting", next(iter(waiting.values())))

@@ -223,6 +223,9 @@ def test_what_is_typed_ahead_is_done_in_its_order(display: Display) -> None:
     display.wait(r"6 \* 7\n.*= 42")
     display.type("\x18onnn")
     display.wait("instruction 13")
+    display.type("c")
+    display.wait(r"│  y +f32\[4, 8\]  min 1  max 32")  # the output
+    display.wait("not running")
 
 
 def test_a_program_that_runs_does_not_keep_the_user_from_leaving(folder: Folder) -> None:
@@ -318,6 +321,15 @@ def test_no_colour_means_none(folder: Folder) -> None:
     display = Display(folder, *ARGS, "--tui", "-ex", "start", NO_COLOR="1")
     display.wait("F1 lists the keys")
     assert {c.fg for line in display.screen.buffer.values() for c in line.values()} == {"default"}
+    display.type("\x04")
+    assert display.close() == 0
+
+
+def test_in_the_c_locale_lines_are_ascii(folder: Folder) -> None:
+    display = Display(folder, *ARGS, "--tui", "-ex", "start", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    display.wait("F1 lists the keys")
+    display.wait(r"=> +9")
+    assert display.text.isascii() and "-- scale.s ---" in display.text
     display.type("\x04")
     assert display.close() == 0
 

@@ -17,7 +17,7 @@ from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Exited, Watche
 from sohu.emulator import Device
 from sohu.isa import SohuError
 
-from tests.debugger.dap_client import PATIENCE, connected
+from tests.debugger.dap_client import PATIENCE, Failed, connected
 from tests.debugger.softmax_kernel import softmax
 
 FILE = Path(__file__).parent / "softmax_kernel.py"
@@ -139,6 +139,10 @@ def test_an_editor_sees_the_kernel(session: Session) -> None:
         assert client.ask("evaluate", expression="r", frameId=outer["id"])["result"] == "0"
         client.ask("next", threadId=1)
         client.stopped()
+        inner, outer = client.frames()[:2]
+        assert client.ask("evaluate", expression="top[0, 0]", frameId=inner["id"])["result"] == "5.0"
+        with pytest.raises(Failed, match="top is no variable of this code"):
+            client.ask("evaluate", expression="top", frameId=outer["id"])
         client.disconnect()
     server.join(PATIENCE)
     assert not server.is_alive()

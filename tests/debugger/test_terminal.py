@@ -181,7 +181,9 @@ def test_ctrl_r_searches_and_completions_say_what_they_are(terminal: Terminal) -
     terminal.enter("\r", r"\$\d = 4321")
     terminal.type("info \t")
     terminal.expect("queues +What has issued to the engines")
-    terminal.type("\x15break scale.s:1\t")
+    terminal.type("\x03")
+    terminal.expect(PROMPT)
+    terminal.type("break scale.s:1\t")
     terminal.expect("scale.s:12 +loop +3, done")
     terminal.type("\x03")
     terminal.expect(PROMPT)
@@ -221,6 +223,9 @@ def test_ctrl_x_a_goes_to_the_full_screen_and_back(terminal: Terminal) -> None:
     terminal.expect(r"── changed ─+\n  loaded 0 → 1\n")  # as it was left
     terminal.expect(PROMPT)
     terminal.enter("print 5", "= 5")
+    terminal.type("\x1b[A\x1b[A\r")  # what was typed there, is remembered here
+    terminal.expect(r"stepi\n")
+    terminal.expect("=> 0x0070")
 
 
 def test_ctrl_c_stops_the_program_and_not_the_debugger(folder: Folder) -> None:

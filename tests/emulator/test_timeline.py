@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sohu.asm import Program, assemble
 from sohu.emulator import Device, Group, Listener, MachineError, Snapshot, Stop
-from sohu.emulator.checks import CHECKS, Check, Hooks
+from sohu.emulator.checks import CHECKS, Check, Hooks, race
 from sohu.emulator.timeline import ReplayDiverged, Timeline
 from sohu.isa import SohuError, Space
 
@@ -338,6 +338,24 @@ def test_the_dead_live_again(path: Path, schedule: Any) -> None:
     assert device.machine.fault is None and timeline.position == at + 1
 
 
+@pytest.mark.parametrize("kept", [race.KEPT, 0])
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent.name == "race"], ids=lambda p: p.stem)
+def test_races_across_launches(path: Path, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the checker forgets its places at the next launch, as it does when they are too many, or not."""
+    monkeypatch.setattr(race, "KEPT", kept)
+    bug = _read(path)
+    device, timeline = of_bug(bug, bug.text, "all")
+    error = stopped(timeline)
+    for k in range(timeline.position, max(0, timeline.position - 8), -1):
+        timeline.goto(k)
+        there = device.snapshot()
+        device.launch(CLEAN, "k", [random_floats((16, 16))])
+        device.restore(there)
+        with pytest.raises(MachineError) as e:
+            device.machine.run()
+        assert str(e.value) == str(error)
+
+
 # -- what happened before --------------------------------------------------------------------------
 
 
@@ -401,6 +419,31 @@ def test_runs_stop_after_what_hooks_stop_for(schedule: Any) -> None:
         assert (found[0] + 1, found[1].pc) == (position, pc)
         before = found[0]
     assert timeline.last_hit(before, checks=[watch]) is None
+
+
+@pytest.mark.parametrize("schedule", ORDERS)
+def test_what_was_parked_is_seen_when_it_executes(schedule: Any) -> None:
+    """In program order, both products of the load execute within the load's own step."""
+    device, timeline = launched(schedule, kernel(PARKED_BODY, PARKED), [random_floats((8, 8))])
+    watch = Writes(device.machine, 256, 768)  # b and c
+    seen = []
+    while (stop := timeline.run(checks=[watch]))[1] is not None:
+        there = device.snapshot()
+        seen += [(timeline.position, hit.pc) for hit in timeline.hits]
+        fresh, _ = launched(schedule, kernel(PARKED_BODY, PARKED), [random_floats((8, 8))])
+        fresh.machine.run(until_instruction=timeline.position)
+        assert fresh.snapshot().state.differs(there.state) in ("", "t")  # tensors have other addresses
+        if stop[0] is Stop.HALTED:
+            break
+    assert [text(device, pc).split()[0] for _, pc in seen] == ["vadds", "vmuls"]
+    if schedule is None:
+        assert seen[0][0] == seen[1][0]
+        timeline.goto(seen[0][0] - 1)
+        assert text(device, device.machine.pc).startswith("dma.load")
+
+
+def text(device: Device, pc: int) -> str:
+    return device.machine.text(device.machine.op_at(pc // 16))
 
 
 def at_position(schedule: Any, position: int) -> Snapshot:

@@ -57,8 +57,8 @@ CASES = [
     ("sohu-asm noise.s -o out.elf", 1, "noise.s"),
     ("sohu-asm wrong.s -o out.elf", 1, "did you mean 'vexp'?"),
     ("sohu-asm -d short.elf", 1, "short.elf"),
-    ("sohu-dbg -batch short.elf", 1, "short.elf"),
-    ("sohu-dbg -batch noise -ex run", 1, "noise"),
+    ("sohu-dbg -batch short.elf", 2, "short.elf"),
+    ("sohu-dbg -batch noise -ex run", 2, "noise"),
 ]
 
 
