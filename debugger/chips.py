@@ -144,7 +144,8 @@ class GroupSession(Session):
         assert isinstance(self.timeline, GroupTimeline)
         return self.timeline
 
-    def _switch(self, spec: tuple[str, ...]) -> None:
+    def switch_checks(self, spec: tuple[str, ...]) -> None:
+        """Session.switch_checks, on all chips."""
         for m in self.machines:
             m.check(spec)
 
@@ -406,32 +407,26 @@ class GroupSession(Session):
 
     def _stopped_at(self, plan: _Plan, at: int, chip: int, hit: Hit | None) -> Stop | None:
         """Why it stops where it stands, going back."""
+        if hit is not None:
+            self.turn_to(plan.seen[0].point.chip or 0)
+            return Watched(self.machine.pc, self.position, plan.seen)
         machine = self.machine
         pc, count = machine.pc, machine.instructions
-        if hit is None:
-            here = tuple([b for b in plan.breaks if plan.holds_at(b, chip, pc)])
-            if here:
-                return BreakpointHit(pc, count, here)
-            asked = [w for w in plan.registers if w.chip == chip and pc in plan.wrote[w.number]]
-        else:
-            asked = [w for w in plan.memory if isinstance(hit.what, tuple) and w in hit.what]
+        here = tuple([b for b in plan.breaks if plan.holds_at(b, chip, pc)])
+        if here:
+            return BreakpointHit(pc, count, here)
+        asked = [w for w in plan.registers if w.chip == chip and pc in plan.wrote[w.number]]
         for w in asked:
             w.remember(machine)
         n = len(self.machines)
         limits = [count + 1 if c == chip else FOREVER for c in range(n)]
-        hooks = self.hooks(plan.memory) if hit is not None else ()
-        why, _ = self.line_of_time.move(Course((None,) * n, tuple(limits)), checks=hooks, replay=True)
+        why, _ = self.line_of_time.move(Course((None,) * n, tuple(limits)), replay=True)
         if why is Why.INTERRUPTED:
             return Interrupted(machine.pc, machine.instructions)
-        by = pc if hit is None else hit.pc
-        made = [(w, w.change(by, machine, going_back=True)) for w in asked]
+        made = [w.change(pc, machine, going_back=True) for w in asked]
         self.line_of_time.goto(at)
-        changes = [
-            c or Change(w, by)
-            for w, c in made
-            if (c is not None or (hit is not None and w.access != "write")) and (not w.condition or self.holds(w))
-        ]
-        return Watched(pc, count, tuple(changes)) if changes else None
+        changes = tuple([c for c in made if c is not None and (not c.point.condition or self.holds(c.point))])
+        return Watched(pc, count, changes) if changes else None
 
     def _counted_before(self, limit: int, breaks: Sequence[Breakpoint]) -> tuple[int, Breakpoint | None]:
         """The last place at which a chip had executed as many instructions as a breakpoint asks for."""
@@ -495,6 +490,7 @@ class _Plan:
         now = session.time
         cycles = [b.cycle for b in self.breaks if b.cycle is not None and now is not None and b.cycle > now]
         self.cycle = min([*cycles, *([goal.cycle] if goal.cycle is not None else [])], default=None)
+        self.seen: tuple[Change, ...] = ()  # what the last hit that counts has changed, looked at going back
         self._asked: tuple[int, int] | None = None
         self._found: tuple[Breakpoint, ...] = ()
         self._wrong: CommandError | None = None
@@ -575,10 +571,11 @@ class _Plan:
     def changed(self, hit: Hit | None) -> tuple[Change, ...]:
         """What watchpoints have seen, as far as it counts."""
         session, seen = self.session, []
-        if hit is not None:
-            session.turn_to(session.group.mover.chip)
-            own = [w for w in self.memory if w.chip == session.focus]
-            seen += [c for w in own if (c := forward.change_of(session, w, hit)) is not None]
+        for w in self.memory if hit is not None else ():
+            session.turn_to(w.chip or 0)
+            by = self._by(w)
+            if (c := forward.change_of(session, w, by or session.timeline.hits[0])) is not None:
+                seen.append(c)
         for w, pc, count in self.stood:
             machine = session.machines[w.chip or 0]
             if machine.instructions > count and (c := w.change(pc, machine)) is not None:
@@ -589,6 +586,11 @@ class _Plan:
             if counts(session, c.point):
                 out.append(c)
         return tuple(out)
+
+    def _by(self, w: Watch) -> Hit | None:
+        """What has accessed a watched place just now."""
+        hits = self.session.timeline.hits
+        return next((h for h in hits if isinstance(h.what, tuple) and w in h.what), None)
 
     def is_there(self, why: Why) -> bool:
         """Whether the focus has come to the goal."""
@@ -609,11 +611,19 @@ class _Plan:
         m = session.group.mover
         session.turn_to(m.chip)
         if hit is not None:
-            named = hit.what if isinstance(hit.what, tuple) else ()
-            found = [w for w in self.memory if w in named and (not w.condition or session.holds(w))]
+            seen = []
             for w in self.memory:
-                w.remember(session.machines[w.chip or 0])
-            return bool(found)
+                session.turn_to(w.chip or 0)
+                by = self._by(w)
+                change = w.change((by or hit).pc, session.machine, going_back=True) if w.access != "read" else None
+                if change is None and by is not None and w.access != "write":
+                    change = Change(w, by.pc)
+                w.remember(session.machine)
+                if change is not None and (not w.condition or session.holds(w)):
+                    seen.append(change)
+            if seen:
+                self.seen = tuple(seen)
+            return bool(seen)
         if any(self.holds_at(b, m.chip, m.pc) for b in self.breaks):
             return True
         return any(w.chip == m.chip and m.pc in self.wrote[w.number] for w in self.registers)

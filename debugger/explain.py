@@ -170,9 +170,12 @@ def _need(session: Session, need: Need) -> str:
         names = _list([_at(session, by.pc) for by in coming])
         signal = "signals it" if len(coming) == 1 else "signal it"
         says.append(f"{names} {signal}, and the sequencer has not {verb} {'that' if len(coming) == 1 else 'them'} yet")
-    for chip in dict.fromkeys(chip for chip, _ in need.elsewhere):
-        names = _list([_at(session, by.pc) for c, by in need.elsewhere if c == chip][:_SHOWN])
-        says.append(f"chip {chip} may signal it by {names}, to which it has not come yet")
+    others = [(c, by) for c, by in need.elsewhere if c != session.machine.chip] or need.elsewhere
+    if others:
+        chips = list(dict.fromkeys(c for c, _ in others))
+        names = _list([_at(session, pc) for pc in dict.fromkeys(by.pc for _, by in others)][:_SHOWN])
+        numbers = _list([str(c) for c in chips])
+        says.append(f"chip{'s' * (len(chips) > 1)} {numbers} may signal it by {names}, which has not executed yet")
     if need.hopeless:
         says.append(_hopeless(session, need))
     return f"{head}{': ' if says else ''}{'; '.join(says)}."
@@ -209,6 +212,8 @@ def _verdict(session: Session, wanted: dict[str, Need], stuck: bool) -> str:
     circle = ["the sequencer" if who == SEQUENCER else who for who in _circle(session, wanted)]
     if len(circle) == 2:
         return f"Nothing can move: {circle[0]} waits for itself."
+    if not circle and session.machine.chips > 1:
+        return ""  # who waits for whom between the chips is said of all of them
     return f"Nothing can move: {' waits for '.join(circle)}." if circle else "Nothing can move."
 
 

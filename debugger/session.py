@@ -27,6 +27,7 @@ from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.marks import Mark
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
+from sohu.debugger.recheck import recheck
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.trace import Trace
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from sohu.debugger.sql import Database
 
 _P = TypeVar("_P", bound=Point)
-MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
 
 
 class Session:
@@ -85,9 +85,9 @@ class Session:
         self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
-        self._checked: tuple[str, ...] = self.checks
+        self.checked: tuple[str, ...] = self.checks
         if self.checks:
-            self._switch(self.checks)
+            self.switch_checks(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
         self.engine = ""  # the queue, or the engine with all its queues, that alone is looked at; "": all
         self.level = 0  # of the backtrace: the frame whose variables names mean
@@ -288,47 +288,11 @@ class Session:
 
     def recheck(self) -> None:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
-        wanted = [p for p in self.points.values() if isinstance(p, Catch) and p.enabled]
-        names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
-        spec = chosen([*self.checks, *filter(None, names)])
-        if spec == self._checked:
-            return
-        self.earlier.clear()
-        if not self.timeline.checkpoints:
-            self._switch(spec)
-            self._checked = spec
-            return
-        at, stopped = self.timeline.position, isinstance(self.stop, Faulted)
-        switch = True
-        while switch or self.timeline.position < at:
-            try:
-                if switch:
-                    switch = False
-                    self.timeline.check(spec)
-                else:
-                    self.timeline.run(until_instruction=at)
-                    break
-            except MachineError as e:
-                if not self._passes(e):
-                    break
-        self._checked = spec
-        if stopped and self.machine.fault is None:  # it stands where it was stopped, and lives
-            self.stop = Stepped(self.machine.pc, self.position)
-
-    def _passes(self, e: MachineError) -> bool:
-        """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
-        if e.category not in forward.CATCHABLE or len(self.earlier) >= MOST_EARLIER:
-            return False
-        self.earlier.append((self.timeline.position, e))
-        try:
-            self.timeline.revive(after=True)
-        except MachineError:
-            return False
-        return True
+        recheck(self)
 
     def caught_categories(self) -> frozenset[str]:
         """Categories of the errors of checkers that are on."""
-        return frozenset(map(category_of, self._checked))
+        return frozenset(map(category_of, self.checked))
 
     def only_caught(self, category: str) -> bool:
         """True when the checker of a category is on for catches alone, which do not ask for this one."""
@@ -373,7 +337,7 @@ class Session:
         """In timed order the cycle up to which effects are there, else that of the last completion known; None where
         cycles are not counted.
         """
-        time = self.machine.time
+        time = self.time
         return self.machine.cycles if time is None else int(time)
 
     @property
@@ -564,7 +528,8 @@ class Session:
     def _new_timeline(self) -> Timeline:
         return Timeline(self.device)
 
-    def _switch(self, spec: tuple[str, ...]) -> None:
+    def switch_checks(self, spec: tuple[str, ...]) -> None:
+        """Have these checkers on, between launches."""
         self.machine.check(spec)
 
     def _launch(self) -> None:

@@ -392,22 +392,32 @@ class Group:
         """Another chip moves from now on."""
         self._turn_number += 1
 
-    def execute(self, machine: Machine, issued: Issued) -> None:
-        """Execute an instruction that has just left its queue: a collective on all its chips at once."""
+    def execute(self, machine: Machine, issued: Issued) -> bool:
+        """Execute an instruction that has just left its queue: a collective on all its chips at once.
+
+        True for one that another chip has executed, of which hooks that stop (Hooks.met) know already.
+        """
         members = self.members(machine, issued.op) if _is_collective(issued.op) else ()
         if len(members) < 2:
             issued.run()
-            return
+            return False
         if self._done.get(machine.chip) is issued:
             del self._done[machine.chip]
-            return
+            return True
         assert issued.op.inst is not None and issued.op.queue is not None
         place = issued.op.queue.place
         each = [issued if c == machine.chip else self.machines[c].queues[place].entries[0] for c in members]
         for c in members:
             self.machines[c].memories.settle()
         join([i.bound for i in each], {name: given(issued, name) for name, _ in issued.op.scalars})
-        self._done |= {c: i for c, i in zip(members, each, strict=True) if c != machine.chip}
+        others = {c: i for c, i in zip(members, each, strict=True) if c != machine.chip}
+        self._done |= others
+        for c, i in others.items():
+            for met in self.machines[c].hooks.met:
+                met(i.op, i.bound, i.value)
+                if self.machines[c].hits:
+                    machine.quota[0] = -1
+        return False
 
     def signal(self, machine: Machine, issued: Issued, signal: Signal) -> None:
         """Deliver an instruction's signal: to its own chip, or to the one that it names; raises Fault (semaphore)."""

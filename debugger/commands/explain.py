@@ -10,11 +10,14 @@ from sohu.debugger.chips import GroupSession
 from sohu.debugger.command import command
 from sohu.debugger.explain import Explanation
 from sohu.debugger.explain import explain as explained
+from sohu.debugger.stops import Caught, Faulted
 from sohu.debugger.style import clean
 
 if TYPE_CHECKING:
     from sohu.debugger.session import Session
     from sohu.debugger.shell import Shell
+
+_STUCK = ("deadlock", "collective")
 
 
 @command("explain", group="looking")
@@ -36,7 +39,8 @@ def explain(shell: Shell, text: str) -> None:
         waits = [(c, session.waits_for(c)) for c in range(len(session.machines))]
         says = [f"chip {c} waits for {_chips(others)}" for c, others in waits if others]
         if says:
-            _write(shell, f"{says[0][0].upper()}{', '.join(says)[1:]}.")
+            stuck = isinstance(session.stop, (Faulted, Caught)) and session.stop.error.category in _STUCK
+            _write(shell, f"{'Nothing can move: ' if stuck else ''}{', '.join(says)}.".capitalize())
 
 
 def _chips(numbers: list[int]) -> str:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 @command("info chips", group="looking")
 def info_chips(shell: Shell, text: str) -> None:
-    """The chips that run, where each stands and what it waits for, and their configuration: info chips.
+    """The chips, where each stands and what it waits for: info chips.
+
+    Also their configuration.
 
     * marks the one that is looked at.
     """
