@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 from sohu.asm.lines import Line, Lines
@@ -327,7 +328,8 @@ def wrong(k: KernelDebug) -> str:
             return f"function {i} is called by function {s.parent}, which does not come before it"
         if i and (not s.call[0] or not 1 <= s.call[1] <= MAX_LINE or not 0 <= s.call[2] <= MAX_LINE):
             return f"function {i} is called at no place"
-    if any(a.number >= b.number for a, b in zip(k.ops, k.ops[1:], strict=False)) or (k.ops and k.ops[0].number < 1):
+    numbers = [0, *(op.number for op in k.ops), MAX_LINE + 1]
+    if any(a >= b for a, b in pairwise(numbers)):
         return "its operations are out of order"
     for what, runs, count in (("functions", k.scope_runs, len(k.scopes)), ("operations", k.op_runs, len(k.ops))):
         if not _in_order(runs, k.size):

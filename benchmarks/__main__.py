@@ -10,8 +10,8 @@ import os
 import sys
 
 NAMES = (
-    "instructions", "start", "snapshots", "timetravel", "redraw", "compile", "kernels", "model", "assembler",
-    "disassembler",
+    "instructions", "start", "snapshots", "timetravel", "redraw", "provenance", "compile", "kernels", "model",
+    "assembler", "disassembler",
 )  # fmt: skip
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")
 
@@ -40,6 +40,7 @@ def main() -> int:
         kernels,
         machine,
         model,
+        provenance,
         redraw,
         snapshots,
         start,
@@ -47,7 +48,8 @@ def main() -> int:
     )
 
     modules = (
-        instructions, start, snapshots, timetravel, redraw, compiling, kernels, model, assembler, disassembler
+        instructions, start, snapshots, timetravel, redraw, provenance, compiling, kernels, model, assembler,
+        disassembler,
     )  # fmt: skip
     benchmarks = dict(zip(NAMES, modules, strict=True))
     facts = machine.facts(threads)

@@ -106,6 +106,8 @@ def elements(session: Session, target: str, value: Value) -> None:
 
 def fitted(source: NDArray[Any], dtype: DType, target: str) -> NDArray[Any]:
     """Numbers as a dtype stores them, rounded to nearest; raises CommandError for integers that do not fit."""
+    if source.dtype.kind in "US":
+        raise CommandError(f"{target} holds numbers ({dtype}), a text is none")
     if dtype.is_float:
         with np.errstate(all="ignore"):
             wide = np.ascontiguousarray(source, np.float64 if source.dtype.kind in "iub" else None)

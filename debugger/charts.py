@@ -112,10 +112,10 @@ def histogram(value: Value, bins: int, *, log: bool = False, dtype: DType | None
         zeros += int(np.count_nonzero(finite == 0))
         magnitude = np.abs(finite)
         if found is not None:
-            subnormal += int(
-                np.count_nonzero((magnitude < found.normal) & (magnitude >= found.smallest) & (finite != 0))
-            )
-            lost += int(np.count_nonzero((magnitude < found.smallest / 2) & (finite != 0)))
+            tiny = (magnitude < found.normal) & (magnitude > 0)
+            gone = tiny & (magnitude <= found.smallest / 2)  # half of it rounds to zero
+            subnormal += int(np.count_nonzero(tiny & ~gone))
+            lost += int(np.count_nonzero(gone))
             largest += int(np.count_nonzero((finite == found.largest) | (finite == found.lowest)))
             beyond += int(np.count_nonzero((finite > found.largest) | (finite < found.lowest)))
         infs += x.size - finite.size

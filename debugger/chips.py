@@ -158,7 +158,9 @@ class GroupSession(Session):
     def _snapshot(self) -> Any:
         if self._mirror is None:
             self._mirror = GroupMirror(self.group)
-        return self._mirror.take()
+        made = self._mirror.take()
+        self._mirror.complete()
+        return made
 
     def _restore(self, snapshot: Any) -> None:
         assert isinstance(snapshot, GroupSnapshot) and self._mirror is not None

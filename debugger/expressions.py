@@ -285,6 +285,8 @@ class _Parser:
             if not isinstance(value.data, np.ndarray):
                 raise refused
             index = tuple([part(lookup) for part in parts])
+            if any(isinstance(i, int) and i.bit_length() > 62 for i in index):
+                raise IndexError("an index is out of bounds")
             if Ellipsis not in index:
                 index = (*index, Ellipsis)  # so that one element is a view too
             return Value(value.data[index], value.dtype)

@@ -98,7 +98,8 @@ def _bits(value: Any) -> int:
     return value.bit_length() if isinstance(value, int) else 0
 
 
-def _power(a: Any, b: Any) -> Any:
+def power(a: Any, b: Any) -> Any:
+    """`a ** b`; raises CommandError for an integer that is too large, before it is computed."""
     if isinstance(a, int) and isinstance(b, int) and b >= 0 and _bits(a) * b > MAX_BITS:
         raise CommandError(f"this number has more than {MAX_BITS} bits")
     within(np.shape(a), np.shape(b))
@@ -146,7 +147,6 @@ LEVELS: tuple[dict[str, Callable[[Any, Any], Any]], ...] = (
         "//": _arithmetic(operator.floordiv), "%": _arithmetic(operator.mod), "@": _product,
     },
 )  # fmt: skip
-power = _power
 
 
 def invert(a: Any) -> Any:
@@ -252,7 +252,7 @@ def _norm(t: Value, axis: Value | None = None) -> Any:
 
 def _round(t: Value, digits: Value | None = None) -> Any:
     places = 0 if digits is None else digits.data
-    if not isinstance(places, int) or abs(places) > 300:
+    if not isinstance(places, int) or abs(places) > 30:
         raise CommandError("round(x, digits): how many digits is a small integer")
     return np.round(counted(operand(t)), places)
 

@@ -608,7 +608,12 @@ class Session:
 
         What is changed belongs to the run from here on. Raises CommandError for what cannot be changed so.
         """
-        if assign(self, target, expression):
+        try:
+            changed = assign(self, target, expression)
+        except MachineError as e:  # what waited for a semaphore has executed
+            self.ended(Faulted(e.pc, self.position, e))
+            raise
+        if changed:
             self._edited()
 
     def assign_file(self, target: str, path: Path) -> None:

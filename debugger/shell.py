@@ -100,6 +100,10 @@ class Shell:
         """Print what the program prints."""
         self.write(text)
 
+    def answer(self, event: str, text: str, /, **record: Any) -> None:
+        """Print what a command has found: `text`, or the record of it for programs that read along."""
+        self.write(text)
+
     def error(self, e: SohuError) -> None:
         """Print what went wrong, and count it."""
         self.failures.append(DIVERGED if isinstance(e, ReplayDiverged) else e.exit_code)

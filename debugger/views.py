@@ -137,6 +137,8 @@ def numbers(value: Value) -> NDArray[np.float64]:
     data = np.asarray(value.data)
     if value.dtype is fp4x2:
         data = unpack_fp4(np.atleast_1d(data))
+    if data.dtype.kind in "US":
+        raise CommandError("a text holds no numbers")
     return data.astype(np.float64)
 
 

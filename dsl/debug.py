@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from sohu.asm import debuginfo
-from sohu.asm.debuginfo import IrOp, KernelDebug, Location, Place, Run, Variable, constant, is_variable
+from sohu.asm.debuginfo import IrOp, KernelDebug, Location, Place, Run, Variable, constant, is_function, is_variable
 from sohu.dsl.errors import Scope
 from sohu.dsl.ir import FLOAT, VIEW_OPS, Binding, Block, Function, Op, ScalarType, TileType, Value, root
 from sohu.dsl.ir_text import op_lines
@@ -159,6 +159,7 @@ class Describer:
     # -- operations and scopes -------------------------------------------------------------------
 
     def operations(self) -> tuple[tuple[IrOp, ...], tuple[Run, ...]]:
+        """The operations of the IR that have code, and which."""
         lines = op_lines(self.f)
         used = {op for _, _, op in self.places if op is not None}
         order = [op for op in lines if op in used]
@@ -173,7 +174,7 @@ class Describer:
             name, file, line = self.f.name, f"{self.f.name}.ir", 1
             own = Scope(name, file, line)
         numbers: dict[Scope, int] = {own: 0}
-        found = [debuginfo.Scope(own.function, own.file, max(own.line, 1))]
+        found = [debuginfo.Scope(_called(own.function), own.file, max(own.line, 1))]
 
         def number(s: Scope) -> int:
             if s not in numbers:
@@ -181,7 +182,7 @@ class Describer:
                 c = s.caller
                 call = (c.file, c.line, c.column) if c is not None else (own.file, own.line, 0)
                 numbers[s] = len(found)
-                found.append(debuginfo.Scope(s.function, s.file, s.line, parent, call))
+                found.append(debuginfo.Scope(_called(s.function), s.file, s.line, parent, call))
             return numbers[s]
 
         runs = _runs((at, (number(s) or None) if s is not None else None) for at, s, _ in self.places)
@@ -280,6 +281,11 @@ def _flat(nodes: list[MNode]) -> list[MInst]:
     for n in nodes:
         out += _flat(n.body) if isinstance(n, MLoop) else [n]
     return out
+
+
+def _called(name: str) -> str:
+    """The name of a function; Python lets it be any text."""
+    return name if is_function(name) else "<function>"
 
 
 def _plain(value: int | float) -> int | float:

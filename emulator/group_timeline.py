@@ -131,10 +131,17 @@ class GroupMirror:
         """Of the copies, as far as they are in use."""
         return sum([m.nbytes for m in self.mirrors])
 
-    def take(self, *, shadows: bool = True) -> GroupSnapshot:
-        """A snapshot of now, with what checkers know or without."""
+    def complete(self) -> None:
+        """Have all pages of `base`."""
+        for mirror in self.mirrors:
+            mirror.complete()
+
+    def take(self, *, shadows: bool = True, last: bool = False) -> GroupSnapshot:
+        """A snapshot of now, with what checkers know or without; its pages are all there after `complete`. last: as for
+        Mirror.
+        """
         self._base = None
-        parts = tuple([m.take(shadows=shadows) for m in self.mirrors])
+        parts = tuple([m.take(shadows=shadows, last=last) for m in self.mirrors])
         self._base = GroupSnapshot(parts, GroupState(tuple([p.state for p in parts]), self.group.order()))
         return self._base
 

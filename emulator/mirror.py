@@ -1,7 +1,8 @@
 """Snapshots one after the other, quickly: beside the memories lies a copy of what they held at the last one.
 
 What has changed since is found by comparing large pieces of both at once. Pages of one snapshot that are as they were
-are those of the one before, and dictionaries of pages in which nothing has changed too.
+are those of the one before, and dictionaries of pages in which nothing has changed too. Those that have changed are
+read out of the copy when somebody wants them: the snapshot of a launch that ends soon is never wanted.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ Runs = list[tuple[int, int]]  # of pages, [first, end)
 
 
 class Mirror:
-    """Takes snapshots of one device and puts them back. `base`: the last one of either.
+    """Takes snapshots of one device and puts them back. `base`: the last one of either; its pages are not all there
+    before `complete`.
 
     Where the host has no address space for the copy, it does without.
     """
@@ -53,6 +55,7 @@ class Mirror:
         self.base: Snapshot | None = None
         self.fresh = 0  # bytes that the last one does not share with the one before it
         self._blocks: tuple[Held, ...] = ()
+        self._pending: dict[Space, NDArray[np.int64]] = {}  # pages of `base` that are only in the copy
         self._copies = self._zeros()
 
     def _zeros(self) -> dict[Space, NDArray[np.uint8]] | None:
@@ -64,15 +67,25 @@ class Mirror:
 
     def forget(self) -> None:
         """Start anew: share nothing with what was taken before."""
+        self.complete()
         self.base = None
 
     @property
     def nbytes(self) -> int:
         """Of the copy, as far as it is in use."""
-        return 0 if self._copies is None or self.base is None else self.base.nbytes
+        if self._copies is None or self.base is None:
+            return 0
+        return self.base.nbytes + PAGE * sum(map(len, self._pending.values()))
 
-    def take(self, *, shadows: bool = True) -> Snapshot:
-        """A snapshot of now, with what checkers know or without."""
+    def complete(self) -> None:
+        """Have all pages of `base`."""
+        if self.base is not None:
+            for space, pages in self._pending.items():
+                self._read(space, pages, self.base.pages[space])  # type: ignore[arg-type]  # made here: a dict
+        self._pending = {}
+
+    def take(self, *, shadows: bool = True, last: bool = False) -> Snapshot:
+        """A snapshot of now, with what checkers know or without. last: nobody wants `base` any more."""
         device = self.device
         self.fresh = 0
         blocks = held(device)
@@ -82,18 +95,28 @@ class Mirror:
             self.fresh = self.base.nbytes if old is None else 0
             return self.base
         device.memories.settle()
+        if not last:
+            self.complete()
+        pending, self._pending = self._pending, {}
         old, self.base = self.base, None  # whoever interrupts this leaves no half of it
         if old is None or self._blocks != blocks:
-            old, self._copies = None, self._zeros()
+            old, self._copies, pending = None, self._zeros(), {}
             if self._copies is None:
                 return self.take(shadows=shadows)
         pages: dict[Space, Mapping[int, bytes]] = {}
         for space in Space:
             runs = self._touched(space, blocks)
-            if old is None:
-                pages[space] = self._all(space, runs)
+            if old is not None:
+                runs = self._differing(space, runs)
+                pages[space] = dict(old.pages[space]) if runs else old.pages[space]
             else:
-                pages[space] = self._changed(space, self._differing(space, runs), old.pages[space])
+                pages[space] = {}
+            if runs:
+                self._copy(space, runs)
+                changed = np.concatenate([np.arange(first, end) for first, end in runs])
+                pending[space] = np.union1d(pending[space], changed) if space in pending else changed
+                self.fresh += PAGE * len(changed) + _ENTRY * (len(pages[space]) + len(changed))
+        self._pending = pending
         self._blocks = blocks
         self.base = of_state(device, blocks, pages, shadows=shadows)
         return self.base
@@ -102,10 +125,12 @@ class Mirror:
         """Make the device what it was; not `shadows`: checkers go on knowing what they know."""
         device, base = self.device, self.base
         if self._copies is None or base is None or self._blocks != snapshot.blocks or not _as_now(snapshot.blocks):
+            self.complete()
             put_back(device, snapshot, shadows=shadows)
             self.base = snapshot if self._copies is None else None
             return
         make_room(device, snapshot)
+        self.complete()
         self.base = None
         for space in Space:
             was, pages = base.pages[space], snapshot.pages[space]
@@ -171,29 +196,13 @@ class Mirror:
             part = now[first * PAGE : end * PAGE]
             then[first * PAGE : first * PAGE + len(part)] = part
 
-    def _all(self, space: Space, runs: Runs) -> dict[int, bytes]:
-        self._copy(space, runs)
-        pages: dict[int, bytes] = {}
-        self._read(space, runs, pages)
-        return pages
-
-    def _changed(self, space: Space, runs: Runs, old: Mapping[int, bytes]) -> Mapping[int, bytes]:
-        if not runs:
-            return old
-        self._copy(space, runs)
-        pages = dict(old)
-        self._read(space, runs, pages)
-        return pages
-
-    def _read(self, space: Space, runs: Runs, pages: dict[int, bytes]) -> None:
+    def _read(self, space: Space, numbers: NDArray[np.int64], pages: dict[int, bytes]) -> None:
         assert self._copies is not None
         then = memoryview(self._copies[space])  # type: ignore[arg-type]  # an array is a buffer
-        self.fresh += _ENTRY * len(pages)
-        for page in self._pages(runs):
+        for page in numbers.tolist():
             data = then[page * PAGE : page * PAGE + PAGE].tobytes()
             if data != ZERO:
                 pages[page] = data
-                self.fresh += PAGE
             else:
                 pages.pop(page, None)
 

@@ -14,19 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sohu.emulator.memory import Allocation, Memories, _reserve
-from sohu.isa import DType, Fault, Space, Tile, bf16, f16, f32, fp8e4m3, fp8e5m2, i8, i32
+from sohu.isa import DType, Fault, Space, Tile, e8m0, i8, i32
 from sohu.isa.numerics import format_of, widen
 
 Doubles = NDArray[np.float64]
 Saved = list[tuple[int, int, DType, float, bytes]]
 
 _PIECE = 1 << 16  # elements converted at a time: large arrays that come and go cost more than what is done with them
-_HELD = frozenset((f32, bf16, f16, fp8e4m3, fp8e5m2, i8, i32))  # what numbers can stand for more exact ones
 
 
 def holds(dtype: DType) -> bool:
     """Whether elements of a dtype have shadows: not those that are scales, bits or two numbers in one."""
-    return dtype in _HELD or (dtype.is_float and dtype.itemsize > 1)
+    return dtype in (i8, i32) or (dtype.is_float and dtype != e8m0)
 
 
 def roundoff(dtype: DType) -> float:

@@ -156,6 +156,7 @@ class Timeline:
     @property
     def checkpoints(self) -> Sequence[Checkpoint]:
         """Those that are kept, by position."""
+        self._mirror.complete()
         return tuple(self._made)
 
     @property
@@ -163,6 +164,7 @@ class Timeline:
         """The launch. Raises SohuError before one."""
         if not self._made:
             raise SohuError("nothing has been recorded", help="launch a kernel first")
+        self._mirror.complete()
         return self._made[0]
 
     @property
@@ -178,6 +180,7 @@ class Timeline:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that all checkpoints hold; pages that several share count once."""
+        self._mirror.complete()
         seen: set[int] = set()
         tables: set[int] = set()
         entries = 0
@@ -204,12 +207,13 @@ class Timeline:
         self._between = -1
         self._held = 0
         self._fresh = [(b, b.fresh) for b in self._blocks()]
-        self._checkpoint()
+        self._checkpoint(first=True)
 
     def checkpoint(self) -> Checkpoint:
         """Make one here; thinned like all others."""
         self.start  # noqa: B018 (raises)
         self._checkpoint()
+        self._mirror.complete()
         return self._made[bisect_left(self._made, self.position, key=_at)]
 
     def edited(self) -> None:
@@ -231,11 +235,11 @@ class Timeline:
         self._told = self._prints
         self._pardons = {k: v for k, v in self._pardons.items() if k < at}
 
-    def _checkpoint(self, *, edited: bool = False) -> None:
+    def _checkpoint(self, *, edited: bool = False, first: bool = False) -> None:
         """Make one here."""
         began = time.perf_counter()
         base = self._mirror.base
-        snapshot = self._mirror.take()
+        snapshot = self._mirror.take(last=first)
         known = set() if base is None else {id(part) for part in _large(base)}
         fresh = self._mirror.fresh + sum(len(part) for part in _large(snapshot) if id(part) not in known)
         made = Checkpoint(snapshot, self._clock, self._prints, fresh, edited)
@@ -441,7 +445,9 @@ class Timeline:
                 self._checkpoint(edited=True)
             return
         base = self._mirror.base
-        self._same(self._mirror.take(shadows=False).differs(ahead.snapshot))
+        now = self._mirror.take(shadows=False)
+        self._mirror.complete()
+        self._same(now.differs(ahead.snapshot))
         if base is not None:  # the same as `ahead`, and shares what that shares
             self._mirror.base = ahead.snapshot
         self._since = 0.0

@@ -62,18 +62,34 @@ def _exactly(a: Array, b: Array, out: NDArray[np.float64], add: bool) -> None:
     """In float64, of factors of any dtype. For few rows a factor is converted a piece at a time, in a cache."""
     if not add:
         out.fill(0)
-    if out.ndim == 2 and out.shape[0] <= FEW and a.ndim == b.ndim == 2 and b.dtype != np.float64:
-        a = a.astype(np.float64)
-        step = max(1, PIECE // max(b.shape[1], 1))
-        along = b.strides[0] < b.strides[1]  # a transposed factor: columns are what lies together
-        step = max(1, PIECE // max(b.shape[0], 1)) if along else step
-        for start, end in cuts(b.shape[along], -(-b.shape[along] // step), 1):
-            if along:
-                out[:, start:end] += a @ _doubles(b[:, start:end])
-            else:
-                out += a[:, start:end] @ _doubles(b[start:end])
+    if not (a.size and b.size):
         return
-    pieces.run([partial(_add, *panel) for panel in panels(_doubles(a), _doubles(b), out)])
+    if out.ndim != 2 or out.shape[0] > FEW or a.ndim != 2 or b.ndim != 2 or b.dtype == np.float64:
+        pieces.run([partial(_add, *panel) for panel in panels(_doubles(a), _doubles(b), out)])
+        return
+    a = _doubles(a)
+    along = int(b.strides[0] < b.strides[1])  # 1, of a transposed factor: columns are what lies together
+    length, step = b.shape[along], max(1, PIECE // max(b.shape[1 - along], 1))
+    parts = list(cuts(length, MOST if b.size > MOST * PIECE else 1, step))
+    if along:
+        pieces.run([partial(_columns, a, b, out, *part, step) for part in parts])
+        return
+    sums = [np.zeros(out.shape) for _ in parts]
+    pieces.run([partial(_rows, a, b, to, *part, step) for to, part in zip(sums, parts, strict=True)])
+    for part_sum in sums:
+        out += part_sum
+
+
+def _columns(a: Array, b: Array, out: NDArray[np.float64], start: int, end: int, step: int) -> None:
+    for at in range(start, end, step):
+        some = slice(at, min(at + step, end))
+        out[:, some] += a @ _doubles(b[:, some])
+
+
+def _rows(a: Array, b: Array, out: NDArray[np.float64], start: int, end: int, step: int) -> None:
+    for at in range(start, end, step):
+        some = slice(at, min(at + step, end))
+        out += a[:, some] @ _doubles(b[some])
 
 
 def _add(a: Array, b: Array, out: NDArray[np.float64]) -> None:

@@ -31,16 +31,19 @@ def explain(shell: Shell, text: str) -> None:
     no_arguments(text, "explain")
     session = shell.session
     if not isinstance(session, GroupSession):
-        _write(shell, _text(session, explained(session)))
+        found = explained(session)
+        shell.answer("explain", _fill(shell, _text(session, found)), **found.record())
         return
-    for chip, made in session.explain():
-        _write(shell, f"Chip {chip}: {_text(session, made)}")
-    if session.running:
-        waits = [(c, session.waits_for(c)) for c in range(len(session.machines))]
-        says = [f"chip {c} waits for {_chips(others)}" for c, others in waits if others]
-        if says:
-            stuck = isinstance(session.stop, (Faulted, Caught)) and session.stop.error.category in _STUCK
-            _write(shell, f"{'Nothing can move: ' if stuck else ''}{', '.join(says)}.".capitalize())
+    each = session.explain()
+    paragraphs = [f"Chip {chip}: {_text(session, made)}" for chip, made in each]
+    waits = {c: session.waits_for(c) if session.running else [] for c in range(len(session.machines))}
+    says = [f"chip {c} waits for {_chips(others)}" for c, others in waits.items() if others]
+    if says:
+        stuck = isinstance(session.stop, (Faulted, Caught)) and session.stop.error.category in _STUCK
+        paragraphs.append(f"{'Nothing can move: ' if stuck else ''}{', '.join(says)}.".capitalize())
+    records = [{"chip": chip, "waits_for": waits[chip]} | made.record() for chip, made in each]
+    text = "\n".join([_fill(shell, p) for p in paragraphs])
+    shell.answer("explain", text, text=" ".join(paragraphs), chips=records)
 
 
 def _chips(numbers: list[int]) -> str:
@@ -54,5 +57,5 @@ def _text(session: Session, made: Explanation) -> str:
     return " ".join(d.text for d in made.doings if d.who in names)
 
 
-def _write(shell: Shell, text: str) -> None:
-    shell.write(textwrap.fill(clean(text), min(shell.width, 120), break_on_hyphens=False))
+def _fill(shell: Shell, text: str) -> str:
+    return textwrap.fill(clean(text), min(shell.width, 120), break_on_hyphens=False)

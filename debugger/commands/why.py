@@ -37,18 +37,20 @@ def why(shell: Shell, text: str) -> None:
     first = min(max(map(len, elements)), _WIDEST)
     second = min(max((len(_how(step)) for step in chain if step.pc is not None), default=0), _WIDEST)
     before: tuple[str, int] | None = None
+    lines = []
     for step, element in zip(chain, elements, strict=True):
         line = step.line
         kernel = line is not None and is_python(line.file)
         if line is not None and kernel and before != (line.file, line.line):
-            shell.write(source_line(shell, line, caret=False)[0])
+            lines.append(source_line(shell, line, caret=False)[0])
             before = line.file, line.line
         row = f"    {element:<{first}}  {_how(step):<{second}}"
         place = "" if kernel else _place(step)
-        shell.write(f"{row}  {shell.style.paint('place', place)}" if place else row.rstrip())
+        lines.append(f"{row}  {shell.style.paint('place', place)}" if place else row.rstrip())
     if len(chain) == STEPS:
         last = chain[-1].sources
-        shell.write(f"and further back: why {last[0].element.name}" if last else "and further back")
+        lines.append(f"and further back: why {last[0].element.name}" if last else "and further back")
+    shell.answer("why", "\n".join(lines), steps=[step.record() for step in chain])
 
 
 def _found(shell: Shell) -> str:

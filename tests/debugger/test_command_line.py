@@ -258,6 +258,9 @@ def test_numpy_arrays_of_bfloat16_are_taken(folder: Folder) -> None:
 # -- what else the command line says -------------------------------------------------------------------
 
 
+TWO_TILES = ".param x, in, f32, [4, 8]\n.tile a, sram, f32, [4, 8]\n.tile b, sram, f32, [4, 8]\n"
+
+
 @pytest.mark.parametrize(
     ("source", "commands", "code"),
     [
@@ -267,11 +270,15 @@ def test_numpy_arrays_of_bfloat16_are_taken(folder: Folder) -> None:
         ("sync wait s1>=1\nhalt", ["run"], 14),
         ("li x20, 8\nld x21, x20, 0\nhalt", ["run"], 16),
         ("li x20, 8\nld x21, x20, 0\nhalt", ["run", "nonsense"], 1),
+        (TWO_TILES + "vfill a, 0.0\nvdiv b, a, a\nhalt", ["catch nan", "run", "continue"], 10),
+        (TWO_TILES + "dma.load a, x\nvmov b, a\nhalt", ["catch race", "run"], 11),
+        (TWO_TILES + "vadd b, a, a\nhalt", ["catch uninit", "run", "delete", "continue"], 12),
     ],
 )
 def test_exit_codes_say_what_was_found(folder: Folder, source: str, commands: list[str], code: int) -> None:
     folder.add("k", f".kernel k\n{source}\n.endkernel\n")
-    done = folder.debug("k.elf", "--chip", "small", "-batch", *_each(*commands))
+    given = ["--arg", "x=x.npy"] if ".param" in source else []
+    done = folder.debug("k.elf", "--chip", "small", *given, "-batch", *_each(*commands))
     assert done.returncode == code, done.stdout + done.stderr
     help = folder.debug("--help").stdout
     assert re.search(rf"^ .*\b{code}  ", help, re.MULTILINE)

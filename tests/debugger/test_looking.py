@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from sohu.asm import assemble
-from sohu.debugger import CommandError, Session, Value
+from sohu.debugger import CommandError, Faulted, Session, Value
 from sohu.debugger.charts import heat, histogram, plain, range_of, render_heat, render_histogram, sparkline
 from sohu.debugger.compare import compare
 from sohu.debugger.shell import Shell
@@ -71,16 +71,16 @@ def test_a_histogram_in_pieces_is_that_of_the_whole(monkeypatch: pytest.MonkeyPa
 
 
 def test_magnitudes_are_counted_by_powers_of_two_with_the_formats_limits() -> None:
-    data = np.float32([1e-5, 2.0**-8, 2.0**-6, 1, -1, 448, 449, 480, 1e4])
+    data = np.float32([1e-5, 2.0**-10, 2.0**-9 * 0.75, 2.0**-8, 2.0**-6, 1, -1, 448, 449, 480, 1e4])
     h = histogram(Value(data, f32), 40, log=True, dtype=fp8e4m3)
-    assert h.beyond == 3 and h.largest == 1 and h.subnormal == 1 and h.lost == 1
+    assert h.beyond == 3 and h.largest == 1 and h.subnormal == 2 and h.lost == 2
     lines = render_histogram(h, 100, ascii=True)
     at = {line.split("|")[0].strip(): line for line in lines}
     assert "smallest fp8e4m3" in at["2^-9 .. 2^-8"]
     assert "normal from here fp8e4m3" in at["2^-6 .. 2^-5"]
     assert "largest fp8e4m3" in at["2^8 .. 2^9"] and re.search(r"\b2\b", at["2^8 .. 2^9"])
     assert at["2^0 .. 2^1"].endswith(" 2")
-    assert "fp8e4m3 holds up to 448, normal from 0.01562; at the limit 1; beyond it 3; too small for it 1" in lines[-1]
+    assert "fp8e4m3 holds up to 448, normal from 0.01562; at the limit 1; beyond it 3; too small for it 2" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,8 @@ def test_neighbours_in_a_format_are_one_ulp_apart(dtype: object) -> None:
     a, b = codes.view(np_dtype), (codes + codes.dtype.type(1)).view(np_dtype)
     d = compare(Value(a, dtype), Value(b, dtype))  # type: ignore[arg-type]
     assert d.max_ulps == 1 and d.unit == str(dtype)
+    least = codes[1:2].view(np_dtype)
+    assert compare(Value(-least, dtype), Value(least, dtype)).max_ulps == 2  # type: ignore[arg-type]
     minus = np.array([-0.0], np_dtype), np.array([0.0], np_dtype)
     assert compare(*(Value(m, dtype) for m in minus)).different == 0  # type: ignore[arg-type]
 
@@ -385,6 +387,14 @@ def test_numbers_are_rounded_to_the_tiles_dtype_and_integers_must_fit(tiles: Ses
     assert "a[0] is [8], not [4]" in talk(tiles, "set a[0] = i")
 
 
+@pytest.mark.parametrize(
+    "line", ["set a = dtype(a)", "hist dtype(a)", "heat dtype(a)", "diff dtype(a), dtype(b)", "dump t.npy dtype(a)"]
+)
+def test_a_text_is_no_number(tiles: Session, line: str) -> None:
+    assert re.search("text|cannot be compared|no numbers", talk(tiles, line))
+    np.testing.assert_array_equal(tiles.evaluate("a").data, X)
+
+
 def test_what_programs_may_only_read_is_not_changed() -> None:
     device = Device("small")
     x = device.tensor(X, "x", writable=False)
@@ -412,8 +422,22 @@ def test_a_semaphore_that_is_set_lets_go_what_waits_for_it(schedule: object) -> 
     s.begin()
     s.stepi(3)
     s.assign("go", "1")
+    if schedule is None:  # in program order, what can execute has executed
+        np.testing.assert_array_equal(s.evaluate("a").data, X + 1)
     stop = s.cont()
     np.testing.assert_array_equal(stop.outputs["y"], X + 1)  # type: ignore[attr-defined]
+
+
+def test_what_a_set_semaphore_lets_go_can_fail() -> None:
+    source = ".kernel k\n.tile a, sram, f32, [4]\n.sem go\nvadds a, a, 1.0 wait go>=1\nnop\nhalt\n"
+    s = Session(assemble(source, "t.s"), args={}, device=Device("small", checks="uninitialized"))
+    s.begin()
+    s.stepi()
+    text = talk(s, "set go = 1", "set x5 = 1", "info registers pc", "print go")
+    assert "error[uninitialized]" in text and "stopped by an error" in text
+    assert isinstance(s.stop, Faulted) and s.stop.pc == 16
+    s.goto(1)
+    assert s.alive and s.evaluate("go").data == 0
 
 
 def test_checkers_know_what_is_set() -> None:

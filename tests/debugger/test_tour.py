@@ -16,9 +16,11 @@ from sohu.asm import read_elf
 from sohu.debugger.exitcodes import OF_CATEGORY
 from sohu.emulator import Device
 
+import sohu
 from tests.debugger.support import Folder
 from tools.tree import ROOT
 
+PARTICULAR = re.compile(r"(hbm )0x\w+\.\.0x\w+|(?<=: )\d+\.\d{3,}(?= ->)")  # to this emulator, or this BLAS
 Said = Callable[[str], tuple[int, str]]
 TOUR = ROOT / "examples" / "debugging"
 # Arguments; the category of what is caught; the statement to blame, and others that the diagnosis must name.
@@ -75,7 +77,7 @@ def test_a_script_finds_the_cause(name: str, said: Said, golden: Callable[[str, 
     assert f"Catch 1, {category}: " in text
     for statement in (guilty, *others):
         assert re.search(rf"\b{re.escape(line_of(name, statement))}\b", text), statement
-    golden(f"tour/{name}.txt", text)
+    golden(f"tour/{name}.txt", PARTICULAR.sub(r"\1...", text))
 
 
 def test_the_nan_comes_long_after_its_cause(said: Said) -> None:
@@ -119,7 +121,7 @@ def arrays(folder: Path, name: str) -> dict[str, np.ndarray[Any, Any]]:
     return {array: np.load(folder / f"{name}.{array}.npy") for array in TOURS[name][0].split()}
 
 
-def launch(elf: bytes, name: str, args: Mapping[str, Any], **device: Any) -> np.ndarray[Any, Any]:
+def launch(elf: bytes, args: Mapping[str, Any], **device: Any) -> np.ndarray[Any, Any]:
     """The output y."""
     program = read_elf(elf)
     (kernel,) = program.kernels
@@ -127,8 +129,8 @@ def launch(elf: bytes, name: str, args: Mapping[str, Any], **device: Any) -> np.
 
 
 @pytest.mark.parametrize("name", TOURS)
-def test_the_bug_is_the_only_one(name: str, tmp_path: Path) -> None:
-    """Where the planted bug has no effect, the kernel computes what its NumPy reference does."""
+def test_nothing_is_found_where_the_bug_has_no_effect(name: str, tmp_path: Path) -> None:
+    """And the kernel computes what its NumPy reference does, as the compiler makes it."""
     example = load(name)
     example.main(tmp_path)
     args = arrays(tmp_path, name)
@@ -139,23 +141,21 @@ def test_the_bug_is_the_only_one(name: str, tmp_path: Path) -> None:
     elif name == "scale":
         args["x"] = np.concatenate([args["x"], 4 + 0 * args["x"][:, :1]], axis=1)  # the largest is positive
         args["w"] = np.concatenate([args["w"], 0 * args["w"][:, :1]], axis=1)
+    (kernel,) = [v for v in vars(example).values() if isinstance(v, sohu.Kernel)]
     want = example.reference(*args.values())
-    if name == "deadlock":
-        real = example.score(*args.values())  # as the compiler made it
-    elif name == "scale":
-        real = example.linear(*args.values())
-    else:
-        real = launch((tmp_path / f"{name}.elf").read_bytes(), name, args)  # in program order: no race shows
-    scale = np.abs(want).max()
-    assert np.abs(real - want).max() < (0.02 if name == "scale" else 1e-5) * scale
+    away = np.abs(launch(kernel.compile(*args.values()).elf, args, checks=["all", "error>0.01"]) - want).max()
+    assert away < (0.02 if name == "scale" else 1e-5) * np.abs(want).max()
 
 
-def test_the_bugs_have_consequences(tmp_path: Path) -> None:
-    """Nothing stops these programs without the checkers; their results are wrong."""
-    for name, device in (("race", {"schedule": "timed"}), ("uninit", {}), ("nan", {}), ("scale", {})):
-        example = load(name)
-        example.main(tmp_path)
-        args = arrays(tmp_path, name)
-        want = example.reference(*args.values())
-        away = np.abs(launch((tmp_path / f"{name}.elf").read_bytes(), name, args, **device) - want).max()
-        assert not away < 0.02 * np.abs(want).max(), name
+@pytest.mark.parametrize("name", ["race", "uninit", "nan", "scale"])
+def test_the_bug_has_consequences(name: str, tmp_path: Path) -> None:
+    """Without checkers they run to their end, and their results are wrong: of the race, in timed order only."""
+    example = load(name)
+    example.main(tmp_path)
+    args = arrays(tmp_path, name)
+    want = example.reference(*args.values())
+    elf = (tmp_path / f"{name}.elf").read_bytes()
+    limit = 0.02 * np.abs(want).max()
+    if name == "race":
+        assert np.abs(launch(elf, args) - want).max() < 1e-3 * limit
+    assert not np.abs(launch(elf, args, schedule="timed") - want).max() < limit

@@ -162,6 +162,16 @@ def test_the_newest_rows_are_kept_within_the_limit() -> None:
     assert [r.n for r in rows] == list(range(rows[0].n, 1000)) and trace.spans == [(rows[0].n, 1000)]
 
 
+def test_times_find_their_rows_when_older_ones_are_dropped() -> None:
+    want = whole(timing=True)
+    for limit in range(6, len(want)):
+        s = parked(timing=True)
+        trace = recorded(s, limit)
+        s.run()
+        rows = list(trace.rows())
+        assert rows == want[-len(rows) :] and len(rows) >= limit // 2
+
+
 def test_results_and_cycles_are_the_same_with_it() -> None:
     def run(on: bool) -> tuple[object, ...]:
         s = parked(timing=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from sohu.asm import assemble
 from sohu.debugger import Caught, Exited, Faulted, Session
 from sohu.debugger.errors import CommandError
+from sohu.debugger.events import JsonShell
 from sohu.debugger.why import Step, element_of, provenance
 from sohu.dsl.kernels import softmax
 from sohu.emulator import Device, MachineError, SnapshotFile
@@ -175,6 +177,29 @@ def test_what_the_sequencer_stores() -> None:
     assert chain(session, "y[1]")[0].kind == "input"
 
 
+def test_rows_that_a_scatter_leaves_come_from_before_it() -> None:
+    text = """
+        .kernel k
+        .param  p, in, i32, [1]
+        .param  y, inout, f32, [4, 8]
+        .tile   a, sram, f32, [4, 8]
+        .tile   b, sram, f32, [1, 8]
+        .tile   n, sram, i32, [1]
+        vfill      a, 1.0
+        dma.store  y, a
+        dma.load   n, p
+        vfill      b, 2.0
+        dma.scatter y, b, n
+        halt
+    """
+    device = Device("small")
+    args = {"p": np.array([2], np.int32), "y": np.zeros((4, 8), np.float32)}
+    session = Session(assemble(text, "k.s"), args=args, device=device)
+    session.run()
+    assert [s.instruction.split()[0] for s in chain(session, "y[1, 3]")] == ["dma.store", "vfill"]
+    assert [s.instruction.split()[0] for s in chain(session, "y[2, 3]")] == ["dma.scatter", "vfill"]
+
+
 def test_across_checkpoints() -> None:
     """The element was written long ago, in a piece of the launch before the last checkpoint."""
     text = SOURCE.replace(
@@ -239,3 +264,17 @@ def test_steps_as_json() -> None:
         "from": [records[0]["from"][0]],
     }  # fmt: skip
     assert records[-1]["value"] == "inf" and records[-1]["source"] is None
+
+
+def test_programs_read_along() -> None:
+    """With --json, both commands give what they have found and not how it is written."""
+    session = made(BAD)
+    out = StringIO()
+    shell = JsonShell(session, out)
+    for line in ("run", "why y[2, 4]", "explain"):
+        assert shell.execute(line)
+    said = [json.loads(text) for text in out.getvalue().splitlines()]
+    why, explained = said[-2:]
+    assert (why["event"], explained["event"]) == ("why", "explain") and why["version"] == explained["version"] == 1
+    assert [s["element"] for s in why["steps"]] == [name for name, _ in TO_THE_INPUT]
+    assert explained["text"].startswith("`k` has ended") and explained["missing"] == []

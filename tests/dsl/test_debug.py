@@ -17,7 +17,7 @@ from sohu.asm.formatter import format_source
 from sohu.asm.link import link
 from sohu.debugger import Exited, Session
 from sohu.debugger.forward import Level
-from sohu.dsl import CompiledKernel, Kernel
+from sohu.dsl import CompiledKernel, Kernel, parse_function
 from sohu.dsl.debug import Describer
 from sohu.dsl.ir import MemType, Value, walk
 from sohu.dsl.kernels.attention import attention, cache_append
@@ -41,6 +41,7 @@ from tests.dsl.eager import moments
 from tests.dsl.support import SMALL, rand
 
 kernel_module = importlib.import_module("sohu.dsl.kernel")
+build = kernel_module.build
 
 # -- kernels with what is hard -------------------------------------------------------------------------
 
@@ -452,3 +453,28 @@ def test_nothing_is_described_before_it_is_asked_for(monkeypatch: pytest.MonkeyP
     k(*(a.copy() for a in args.values() if isinstance(a, np.ndarray)), **constants, device=Device("small"))
     assert not asked
     assert c.program.debug.kernels and asked == [1]
+
+
+def test_ir_without_a_source_is_described_too() -> None:
+    """Its operations have numbers, and its code belongs to one function."""
+    c = build(parse_function(case("softmax").ir), SMALL)
+    assert assemble(c.asm, f"{c.name}.s").debug == c.program.debug == read_elf(c.elf).debug
+    (d,) = c.program.debug.kernels
+    assert [s.function for s in d.scopes] == ["softmax"] and d.ops and not d.variables
+
+
+def half(t: Any) -> Any:
+    return t * 0.5
+
+
+half.__name__ = "not\na name"
+
+
+@kernel
+def renamed(x: In[f32, "8"], y: Out[f32, "8"]) -> None:
+    y[:] = half(x[:])
+
+
+def test_functions_can_be_called_anything() -> None:
+    c = renamed.compile(rand(8), chip=SMALL)
+    assert [s.function for s in read_elf(c.elf).debug.kernels[0].scopes] == ["renamed", "<function>"]

@@ -22,7 +22,7 @@ from sohu.isa.numerics import convert
 from tests.emulator.support import kernel, run, stopped
 
 TWO = ".param x, in, f32, [4]\n.tile a, sram, f32, [4]\n.tile b, sram, f32, [4]\n.sem full\n.sem made"
-EVERY = tuple(n for n, declared in CHECKS.items() if not declared.parameter)
+EVERY = tuple(n for n, declared in CHECKS.items() if declared.in_all)
 X = np.arange(4, dtype=np.float32)
 
 

@@ -16,7 +16,7 @@ from sohu.asm import Program, assemble
 from sohu.emulator import Device, Group, Listener, MachineError, Snapshot, Stop
 from sohu.emulator.checks import CHECKS, Check, Hooks, race
 from sohu.emulator.timeline import ReplayDiverged, Timeline
-from sohu.isa import SohuError, Space
+from sohu.isa import SohuError, Space, f32
 
 from tests.emulator.support import kernel, random_floats
 from tests.emulator.test_bugs import FILES, Bug, _read
@@ -567,6 +567,36 @@ def test_what_was_zero_is_so_again() -> None:
     assert timeline.checkpoint().nbytes > wanted.nbytes
     timeline.goto(0)
     assert device.snapshot().differs(wanted) == "" and not device.memories.sram[:16384].any()
+
+
+def test_one_launch_after_the_other() -> None:
+    """Of launches whose beginning nobody has asked for, no page has been read; the next one builds on them."""
+    device = Device("small")
+    h, o = device.tensor(random_floats((16, 16))), device.zeros((16, 16), f32)
+    idle = device.tensor(random_floats((64, 64)))
+    timeline = Timeline(device)
+    for launch in range(6):
+        if launch not in (2, 5):
+            h.view()[...] = random_floats((16, 16), launch)
+        if launch == 1:
+            idle.view()[...] += 1
+        device.start(CLEAN, "k", [h, o])
+        wanted = device.snapshot()
+        timeline.begin()
+        timeline.run(until_instruction=30)
+        if launch > 3:
+            device.machine.poke()  # a tick
+        timeline.run()
+        if launch > 2:
+            end = device.snapshot()
+            assert timeline.start.snapshot.differs(wanted) == ""
+            timeline.goto(20)
+            timeline.goto(0)
+            assert device.snapshot().differs(wanted) == ""
+            timeline.run()
+            assert device.snapshot().differs(end) == ""
+        result = device.finish()
+        assert np.allclose(o.numpy(), np.exp(h.numpy()) + 1) and result.instructions == timeline.last
 
 
 def test_no_checkpoint_between_cycles() -> None:

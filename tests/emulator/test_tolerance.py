@@ -182,6 +182,19 @@ def test_masks_of_infinity_are_none() -> None:
     run(body, tiles, (), watched())
 
 
+def test_what_saturation_has_made_a_number_is_one_from_there_on() -> None:
+    tiles = ".tile a, sram, f32, [4]\n.tile q, sram, fp8e4m3, [4]"
+    device, _ = run("li x5, 0x7f800000\n vfill a, x5\n vcast q, a", tiles, (), watched())
+    assert np.array_equal(shadow(device, "q"), np.full(4, 448.0))
+
+
+def test_bytes_written_over_it_take_the_shadow_away() -> None:
+    tiles = ".param x, in, u8, [8]\n.tile a, sram, f32, [4]\n.tile h, sram, bf16, [4]\n.tile b, sram, u8, [8], over=h"
+    body = "vfill a, 1.0009765625\n vmov h, a\n dma.load b, x"
+    device, _ = run(body, tiles, [np.zeros(8, np.uint8)], watched())
+    assert shadow(device, "h") is None and shadow(device, "a") is not None
+
+
 def test_after_a_report_the_rest_is_judged_by_itself() -> None:
     """Who goes on after a finding is told of the next one, not of what the first one has done."""
     device = watched()

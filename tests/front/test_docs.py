@@ -18,6 +18,7 @@ RUN_HERE = [
     "docs/language.md",
     "docs/groups.md",
     "docs/emulator.md",
+    "docs/debugging-tour.md",
 ]  # the rooms test their own pages
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)|!\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"#]+)\"")
 
@@ -35,7 +36,8 @@ def outputs(block: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", RUN_HERE)
 def test_the_blocks_of_a_document_run(name: str, tmp_path: Path) -> None:
-    """Python blocks that begin with `# name.py` are files; the others, and the commands, run beside them."""
+    """Python blocks that begin with `# name.py` are files; the others, and commands, run beside them and `examples`."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     blocks = FENCE.findall((ROOT / name).read_text(encoding="utf-8"))
     assert any(language in ("python", "console") for language, _ in blocks)
     for number, (language, text) in enumerate(blocks):

@@ -84,6 +84,12 @@ def loose_leading(dst: InOut(F32, "...? R")):  # type: ignore[valid-type,no-unty
         (good, {"opcode": -1}, "does not fit 12 bits"),
         (no_doc, {}, "has no documentation"),
         (short_doc, {}, "has no documentation"),
+        (vector, {"engine": Engine.VPU, "cost": free, "moves": ("mask",)}, "moves mask, which is no tile operand"),
+        (
+            vector,
+            {"engine": Engine.VPU, "cost": free, "decides": ("mask",)},
+            "decides by mask, which is no tile operand",
+        ),
         (vector, {"engine": Engine.VPU}, "has no cost"),
         (no_kind, {}, "parameter a: <class 'int'> is no operand kind"),
         (no_annotation, {}, "is no operand kind"),
