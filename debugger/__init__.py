@@ -1,5 +1,6 @@
 """The debugger: a session engine without printing, and the faces on top of it."""
 
+from sohu.debugger.chips import GroupSession
 from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import Level
 from sohu.debugger.frames import Frame
@@ -23,6 +24,6 @@ from sohu.debugger.values import Value
 
 __all__ = [
     "Beginning", "Breakpoint", "BreakpointHit", "Catch", "Caught", "Change", "CommandError", "Exited", "Faulted",
-    "Frame", "Interrupted", "Level", "Point", "Session", "Started", "Stepped", "Stop", "Value", "Watch", "Watched",
-    "debug",
+    "Frame", "GroupSession", "Interrupted", "Level", "Point", "Session", "Started", "Stepped", "Stop", "Value",
+    "Watch", "Watched", "debug",
 ]  # fmt: skip

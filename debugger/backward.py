@@ -80,7 +80,7 @@ def _back(past: _Past, here: object, always: object, count: int, over: bool) -> 
 
 
 def _past(session: Session, first: int, now: int) -> _Past:
-    session.timeline.goto(first)
+    session.to(first)
     machine, symbols = session.machine, session.symbols
     pcs, depths, depth = [machine.pc], [0], 0
 
@@ -93,10 +93,8 @@ def _past(session: Session, first: int, now: int) -> _Past:
         depths.append(depth)
         return machine.instructions >= now
 
-    if first < now:
-        why, _ = session.timeline.run(note, replay=True)
-        if why is Why.HALTED:
-            note(machine)  # nobody asks after the last instruction
+    if first < now and session.follow(note) is Why.HALTED:
+        note(machine)  # nobody asks after the last instruction
     return _Past(first, pcs, depths)
 
 
@@ -110,7 +108,7 @@ def finish(session: Session) -> Stop:
         if call is not None:
             return arrive(session, past.first + call)
         if past.first <= session.timeline.start.instruction:
-            session.timeline.goto(now)
+            session.to(now)
             raise CommandError("nobody called this code", help="reverse-continue goes back to the last breakpoint")
         window *= _GROWTH
 
@@ -118,7 +116,7 @@ def finish(session: Session) -> Stop:
 def arrive(session: Session, position: int) -> Stop:
     """Stand at a position; before the first one means at it, and says so."""
     start = session.timeline.start.instruction
-    session.timeline.goto(max(position, start))
+    session.to(max(position, start))
     machine = session.machine
     made: Stop = Beginning(machine.pc, start) if position < start else Stepped(machine.pc, session.position)
     return session.ended(made)

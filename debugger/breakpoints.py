@@ -137,19 +137,43 @@ def split_condition(text: str) -> tuple[str, str]:
     return (m[1].strip(), m[2].strip()) if m is not None else (text.strip(), "")
 
 
+_CHIP = re.compile(r"(.*?)(?:^|\s+)-?chip\s+(\d+)", re.DOTALL)
+
+
+def split_chip(session: Session, text: str) -> tuple[str, int | None]:
+    """What stands before `chip N`, with several chips, and the number; raises CommandError for a chip that is not
+    there.
+    """
+    chips = session.machine.chips
+    if chips < 2 or (m := _CHIP.fullmatch(text.strip())) is None:
+        return text, None
+    if int(m[2]) >= chips:
+        raise CommandError(f"there is no chip {m[2]}", help=f"there are chips 0 to {chips - 1}")
+    return m[1].strip(), int(m[2])
+
+
 def make(shell: Shell, text: str, *, temporary: bool = False) -> None:
     """What `break` and `tbreak` do. A place that is not there stays pending, and counts as a failure."""
     session = shell.session
     where, condition = split_condition(text)
+    where, chip = split_chip(session, where)
+    with session.on_chip(chip):
+        _make(shell, where, condition, temporary, chip)
+
+
+def _make(shell: Shell, where: str, condition: str, temporary: bool, chip: int | None) -> None:
+    session = shell.session
     if (m := _COUNT.fullmatch(where)) is not None:
         count = session.evaluate(m[2]).data
         if not isinstance(count, int) or count < 0:
             raise CommandError(f"{m[2]}: wants how many have passed")
         at = {m[1]: count}
         point = session.add_breakpoint(where, temporary=temporary, condition=condition, **at)  # type: ignore[arg-type]
+        point.chip = chip
         tell(shell, point)
         return
     point = session.add_breakpoint(where, temporary=temporary, condition=condition, pending=not where.startswith("*"))
+    point.chip = chip
     if point.pending:
         raise CommandError(f"{point.pending}\nBreakpoint {point.number} ({where}) stays pending")
     tell(shell, point)
@@ -173,6 +197,8 @@ def describe(session: Session, p: Point) -> str:
             text += f" ({p.target.space} {p.target.low:#x}..{p.target.high:#x})"
     else:
         text = f"Catch {what}"
+    if p.chip is not None:
+        text += f" on chip {p.chip}"
     return text + (f" if {p.condition}" if p.condition else "") + (f" (pending: {p.pending})" if p.pending else "")
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sohu.debugger.chips import GroupSession
 from sohu.debugger.events import JsonShell
 from sohu.debugger.exitcodes import INTERRUPTED, OK, READER_GONE, TABLE, USAGE
 from sohu.debugger.repl import interact
@@ -17,17 +18,20 @@ from sohu.debugger.session import Session
 from sohu.debugger.shell import Quit, Shell
 from sohu.debugger.startup import read_project_file, read_user_files
 from sohu.debugger.style import Style
-from sohu.emulator import Device
+from sohu.emulator import Device, Group
 from sohu.emulator.checks import CHECKS
-from sohu.emulator.run_cli import read_arguments, read_program, read_schedule
+from sohu.emulator.run_cli import read_program, read_schedule
 from sohu.emulator.snapshot_file import SnapshotFile, is_snapshot
 from sohu.isa import SohuError
+
+MAX_CHIPS = 64
 
 _EPILOG = f"""\
 examples:
   sohu-dbg softmax.elf --arg x=x.npy
   sohu-dbg --args softmax.elf x=x.npy
   sohu-dbg --core softmax.core
+  sohu-dbg --chips 4 linear.elf --arg w=w.npy --arg 0:x=x0.npy --arg 1:x=x1.npy ...
   sohu-dbg -batch softmax.elf --arg x=x.npy -ex 'break softmax.py:9' -ex run -ex 'print t[0:4, :]'
   sohu-dbg --json softmax.elf --arg x=x.npy -batch -ex 'catch nan' -ex run | jq .reason
 
@@ -85,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
         help="all that follows is the program and its arguments: --args softmax.elf x=x.npy",
     )
     p.add_argument("--chip", default="sohu", help="configuration by name, or a .toml file (default: sohu)")
+    p.add_argument(
+        "--chips",
+        type=_chips,
+        metavar="N",
+        help="run it on N chips together; --arg CHIP:NAME=VALUE is an argument for one of them",
+    )
     p.add_argument("--timing", action="store_true", help="count cycles")
     p.add_argument(
         "--schedule",
@@ -147,10 +157,20 @@ def _check(p: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         options.elf, options.core = None, options.elf
     if options.core is not None and options.arg:
         p.error("a core file has its arguments; --arg is for a program that is to be run")
+    if options.chips is not None and options.core is not None:
+        p.error("a core file holds one chip")
+    if options.chips is not None and options.timing and options.schedule != "timed":
+        p.error("cycles of several chips are counted in timed order: --schedule timed")
     if options.tui and options.json:
         p.error("--tui and --json exclude each other")
     if options.tui and (options.batch or not (sys.stdin.isatty() and sys.stdout.isatty())):
         p.error("--tui wants a terminal" + (" and no -batch" if options.batch else ""))
+
+
+def _chips(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_CHIPS:
+        raise argparse.ArgumentTypeError(f"{text!r}: wants a number of chips, 1 to {MAX_CHIPS}")
+    return int(text)
 
 
 def _is_program(path: Path) -> bool:
@@ -169,9 +189,15 @@ def _session(options: argparse.Namespace) -> Session:
             help="sohu-asm makes programs of assembly, sohu run --core leaves core files",
         )
     program = read_program(options.elf)
-    device = Device(options.chip, schedule=options.schedule, timing=options.timing)
-    session = Session(program, options.kernel, device=device, checks=options.check, record=not options.no_record)
-    session.args = read_arguments(session.kernel, options.arg)
+    record = not options.no_record
+    session: Session
+    if options.chips is None:
+        device = Device(options.chip, schedule=options.schedule, timing=options.timing)
+        session = Session(program, options.kernel, device=device, checks=options.check, record=record)
+    else:
+        group = Group(options.chips, options.chip, schedule=options.schedule)
+        session = GroupSession(program, options.kernel, group=group, checks=options.check, record=record)
+    session.give(options.arg)
     return session
 
 
@@ -185,7 +211,7 @@ def _of_core(options: argparse.Namespace) -> Session:
 def _shell(options: argparse.Namespace) -> Shell:
     session = _session(options) if options.core is None else _of_core(options)
     shell = JsonShell(session) if options.json else Shell(session)
-    session.machine.output = shell.program_output
+    session.output = shell.program_output
     shell.python = options.python
     return shell
 

@@ -113,8 +113,9 @@ def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
     session = shell.session
+    chip = f"chip {session.machine.chip}   " if session.machine.chips > 1 else ""
     cycle = "" if session.cycle is None else f"   cycle {session.cycle:,}"
-    return f"instruction {session.position:,}{cycle}"
+    return f"{chip}instruction {session.position:,}{cycle}"
 
 
 def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
@@ -127,6 +128,8 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
         right = counters(shell)
         gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
+    if shell.session.switched:
+        out.insert(0, shell.style.paint("dim", f"[it is chip {shell.session.machine.chip} that stopped]"))
     out += [f"  {line}" for line in more]
     if isinstance(stop, (Faulted, Caught)):
         out += [f"  {line}" for line in _sides(shell, stop, shown=place)]

@@ -5,7 +5,8 @@ Every object has `version` (of this format: what is added does not change it) an
     stop    the program stands still: reason, pc, instruction, instructions, cycle, line, place, kernel, chip,
             points (numbers of breakpoints, watchpoints and catches), error, changed; at a watchpoint changes; at its
             end outputs
-    explain what the machine does, of `explain`: text, verdict, missing (signals), parts
+    explain what the machine does, of `explain`: text, verdict, missing (signals), parts; with several chips text and
+            chips, with all that for each, its number and the chips that it waits for
     why     where an element comes from, of `why`: steps, the last one first
     output  text of a command, or, with "source": "program", of the program
     error   a command that failed: message, help

@@ -89,6 +89,8 @@ def explain(session: Session) -> Explanation:
     op = machine.op
     wanted = {n.who: n for n in needs(machine, op)}
     fault = session.stop.error if isinstance(session.stop, Faulted) else None
+    if fault is not None and fault.chip not in (None, machine.chip):
+        fault = None  # of another chip
     stuck = isinstance(session.stop, (Faulted, Caught)) and session.stop.error.category == "deadlock"
     doings = [_sequencer(session, op, wanted.get(SEQUENCER), stuck)]
     if fault is not None and not stuck:
@@ -114,6 +116,8 @@ def _error(session: Session) -> Doing:
 def _sequencer(session: Session, op: Op, need: Need | None, stuck: bool) -> Doing:
     machine = session.machine
     here = _at(session, op.pc)
+    if machine.halted and machine.fault is None:
+        return Doing(SEQUENCER, "stopped", op.pc, f"The sequencer has halted at {here}.")
     if machine.ending:
         halted = f"The sequencer has halted at {here}, and waits for all queues to empty."
         return Doing(SEQUENCER, "waits" if stuck else "stopped", op.pc, halted)
@@ -143,8 +147,9 @@ def _queue(session: Session, name: str, need: Need | None) -> Doing:
         return Doing(name, "executes", head.pc, f"{name} executes {here} until cycle {round(until):,}.{behind}")
     if need is not None:
         return Doing(name, "waits", head.pc, f"{name} waits at {here} {_need(session, need)}{behind}", need)
-    if machine.group is not None and head.inst is not None and head.inst.row.shared:
-        return Doing(name, "waits", head.pc, f"{name} waits at {here} for other chips.{behind}")
+    if machine.group is not None and head.inst is not None and head.inst.row.collective and not machine.ready(q):
+        late = machine.group.missing(machine, q.entries[0])
+        return Doing(name, "waits", head.pc, f"{name} waits at {here} {late}.{behind}")
     return Doing(name, "ready", head.pc, f"{name} can execute {here}, and has not had its turn.{behind}")
 
 
@@ -165,6 +170,12 @@ def _need(session: Session, need: Need) -> str:
         names = _list([_at(session, by.pc) for by in coming])
         signal = "signals it" if len(coming) == 1 else "signal it"
         says.append(f"{names} {signal}, and the sequencer has not {verb} {'that' if len(coming) == 1 else 'them'} yet")
+    others = [(c, by) for c, by in need.elsewhere if c != session.machine.chip] or need.elsewhere
+    if others:
+        chips = list(dict.fromkeys(c for c, _ in others))
+        names = _list([_at(session, pc) for pc in dict.fromkeys(by.pc for _, by in others)][:_SHOWN])
+        numbers = _list([str(c) for c in chips])
+        says.append(f"chip{'s' * (len(chips) > 1)} {numbers} may signal it by {names}, which has not executed yet")
     if need.hopeless:
         says.append(_hopeless(session, need))
     return f"{head}{': ' if says else ''}{'; '.join(says)}."
@@ -201,6 +212,8 @@ def _verdict(session: Session, wanted: dict[str, Need], stuck: bool) -> str:
     circle = ["the sequencer" if who == SEQUENCER else who for who in _circle(session, wanted)]
     if len(circle) == 2:
         return f"Nothing can move: {circle[0]} waits for itself."
+    if not circle and session.machine.chips > 1:
+        return ""  # who waits for whom between the chips is said of all of them
     return f"Nothing can move: {' waits for '.join(circle)}." if circle else "Nothing can move."
 
 

@@ -18,7 +18,7 @@ from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, 
 from sohu.emulator import Machine, MachineError
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
-from sohu.isa import Flow
+from sohu.isa import INSTRUCTION_BYTES, Flow
 
 if TYPE_CHECKING:
     from sohu.debugger.session import Session
@@ -48,7 +48,10 @@ class Goal:
     cycle: int | None = None
 
 
-def go(session: Session, goal: Goal = Goal()) -> Stop:  # frozen
+ANYWHERE = Goal()
+
+
+def go(session: Session, goal: Goal) -> Stop:
     """Run to the goal, or to what stops the program before."""
     place_pending(session)
     while True:
@@ -67,7 +70,7 @@ def _run(session: Session, goal: Goal) -> Stop | None:
     for w in watches:
         w.remember(machine)
     registers = [w for w in watches if w.target is not None and w.target.file]
-    wrote = {w.number: _writers(session, w) for w in registers}
+    wrote = {w.number: writers_of(session, w) for w in registers}
     if any(machine.pc in pcs for pcs in wrote.values()):
         # it stands on an instruction that may write a watched register: that one alone
         pc = machine.pc
@@ -100,7 +103,7 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
             until_cycle=cycle,
             checks=session.hooks(memory),
             when=when,
-            pardon=session.pardoned == session.position,
+            pardon=session.pardoned == session.timeline.position,
         )
     except MachineError as e:
         return faulted(session, e)
@@ -109,7 +112,7 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
         return session.exited()
     pc, count = machine.pc, session.position
     if hit is not None:
-        changes = [_changed(session, w, hit) for w in memory]
+        changes = [change_of(session, w, hit) for w in memory]
         if seen := _counted_changes(session, [c for c in changes if c is not None]):
             return session.ended(Watched(pc, count, seen))
     passed = [b for b in breaks if _passed(session, b, limit, cycle) and counts(session, b)]
@@ -166,7 +169,7 @@ class _Places:
 
 
 def _cycle(session: Session, run: Goal, breaks: list[Breakpoint]) -> int | None:
-    now = session.machine.time
+    now = session.time
     if now is None:
         return run.cycle
     cycles = [b.cycle for b in breaks if b.cycle is not None and b.cycle > now]
@@ -175,7 +178,7 @@ def _cycle(session: Session, run: Goal, breaks: list[Breakpoint]) -> int | None:
 
 def _passed(session: Session, b: Breakpoint, limit: int | None, cycle: int | None) -> bool:
     return (b.instruction is not None and b.instruction == limit == session.position) or (
-        b.cycle is not None and b.cycle == cycle and (session.machine.time or 0) >= b.cycle
+        b.cycle is not None and b.cycle == cycle and (session.time or 0) >= b.cycle
     )
 
 
@@ -203,7 +206,8 @@ def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
     return point.stays is None or point.stays()
 
 
-def _changed(session: Session, w: Watch, hit: Hit) -> Change | None:
+def change_of(session: Session, w: Watch, hit: Hit) -> Change | None:
+    """What a watched place has seen of a hit."""
     change = w.change(hit.pc, session.machine) if w.access != "read" else None
     if change is not None or w.access == "write":
         return change
@@ -215,7 +219,8 @@ def _counted_changes(session: Session, changes: list[Change]) -> tuple[Change, .
     return tuple(c for c in changes if counts(session, c.point))
 
 
-def _writers(session: Session, w: Watch) -> frozenset[int]:
+def writers_of(session: Session, w: Watch) -> frozenset[int]:
+    """The pcs of instructions that can write a watched register."""
     assert w.target is not None
     key = w.target.file, w.target.reg
     known = session.writers.get(key)
@@ -244,7 +249,7 @@ def faulted(session: Session, e: MachineError) -> Stop | None:
     if can_go_on:
         try:
             session.timeline.revive(after=e.category not in BEFORE)
-            session.pardoned = session.position
+            session.pardoned = session.timeline.position
         except MachineError as again:
             return session.ended(Faulted(again.pc, session.position, again))
     point = next((p for p in wanted if counts(session, p)), None)
@@ -265,7 +270,7 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
     if level is Level.CYCLE:
         return _cycles(session, count)
     if level is Level.INSTRUCTION and not over:
-        return go(session, Goal(instruction=session.position + count))
+        return session.go(Goal(instruction=session.position + count))
     arrived = arrivals(session, level, over)
     before = arrived.here(session.machine.pc)
     left = count
@@ -316,7 +321,10 @@ def arrivals(session: Session, level: Level, over: bool = False) -> Arrivals:
 
         def tile(pc: int) -> object | None:
             inst = symbols.inst(pc)
-            return pc if inst is not None and inst.row.engine.is_async else None
+            if inst is None or not inst.row.engine.is_async:
+                return None
+            queue = session.machine.op_at(pc // INSTRUCTION_BYTES).queue
+            return pc if queue is not None and session.looks_at(queue) else None
 
         return Arrivals(tile, lambda here: here is not None)
     return Arrivals(lambda pc: pc, lambda here: True)
@@ -339,7 +347,7 @@ def until(session: Session, done: Callable[[int], bool]) -> Stop:
         answer = done(depth)
         return answer
 
-    return go(session, Goal(test=test))
+    return session.go(Goal(test=test))
 
 
 def _cycles(session: Session, count: int) -> Stop:
@@ -347,7 +355,7 @@ def _cycles(session: Session, count: int) -> Stop:
         raise CommandError(
             "cycles are not counted", help="--timing counts them, --schedule timed shows them one by one"
         )
-    if session.machine.time is not None:
-        return go(session, Goal(cycle=int(session.machine.time) + count))
+    if session.time is not None:
+        return session.go(Goal(cycle=int(session.time) + count))
     target = session.machine.cycles + count
-    return go(session, Goal(test=lambda m: (m.cycles or 0) >= target))
+    return session.go(Goal(test=lambda m: (m.cycles or 0) >= target))

@@ -45,6 +45,7 @@ class Point:
     pending: str = ""  # why it has no place yet
     kind: ClassVar[str] = "point"
     pcs: tuple[int, ...] = ()  # before which it stops
+    chip: int | None = None  # the only one that it stops, of several
     stays: Callable[[], bool] | None = field(default=None, repr=False)  # asked last at a hit that counts; False: go on
 
     @property
@@ -254,6 +255,8 @@ BEFORE = {"uninitialized", "out-of-bounds", "race", "deadlock"}  # caught before
 def catches(point: Point, error: MachineError) -> bool:
     """Whether a point asks for an error."""
     if not isinstance(point, Catch) or not point.active or error.category not in CATCHES[point.what][1]:
+        return False
+    if point.chip is not None and point.chip != error.chip:
         return False
     if error.category == "nan":
         return (" NaN," in error.message) is (point.what == "nan")

@@ -115,14 +115,16 @@ def toolbar(shell: Shell) -> FormattedText:
     session = shell.session
     if not session.running:
         return FormattedText([("", clean(f" {session.kernel.name}: not running"))])
-    machine, timeline = session.machine, session.timeline
+    machine = session.machine
+    here, last = session.progress
     line = session.line
     parts = [f"pc {session.pc:#06x}", place_name(shell, session.pc)]
     parts += [f"{short(line.file)}:{line.line}"] if line is not None else []
-    behind = timeline.last > session.position
-    parts += [f"instruction {session.position:,}" + (f" of {timeline.last:,} (back in time)" if behind else "")]
+    several = machine.chips > 1
+    parts += [f"chip {machine.chip} of {machine.chips}"] if several else []
+    far = (f", {here:,} of {last:,} of all chips" if several else f" of {last:,}") + " (back in time)"
+    parts += [f"instruction {session.position:,}" + (far if last > here else "")]
     parts += [f"cycle {session.cycle:,}"] if session.cycle is not None else []
-    parts += [f"chip {machine.chip}"] if machine.chips > 1 else []
     parts += ["not recording"] if not session.record else []
     parts += ["stopped by an error"] if not session.alive else []
     return FormattedText([("", clean(" " + "   ".join(p for p in parts if p)))])

@@ -56,7 +56,8 @@ def _point(session: Session, p: Point) -> dict[str, Any]:
         out |= {"what": p.what, "limit": p.limit}
     out |= {"temporary": p.temporary, "condition": p.condition, "enabled": p.enabled, "ignore": p.ignore}
     out["commands"] = p.commands
-    return {k: v for k, v in out.items() if v not in (None, "", [], 0, False) or (k == "enabled" and v is False)}
+    out = {k: v for k, v in out.items() if v not in (None, "", [], 0, False) or (k == "enabled" and v is False)}
+    return out if p.chip is None else out | {"chip": p.chip}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -97,7 +98,7 @@ def _checked(p: Any, n: int) -> dict[str, Any]:
     known = {
         "kind": _word(*_KINDS), "where": _text, "instruction": _count, "cycle": _count, "access": _word(*_ACCESS),
         "what": _word(*CATCHES), "limit": _limit, "temporary": _flag, "condition": _text, "enabled": _flag,
-        "ignore": _count, "commands": _lines,
+        "ignore": _count, "commands": _lines, "chip": _count,
     }  # fmt: skip
     for key, v in p.items():
         if key not in known:
@@ -145,7 +146,12 @@ def add(session: Session, points: list[dict[str, Any]]) -> list[tuple[Point | No
     out: list[tuple[Point | None, str]] = []
     for p in points:
         try:
-            made = _make(session, p)
+            chip = p.get("chip")
+            if chip is not None and chip >= session.machine.chips:
+                raise CommandError(f"there is no chip {chip}")
+            with session.on_chip(chip):
+                made = _make(session, p)
+            made.chip = chip
         except SohuError as e:
             out.append((None, f"{p.get('where') or p.get('what', '')}: {e.message}"))
             continue

@@ -7,8 +7,8 @@ issues unless it must wait (`Session.queues` tells), so tiles are consistent whe
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,18 +22,21 @@ from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import compile_expression, evaluate
-from sohu.debugger.forward import Goal, Level
+from sohu.debugger.forward import ANYWHERE, Goal, Level
 from sohu.debugger.frames import Frame, Outlook, frames, return_address
+from sohu.debugger.marks import Mark
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
+from sohu.debugger.recheck import recheck
 from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.trace import Trace
 from sohu.debugger.values import Lookup, Value, Values
 from sohu.emulator import Argument, Device, Machine, MachineError, Queue, Result
+from sohu.emulator import Stop as Why
 from sohu.emulator.checks import category_of, chosen
 from sohu.emulator.provenance import Recorder
-from sohu.emulator.run_cli import pick_kernel
+from sohu.emulator.run_cli import pick_kernel, read_arguments
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.emulator.timeline import Timeline
@@ -43,26 +46,6 @@ if TYPE_CHECKING:
     from sohu.debugger.sql import Database
 
 _P = TypeVar("_P", bound=Point)
-MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A checkpoint that the user made."""
-
-    number: int
-    snapshot: Snapshot
-    stop: Stop | None
-
-    @property
-    def pc(self) -> int:
-        """Of the instruction that comes next."""
-        return self.snapshot.pc
-
-    @property
-    def instructions(self) -> int:
-        """How many had executed or issued."""
-        return self.snapshot.instructions
 
 
 class Session:
@@ -74,6 +57,8 @@ class Session:
     good (catches leave it able to go on). record: make checkpoints while it runs. Raises SohuError for a kernel or a
     checker that is not there.
     """
+
+    switched = False  # the last movement has made another chip the one that is looked at
 
     def __init__(
         self,
@@ -91,7 +76,7 @@ class Session:
         self.loaded = self.device.load(program)
         self.kernel = pick_kernel(program, kernel)
         self.args: dict[str, Argument] = dict(args or {})
-        self.timeline = Timeline(self.device)
+        self.timeline = self._new_timeline()
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
         self.marks: dict[int, Mark] = {}
@@ -100,10 +85,11 @@ class Session:
         self._hook: WatchHook | None = None
         self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
         self.checks = chosen(checks)  # from the start
-        self._checked: tuple[str, ...] = self.checks
+        self.checked: tuple[str, ...] = self.checks
         if self.checks:
-            self.machine.check(self.checks)
+            self.switch_checks(self.checks)
         self.stop: Stop | None = None  # the last one; None before the first run
+        self.engine = ""  # the queue, or the engine with all its queues, that alone is looked at; "": all
         self.level = 0  # of the backtrace: the frame whose variables names mean
         self.names = Names(self)
         self.values = Values()  # printed and named ones
@@ -302,47 +288,11 @@ class Session:
 
     def recheck(self) -> None:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
-        wanted = [p for p in self.points.values() if isinstance(p, Catch) and p.enabled]
-        names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
-        spec = chosen([*self.checks, *filter(None, names)])
-        if spec == self._checked:
-            return
-        self.earlier.clear()
-        if not self.timeline.checkpoints:
-            self.machine.check(spec)
-            self._checked = spec
-            return
-        at, stopped = self.position, isinstance(self.stop, Faulted)
-        switch = True
-        while switch or self.position < at:
-            try:
-                if switch:
-                    switch = False
-                    self.timeline.check(spec)
-                else:
-                    self.timeline.run(until_instruction=at)
-                    break
-            except MachineError as e:
-                if not self._passes(e):
-                    break
-        self._checked = spec
-        if stopped and self.machine.fault is None:  # it stands where it was stopped, and lives
-            self.stop = Stepped(self.machine.pc, self.position)
-
-    def _passes(self, e: MachineError) -> bool:
-        """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
-        if e.category not in forward.CATCHABLE or len(self.earlier) >= MOST_EARLIER:
-            return False
-        self.earlier.append((self.position, e))
-        try:
-            self.timeline.revive(after=True)
-        except MachineError:
-            return False
-        return True
+        recheck(self)
 
     def caught_categories(self) -> frozenset[str]:
         """Categories of the errors of checkers that are on."""
-        return frozenset(map(category_of, self._checked))
+        return frozenset(map(category_of, self.checked))
 
     def only_caught(self, category: str) -> bool:
         """True when the checker of a category is on for catches alone, which do not ask for this one."""
@@ -387,7 +337,7 @@ class Session:
         """In timed order the cycle up to which effects are there, else that of the last completion known; None where
         cycles are not counted.
         """
-        time = self.machine.time
+        time = self.time
         return self.machine.cycles if time is None else int(time)
 
     @property
@@ -407,8 +357,7 @@ class Session:
                 help="debug the program itself: sohu-dbg PROGRAM",
             )
         self.kill()
-        self._given = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in self.args.items()}
-        self.device.start(self.loaded, self.kernel.name, self._given)
+        self._launch()
         self.timeline.begin()
         if self.trace is not None:
             self.trace.cut(0)
@@ -423,7 +372,7 @@ class Session:
             return self.ended(BreakpointHit(started.pc, 0, hit))
         body = self.symbols.body(self.kernel)
         if body != self.kernel.entry and any(p.pending for p in self.points.values()):
-            stop = forward.go(self, Goal(frozenset({body})))  # where names have values
+            stop = self.go(Goal(frozenset({body})))  # where names have values
             if not isinstance(stop, Stepped):
                 return stop
         return self.cont()
@@ -432,7 +381,7 @@ class Session:
         """Launch, and stop after the kernel's prologue, where its names have values."""
         stop = self.start()
         body = self.symbols.body(self.kernel)
-        return stop if body == self.kernel.entry else forward.go(self, Goal(frozenset({body})))
+        return stop if body == self.kernel.entry else self.go(Goal(frozenset({body})))
 
     def kill(self) -> None:
         """Give up the launch."""
@@ -445,7 +394,7 @@ class Session:
             self.need_past()
             return backward.cont(self)
         self._need_alive()
-        return forward.go(self)
+        return self.go()
 
     def step(self, count: int = 1, *, level: Level = Level.LINE, over: bool = False, reverse: bool = False) -> Stop:
         """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
@@ -506,7 +455,7 @@ class Session:
     def advance(self, where: str) -> Stop:
         """Run to a place."""
         self._need_alive()
-        return forward.go(self, Goal(frozenset(resolve(self, where))))
+        return self.go(Goal(frozenset(resolve(self, where))))
 
     def goto(self, instruction: int | None = None, cycle: int | None = None) -> Stop:
         """Go to a position, ahead or back: so many instructions, or cycles, after the launch.
@@ -519,12 +468,12 @@ class Session:
                 raise CommandError(
                     f"there is no instruction {instruction}", help=f"from {self.timeline.start.instruction} on"
                 )
-            self.timeline.goto(instruction)
+            self.to(instruction)
         elif cycle is not None:
             if self.machine.cycles is None:
                 raise CommandError("cycles are not counted", help="--timing counts them")
             self.timeline.goto_cycle(cycle)
-        if self.machine.halted:
+        if self._halted:
             return self.exited()
         return self.ended(Stepped(self.machine.pc, self.position))
 
@@ -532,7 +481,7 @@ class Session:
         """Keep the machine as it is now, for `restart`."""
         self.need_run()
         number = max(self.marks, default=0) + 1
-        made = Mark(number, self.device.snapshot(), self.stop)
+        made = Mark(number, self._snapshot(), self.stop)
         self.marks[number] = made
         return made
 
@@ -542,9 +491,9 @@ class Session:
         if mark is None:
             have = ", ".join(map(str, self.marks))
             raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
-        self.device.restore(mark.snapshot)
+        self._restore(mark.snapshot)
         self._edited()
-        return self.ended(Stepped(mark.pc, mark.instructions))
+        return self.ended(Stepped(self.machine.pc, self.position))
 
     def ended(self, stop: Stop) -> Stop:
         """A movement ended with this stop."""
@@ -573,6 +522,77 @@ class Session:
     def interrupt(self) -> None:
         """Stop a program that runs, soon. Safe in a signal handler."""
         self.machine.interrupt()
+
+    # -- what is otherwise with several chips ------------------------------------------------------
+
+    def _new_timeline(self) -> Timeline:
+        return Timeline(self.device)
+
+    def switch_checks(self, spec: tuple[str, ...]) -> None:
+        """Have these checkers on, between launches."""
+        self.machine.check(spec)
+
+    def _launch(self) -> None:
+        self._given = copied(self.args)
+        self.device.start(self.loaded, self.kernel.name, self._given)
+
+    def _snapshot(self) -> Snapshot:
+        return self.device.snapshot()
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.device.restore(snapshot)
+
+    @property
+    def _halted(self) -> bool:
+        return self.machine.halted
+
+    @property
+    def time(self) -> float | None:
+        """In timed order, the cycle up to which all effects are there; None in others."""
+        return self.machine.time
+
+    @property
+    def output(self) -> Callable[[str], None]:
+        """Where the program's own prints go."""
+        return self.machine.output
+
+    @output.setter
+    def output(self, output: Callable[[str], None]) -> None:
+        self.machine.output = output
+
+    @contextmanager
+    def on_chip(self, chip: int | None) -> Iterator[None]:
+        """A context in which another chip is looked at, where there are several; None for the one that is."""
+        yield
+
+    def give(self, texts: Sequence[str]) -> None:
+        """Arguments of the next run, as NAME=VALUE (sohu run). Raises SohuError."""
+        self.args |= read_arguments(self.kernel, texts)
+
+    def go(self, goal: Goal = ANYWHERE) -> Stop:
+        """Run to a goal, or to what stops the program before."""
+        return forward.go(self, goal)
+
+    def to(self, position: int) -> None:
+        """Have the machine stand where so many instructions have executed or issued."""
+        self.timeline.goto(position)
+
+    def looks_at(self, queue: Queue) -> bool:
+        """Whether a queue is one of the engine that is looked at."""
+        return self.engine in ("", queue.name, queue.engine.value)
+
+    def follow(self, note: Callable[[Machine], bool]) -> Why:
+        """Run on past everything; `note` is asked after each instruction whether to stop."""
+        return self.timeline.run(note, replay=True)[0]
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Instructions to where it stands, and to the furthest place that is known."""
+        return self.position, self.timeline.last
+
+    def goto_end(self) -> Stop:
+        """Go to the furthest place that is known."""
+        return self.goto(self.timeline.last)
 
     # -- looking -----------------------------------------------------------------------------------
 
@@ -642,3 +662,8 @@ class Session:
             raw = self.program.text[pc : pc + INSTRUCTION_BYTES]
             return "(no instruction)", f"{int.from_bytes(raw, 'little'):#034x}", ""
         return self._printer.parts(inst, pc)
+
+
+def copied(args: Mapping[str, Argument]) -> dict[str, Argument]:
+    """Arguments for one launch: arrays of its own, tensors in place."""
+    return {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in args.items()}

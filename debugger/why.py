@@ -180,6 +180,11 @@ def provenance(session: Session, tile: Tile, index: Index, *, steps: int = STEPS
     Where several elements went into one, the chain goes on with the one to blame: that is NaN or infinite, or
     contributes most. Raises CommandError for a machine without a past.
     """
+    if session.machine.chips > 1:
+        raise CommandError(
+            "why looks at the launch of one chip, and here several run together",
+            help="watch TILE chip N and reverse-continue lead to what wrote it",
+        )
     if session.file is not None and not session.timeline.checkpoints:
         raise CommandError("a core file has no past to look at", help="debug the program itself: sohu-dbg PROGRAM")
     if not session.timeline.checkpoints:

@@ -10,24 +10,61 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import inf, nextafter
 from typing import Any
 
 import numpy as np
 from sohu.asm import Program
+from sohu.emulator import running
 from sohu.emulator.arguments import Arguments
 from sohu.emulator.bind import join
-from sohu.emulator.checks.divergence import differing, given, stuck, unlike
+from sohu.emulator.checks.divergence import differing, stuck, unlike
 from sohu.emulator.device import Device, Result
 from sohu.emulator.errors import ArgumentError
+from sohu.emulator.limits import CtrlC
 from sohu.emulator.machine import Machine
 from sohu.emulator.parts import Stop
 from sohu.emulator.schedules import Spec
 from sohu.emulator.translate import Issued, Op
+from sohu.emulator.waits import given
 from sohu.isa import Chip, Fault, Signal, SohuError
 
 _TURNS = (1, 8, 64)  # the longest turn of a chip in a random order, in instructions
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a run of a group stops, for each chip: what Machine.run calls `until`, and a count of instructions; and
+    when one chip has halted.
+    """
+
+    until: tuple[running.Until, ...]
+    limits: tuple[int, ...]
+    halts: int = -1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What chips of a group share between two instructions.
+
+    left: chips that have still to move in this round, first the one whose turn it is; before: chips, counts of
+    instructions and of what was queued when the round began; end: the count at which a random turn ends; limit: the
+    cycle at which the turn ends in timed order; mover: who has moved last; begun: chips that have moved; waiting: by
+    chip, whether the timer's sequencer could not go on; done, come: chips and places of queues.
+    """
+
+    left: tuple[int, ...]
+    before: tuple[tuple[int, int, int], ...]
+    end: int | None
+    limit: float
+    mover: int
+    begun: tuple[int, ...]
+    waiting: tuple[bool, ...]
+    done: tuple[tuple[int, int], ...]
+    come: tuple[tuple[int, int], ...]
+    random: tuple[Any, ...] | None
 
 
 class Group:
@@ -65,12 +102,21 @@ class Group:
         self._unlike: list[tuple[Machine, Issued]] = []  # collectives that chips have come to, and that differ
         self._moving: Machine | None = None
         self._interrupted = False
+        self.due: Callable[[], None] | None = None  # to be called after the next instruction
+        self.output = output
+        self._left: list[int] = []  # see Order
+        self._before: tuple[tuple[int, int, int], ...] = ()
+        self._end: int | None = None
+        self._limit = inf
+        self._mover = 0
+        self._since = 0  # instructions of the mover when it began to move
+        self._begun: set[int] = set()
         self._members: dict[Op, tuple[int, ...]] = {}  # of collectives that chips have come to
         self._turn_number = 0
         self._not_yet: dict[int, tuple[Issued, int]] = {}  # by chip: in which turn not all others had come
         for number in range(chips):
             seed = schedule * chips + number if isinstance(schedule, int) else schedule
-            said = partial(_numbered, output, number)
+            said = partial(self._say, number)
             device = Device(chip, schedule=seed, max_instructions=max_instructions, checks=checks, output=said)
             m = device.machine
             m.chip, m.chips, m.group = number, chips, self
@@ -117,13 +163,18 @@ class Group:
         self._come.clear()
         self._members.clear()
         self._not_yet.clear()
-        self._unlike.clear()
+        self._unlike = []
+        self._left, self._before, self._end, self._limit = [], (), None, inf
+        self._mover, self._since, self._begun = 0, 0, {0}
         self._random.seed(self.schedule if isinstance(self.schedule, int) else 0)
         self._turns = [self._random.choice(_TURNS) for _ in range(n)]
 
     def finish(self) -> list[Result]:
         """The results of what `start` began, per chip; raises SohuError before their end."""
         return [d.finish() for d in self.devices]
+
+    def _say(self, chip: int, text: str) -> None:
+        self.output(f"chip {chip}: {text}")
 
     def interrupt(self) -> None:
         """Ask a running `run` to come back soon. Safe in a signal handler."""
@@ -134,60 +185,162 @@ class Group:
     def run(self, until_cycle: int | None = None) -> Stop:
         """Run until all chips have halted or, in timed order, to a cycle since the launch (as Machine.run).
 
-        Raises MachineError for a fault of a program, SohuError for a cycle in other orders.
+        After an interruption it goes on in the same order. Raises MachineError for a fault of a program, SohuError for
+        a cycle in other orders.
         """
         self._interrupted = False
-        if self.machines[0].order.timed:
-            return self._run_timed(inf if until_cycle is None else until_cycle)
-        if until_cycle is not None:
+        for m in self.machines:
+            m._interrupted = False
+        with CtrlC(self.interrupt):
+            why = self.go(cycle=until_cycle)
+            if why is Stop.CYCLE:
+                assert until_cycle is not None
+                for m in self.machines:
+                    if not m.halted:
+                        self._limit = until_cycle
+                        self._move(m, until_cycle)
+                        self._check()
+                self._left.clear()
+                return Stop.HALTED if all(m.halted for m in self.machines) else Stop.CYCLE
+        return why
+
+    @property
+    def instructions(self) -> int:
+        """How many all chips have executed or issued since the launch: it tells places in the group's order."""
+        return sum([m.instructions for m in self.machines])
+
+    @property
+    def mover(self) -> Machine:
+        """The chip that moves, or has moved last; before all, chip 0."""
+        return self.machines[self._mover]
+
+    @property
+    def settled(self) -> bool:
+        """Nothing has happened since the last instruction: whoever runs to it finds the group like this."""
+        return self.mover.instructions > self._since
+
+    def go(
+        self,
+        course: Course | None = None,
+        *,
+        cycle: float | None = None,
+        last: int = running.FOREVER,
+        when: running.When = None,
+    ) -> Stop:
+        """Run on in the group's order, for who may be interrupted already (running.run is the same for a machine).
+
+        last: stop when all chips together have executed or issued so many. cycle: stop when all that happens before
+        that has happened on all chips, and go on from there as if nothing had stopped it. Of what the course stops
+        for, `mover` says on which chip it came.
+        """
+        if cycle is not None and not self.machines[0].order.timed:
             raise SohuError("only timed order can stop at a cycle", help="Group(..., schedule='timed')")
-        while live := [m for m in self.machines if not m.halted]:
-            before = [(m.instructions, m.parked) for m in live]
+        for m in self.machines:
+            m.hits.clear()
+        end = inf if cycle is None else cycle
+        while True:
+            if self.instructions >= last:
+                return Stop.HALTED if all(m.halted for m in self.machines) else Stop.BREAKPOINT
+            if not self._left and not self._next(end):
+                return Stop.HALTED if all(m.halted for m in self.machines) else Stop.CYCLE
+            m = self.machines[self._left[0]]
+            if self._end is None or m.instructions < self._end:
+                why = self._turn(m, course, last, end, when)
+                if why is not None:
+                    return why
+            del self._left[0]
+            self._end = None
+
+    def _next(self, end: float) -> bool:
+        """Say who moves: `_left`, and how far. False when all have halted, or nothing happens before `end`."""
+        live = [m for m in self.machines if not m.halted]
+        if not live:
+            return False
+        if not self.machines[0].order.timed:
+            if self._before == tuple([(m.chip, m.instructions, m.parked) for m in live]):
+                stuck(self)
+            self._before = tuple([(m.chip, m.instructions, m.parked) for m in live])
             if self.schedule is not None:
                 self._random.shuffle(live)
-            for m in live:
-                why = m.run() if self.schedule is None else self._turn(m)
-                if why is Stop.INTERRUPTED or self._interrupted:
-                    return Stop.INTERRUPTED
-                self._check()
-            live.sort(key=lambda m: m.chip)
-            if before == [(m.instructions, m.parked) for m in live] and not all(m.halted for m in live):
-                stuck(self)
-        return Stop.HALTED
+            self._left = [m.chip for m in live]
+            return True
+        times = sorted((m.timer.next, m.chip) for m in live if m.timer is not None)
+        at, chip = times[0]
+        if at == inf:
+            stuck(self)
+        if at >= end:
+            return False
+        self._left = [chip]
+        self._limit = times[1][0] if len(times) > 1 else inf
+        return True
 
-    def _turn(self, m: Machine) -> Stop:
-        left = iter(range(self._random.randint(0, self._turns[m.chip])))
-        return m.run(lambda _: next(left, None) is None)
-
-    def _run_timed(self, end: float) -> Stop:
-        while live := [m for m in self.machines if not m.halted]:
-            times = sorted((m.timer.next, m.chip) for m in live if m.timer is not None)
-            at, chip = times[0]
-            if at == inf:
-                stuck(self)
-            if at >= end:
-                for m in live:
-                    self._move(m, end, end)
-                    self._check()
-                return Stop.HALTED if all(m.halted for m in live) else Stop.CYCLE
-            limit = min(times[1][0] if len(times) > 1 else inf, end)
-            why = self._move(self.machines[chip], limit, min(nextafter(limit, inf), end))
-            if why is Stop.INTERRUPTED or self._interrupted:
-                return Stop.INTERRUPTED
+    def _turn(self, m: Machine, course: Course | None, last: int, end: float, when: running.When) -> Stop | None:
+        """Let a chip move on in its turn. None when that is over, and nobody asked to stop there."""
+        if self.schedule is not None and self._end is None and not m.order.timed:
+            self._end = m.instructions + self._random.randint(0, self._turns[m.chip]) + 1
+        self._mover = m.chip
+        until = None if course is None else course.until[m.chip]
+        if m.chip not in self._begun:
+            self._begun.add(m.chip)
+            if not callable(until) and _stands(m, until, when):  # a test is asked after instructions
+                return Stop.BREAKPOINT
+        self._since = m.instructions
+        most = min(
+            m.instructions + last - self.instructions,
+            running.FOREVER if self._end is None else self._end,
+            running.FOREVER if course is None else course.limits[m.chip],
+        )
+        while True:
+            now = most if self.due is None else min(most, m.instructions + 1)
+            why = self._move(m, end, until, now, when) if m.order.timed else running.run(m, until, None, now, when)
             self._check()
-        return Stop.HALTED
+            m._interrupted = False
+            if self._interrupted:
+                return Stop.INTERRUPTED
+            if m.hits:
+                return Stop.BREAKPOINT
+            if why is Stop.BREAKPOINT and m.instructions == now < most:
+                if _stands(m, until, when):
+                    return why
+            elif why is not Stop.INTERRUPTED:
+                break
+            if self.due is not None and self.settled:
+                call, self.due = self.due, None
+                call()
+        if why is Stop.CYCLE:
+            return why
+        if why is Stop.HALTED and course is not None and course.halts == m.chip:
+            return Stop.HALTED if all(m.halted for m in self.machines) else Stop.BREAKPOINT
+        if why is Stop.BREAKPOINT:
+            asked = self.instructions >= last or (course is not None and m.instructions >= course.limits[m.chip])
+            if asked or self._end is None or m.instructions < self._end or _stands(m, until, when):
+                return why
+        return None
 
-    def _move(self, m: Machine, limit: float, until: float) -> Stop:
-        """Let one chip run, its engines up to and including `limit`, its sequencer up to `until`."""
+    def stands(self, course: Course | None, when: running.When = None) -> bool:
+        """Whether the chip that has moved last is to stop where it stands."""
+        m = self.mover
+        if course is None:
+            return bool(m.hits)
+        return bool(m.hits) or m.instructions >= course.limits[m.chip] or _stands(m, course.until[m.chip], when)
+
+    def _move(
+        self, m: Machine, end: float, until: running.Until = None, most: int = running.FOREVER,
+        when: running.When = None,
+    ) -> Stop:  # fmt: skip
+        """Let one chip run in timed order: its engines up to and including `_limit`, its sequencer to just past that,
+        neither past `end`. CYCLE: it has come to that.
+        """
         assert m.timer is not None
-        m.timer.limit, m.timer.until = limit, until
+        m.timer.limit, m.timer.until = min(self._limit, end), min(nextafter(self._limit, inf), end)
         self._moving = m
         try:
-            why = m.run()
-            if limit == until and not m.halted:
-                with np.errstate(all="ignore"):
-                    m.timer.catch_up()
-            return why
+            why = running.run(m, until, None, most, when)
+            if why is not Stop.BLOCKED or end > self._limit:
+                return why
+            with np.errstate(all="ignore"):
+                m.timer.catch_up()
+            return why if end == inf else Stop.CYCLE
         finally:
             m.timer.limit = m.timer.until = inf
 
@@ -239,22 +392,32 @@ class Group:
         """Another chip moves from now on."""
         self._turn_number += 1
 
-    def execute(self, machine: Machine, issued: Issued) -> None:
-        """Execute an instruction that has just left its queue: a collective on all its chips at once."""
+    def execute(self, machine: Machine, issued: Issued) -> bool:
+        """Execute an instruction that has just left its queue: a collective on all its chips at once.
+
+        True for one that another chip has executed, of which hooks that stop (Hooks.met) know already.
+        """
         members = self.members(machine, issued.op) if _is_collective(issued.op) else ()
         if len(members) < 2:
             issued.run()
-            return
+            return False
         if self._done.get(machine.chip) is issued:
             del self._done[machine.chip]
-            return
+            return True
         assert issued.op.inst is not None and issued.op.queue is not None
         place = issued.op.queue.place
         each = [issued if c == machine.chip else self.machines[c].queues[place].entries[0] for c in members]
         for c in members:
             self.machines[c].memories.settle()
         join([i.bound for i in each], {name: given(issued, name) for name, _ in issued.op.scalars})
-        self._done |= {c: i for c, i in zip(members, each, strict=True) if c != machine.chip}
+        others = {c: i for c, i in zip(members, each, strict=True) if c != machine.chip}
+        self._done |= others
+        for c, i in others.items():
+            for met in self.machines[c].hooks.met:
+                met(i.op, i.bound, i.value)
+                if self.machines[c].hits:
+                    machine.quota[0] = -1
+        return False
 
     def signal(self, machine: Machine, issued: Issued, signal: Signal) -> None:
         """Deliver an instruction's signal: to its own chip, or to the one that it names; raises Fault (semaphore)."""
@@ -319,8 +482,45 @@ class Group:
         """Another chip can move at that time: the one that is moving must not pass it."""
         assert self._moving is not None and self._moving.timer is not None
         timer = self._moving.timer
+        self._limit = min(self._limit, at)
         timer.limit = min(timer.limit, at)
         timer.until = min(timer.until, nextafter(at, inf))
+
+    # -- snapshots ---------------------------------------------------------------------------------
+
+    def order(self) -> Order:
+        """What the chips share, and where the group is in its order."""
+        place = {c: i.op.queue.place for c, i in self._done.items() if i.op.queue is not None}
+        come = {c: i.op.queue.place for c, i in self._come.items() if i.op.queue is not None}
+        return Order(
+            tuple(self._left),
+            self._before,
+            self._end,
+            self._limit,
+            self._mover,
+            tuple(sorted(self._begun)),
+            tuple([m.timer is not None and m.timer.waiting for m in self.machines]),
+            tuple(sorted(place.items())),
+            tuple(sorted(come.items())),
+            self._random.getstate() if isinstance(self.schedule, int) else None,
+        )
+
+    def put_back(self, order: Order) -> None:
+        """Go on from there, now that the chips are what they were then."""
+        self._left = list(order.left)
+        self._before, self._end, self._limit = order.before, order.end, order.limit
+        self._mover, self._since, self._begun = order.mover, -1, set(order.begun)
+        for m, waiting in zip(self.machines, order.waiting, strict=True):
+            if m.timer is not None:
+                m.timer.waiting = waiting
+        for table, places in ((self._done, order.done), (self._come, order.come)):
+            table.clear()
+            table |= {c: self.machines[c].queues[place].entries[0] for c, place in places}
+        if order.random is not None:
+            self._random.setstate(order.random)
+        self._not_yet.clear()
+        self._unlike = []
+        self._turn_number += 1
 
 
 class _Links:
@@ -346,8 +546,11 @@ def _group(op: Op) -> Any:
     return op.inst.values[op.inst.row.group_operand]
 
 
-def _numbered(output: Callable[[str], None], chip: int, text: str) -> None:
-    output(f"chip {chip}: {text}")
+def _stands(m: Machine, until: running.Until, when: running.When) -> bool:
+    """Whether a machine is to stop where it stands, by what Machine.run would ask there."""
+    if callable(until):
+        return until(m)
+    return until is not None and m.pc in until and (when is None or when())
 
 
 def _table(chips: int, groups: Mapping[int, Sequence[int]]) -> dict[int, tuple[int, ...]]:

@@ -451,12 +451,14 @@ class Machine(Services):
                 listener.will_execute(self, issued)
             for before in self.hooks.before:
                 before(op, bound, value)
+            known = False
             if self.group is None:
                 issued.run()
             else:
-                self.group.execute(self, issued)
+                known = self.group.execute(self, issued)
             for after in self.hooks.after:
-                after(op, bound, value)
+                if not known or after not in self.hooks.met:
+                    after(op, bound, value)
             for listener in self.listeners:
                 listener.did_execute(self, issued)
             if op.signal is not None:

@@ -27,7 +27,7 @@ from sohu.emulator.snapshot import (
     presence,
     put_back,
     put_state_back,
-    take,
+    take_part,
     write,
 )
 from sohu.emulator.workers import share
@@ -91,7 +91,7 @@ class Mirror:
         blocks = held(device)
         if self._copies is None:
             old = self.base
-            self.base = take(device, old)
+            self.base = take_part(device, old)
             self.fresh = self.base.nbytes if old is None else 0
             return self.base
         device.memories.settle()

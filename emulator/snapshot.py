@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sohu.asm import Program
 from sohu.emulator.memory import PAGE, Allocation, Memories
-from sohu.emulator.state import State, capture, restore
+from sohu.emulator.state import State, capture, need_alone, restore
 from sohu.emulator.translate import Code
 from sohu.isa import INSTRUCTION_BYTES, SohuError, Space
 
@@ -86,7 +86,16 @@ class Snapshot:
 
 
 def take(device: Device, previous: Snapshot | None = None) -> Snapshot:
-    """A snapshot; `previous` is an older one of the device, whose pages it shares where they are the same."""
+    """A snapshot; `previous` is an older one of the device, whose pages it shares where they are the same.
+
+    Raises SohuError for a chip of a group that runs.
+    """
+    need_alone(device.machine)
+    return take_part(device, previous)
+
+
+def take_part(device: Device, previous: Snapshot | None = None) -> Snapshot:
+    """The same of any chip, also of one that shares something with others."""
     memories = device.memories
     blocks = held(device)
     memories.settle()

@@ -29,7 +29,7 @@ import numpy as np
 from sohu.asm import Program, read_elf, write_elf
 from sohu.emulator.memory import PAGE, Allocation
 from sohu.emulator.snapshot import page_spans, touched
-from sohu.emulator.state import Damaged, Reader, State, capture, from_json, items, number, restore, to_json
+from sohu.emulator.state import Damaged, Reader, State, capture, from_json, items, need_alone, number, restore, to_json
 from sohu.isa import INSTRUCTION_BYTES, Chip, SohuError, Space, chip_of
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def is_snapshot(path: Path) -> bool:
 
 def _meta(device: Device, core: dict[str, Any] | None) -> dict[str, Any]:
     machine = device.machine
+    need_alone(machine)
     loaded = device.loaded(machine.program)
     return {
         "chip": dataclasses.asdict(device.chip) | {"mxu_rate": dict(device.chip.mxu_rate)},

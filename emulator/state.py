@@ -117,12 +117,7 @@ class State:
 
 
 def capture(machine: Machine) -> State:
-    """The state of a machine that stands between two instructions.
-
-    Raises SohuError for a chip of a group that runs: what it shares with the others is not its own.
-    """
-    if machine.group is not None and not machine.halted:
-        raise SohuError("a chip of a group has no snapshot by itself while the group runs")
+    """The state of a machine that stands between two instructions; of a chip of a group, what is its own."""
     order = machine.order
     return State(
         tuple(machine.x),
@@ -145,6 +140,12 @@ def capture(machine: Machine) -> State:
     )
 
 
+def need_alone(machine: Machine) -> None:
+    """Raises SohuError for a chip of a group that runs: what it shares with the others is not its own."""
+    if machine.group is not None and not machine.halted:
+        raise SohuError("a chip of a group has no snapshot by itself while the group runs")
+
+
 def restore(machine: Machine, state: State) -> None:
     """Put a state back into a machine that has the program it was captured with.
 
@@ -152,7 +153,7 @@ def restore(machine: Machine, state: State) -> None:
     memory that has been freed since, and for a state that no machine can be in.
     """
     queues = [[_issued(machine, number, p) for p in entries] for number, entries in enumerate(state.queues)]
-    if state.schedule == "timed" and not _in_step(state, queues):
+    if state.schedule == "timed" and not _in_step(state, queues, machine.group is not None):
         raise SohuError("the timer does not know of what the queues hold")
     machine.x[:] = state.x
     machine.t[:] = state.t
@@ -245,20 +246,26 @@ def _set_clock(timer: Timer, clock: Clock) -> None:
         q.running, q.busy, q.stalled, q.until = was.running, was.busy, was.stalled, was.until
 
 
-def _in_step(state: State, queues: list[list[Issued]]) -> bool:
-    """Whether the timer, which leads in timed order, has what the machine has."""
+def _in_step(state: State, queues: list[list[Issued]], in_group: bool) -> bool:
+    """Whether the timer, which leads in timed order, has what the machine has; in_group: signals to other chips are
+    the group's.
+    """
+
+    def signal(issued: Issued) -> Signal | None:
+        remote = in_group and issued.op.inst is not None and issued.op.inst.row.remote
+        return None if remote else issued.op.signal
+
     clock = state.clock
     if clock is None:
         return False
     signals = dict(clock.signals)
     runs = {place: signals[order] for _, order, place in clock.events}
     for place, (entries, timed) in enumerate(zip(queues, clock.queues, strict=True)):
-        if timed.running and (not entries or entries[0].op.signal != runs[place]):
+        if timed.running and (not entries or signal(entries[0]) != runs[place]):
             return False
         waits = entries[timed.running :]
         if [(e.sem, e.value if e.sem >= 0 else 0, e.signal) for e in timed.entries] != [
-            (-1 if i.op.wait is None else i.op.wait.sem, 0 if i.op.wait is None else i.value, i.op.signal)
-            for i in waits
+            (-1 if i.op.wait is None else i.op.wait.sem, 0 if i.op.wait is None else i.value, signal(i)) for i in waits
         ]:
             return False
     sems = list(clock.sems)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sohu.emulator.checks import Check
     from sohu.emulator.device import Device
     from sohu.emulator.listener import Listener
+    from sohu.emulator.machine import Machine
 
 __all__ = ["Checkpoint", "Hit", "ReplayDiverged", "Timeline"]
 
@@ -113,14 +114,17 @@ class Timeline:
     """
 
     def __init__(self, device: Device, *, memory: int = 1 << 30, interval: float = 0.05) -> None:
+        if device.machine.group is not None:
+            raise SohuError("the chips of a group go back together", help="GroupTimeline(group)")
         self.device = device
-        self.machine = device.machine
-        if self.machine.group is not None:
-            raise SohuError("the chips of a group have no time travel", help="debug one chip")
+        self._open(device.machine, Mirror(device), memory, interval)
+
+    def _open(self, machine: Machine, mirror: Mirror, memory: int, interval: float) -> None:
+        self.machine = machine
+        self._mirror = mirror
         self.memory = memory
         self.interval = interval
         self.recording = True
-        self._mirror = Mirror(device)
         self._made: list[Checkpoint] = []  # by instruction; the first is the launch
         self._last = 0
         self._end: State | None = None  # in which the launch has ended
@@ -202,7 +206,7 @@ class Timeline:
         self._gap = GAP
         self._between = -1
         self._held = 0
-        self._fresh = [(b, b.fresh) for b in self.device.hbm.allocations]
+        self._fresh = [(b, b.fresh) for b in self._blocks()]
         self._checkpoint(first=True)
 
     def checkpoint(self) -> Checkpoint:
@@ -375,7 +379,7 @@ class Timeline:
         if self.recording:
             self._tick.start(self._wait())
         try:
-            why = running.run(m, until, cycle, last, when)
+            why = self._drive(until, cycle, last, when)
             if why is Stop.CYCLE:
                 self._between = self.position
         except MachineError:
@@ -388,6 +392,15 @@ class Timeline:
         if m.halted:
             self._ended()
         return why
+
+    def _drive(self, until: running.Until, cycle: int | None, last: int, when: running.When) -> Stop:
+        return running.run(self.machine, until, cycle, last, when)
+
+    def _state(self) -> State:
+        return capture(self.machine)
+
+    def _blocks(self) -> Sequence[Allocation]:
+        return self.device.hbm.allocations
 
     def _wait(self) -> float:
         """Seconds until the next checkpoint."""
@@ -417,7 +430,7 @@ class Timeline:
     def _ended(self) -> None:
         """The launch has come to its end; if it has before, then in the same way."""
         self._last = max(self._last, self.position)
-        state = capture(self.machine)
+        state = self._state()
         if self._end is None or not self._end.halted:
             self._end = state
         elif state.halted:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sohu.asm import Names
 from sohu.emulator.bind import resolve
@@ -11,7 +12,7 @@ from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Tile, Wait
 
 if TYPE_CHECKING:
     from sohu.emulator.machine import Machine
-    from sohu.emulator.translate import Op
+    from sohu.emulator.translate import Issued, Op
 
 SEQUENCER = "sequencer"
 _SCANNED = 1 << 16  # instructions of a kernel among which signals are looked for
@@ -24,7 +25,7 @@ class Need:
     who: a queue's name, or SEQUENCER; op: the instruction that waits; now: what the semaphore is. queued: instructions
     in queues that signal it, with the queue's name; later: those that the sequencer may still come to; all: those of
     the kernel. silent: instructions of other engines that make what the waiting one reads, or read what it overwrites,
-    and signal nothing; only where nobody signals.
+    and signal nothing; only where nobody signals. elsewhere: chips of the group, and what may signal it from there.
     """
 
     who: str
@@ -37,6 +38,7 @@ class Need:
     later: tuple[Op, ...]
     all: tuple[Op, ...]
     silent: tuple[Op, ...]
+    elsewhere: tuple[tuple[int, Op], ...] = ()
 
     @property
     def most(self) -> int:
@@ -56,7 +58,7 @@ class Need:
     @property
     def hopeless(self) -> bool:
         """Nothing that is left can bring the semaphore there."""
-        return not self.later and self.most < self.value
+        return not self.later and not self.elsewhere and self.most < self.value
 
     @property
     def missing(self) -> str:
@@ -118,13 +120,46 @@ def needs(machine: Machine, op: Op) -> list[Need]:
         if wait is None or machine.sems[wait.sem] >= value:
             continue
         sem = wait.sem
-        queued = tuple([(q.name, e.op) for q in machine.queues for e in q.entries if signals(e.op, sem)])
+        queued = tuple([(q.name, e.op) for q in machine.queues for e in q.entries if _signals_here(machine, e.op, sem)])
         every = tuple([o for o in ops if signals(o, sem)])
-        coming = tuple(later(machine, op, sem))
+        coming = tuple([o for o in later(machine, op, sem) if _signals_here(machine, o, sem)])
         silent = () if every else tuple(_silent(machine, ops, at, tiles))
         name = names.semaphore(at.pc, sem)
-        out.append(Need(who, at, sem, name, value, machine.sems[sem], queued, coming, every, silent))
+        out.append(
+            Need(who, at, sem, name, value, machine.sems[sem], queued, coming, every, silent, _elsewhere(machine, sem))
+        )
     return out
+
+
+def _signals_here(machine: Machine, op: Op, sem: int) -> bool:
+    """Whether an instruction signals a semaphore of its own chip."""
+    return signals(op, sem) and (machine.chips == 1 or op.inst is None or not op.inst.row.remote)
+
+
+def _elsewhere(machine: Machine, sem: int) -> tuple[tuple[int, Op], ...]:
+    """Of all chips of the group, what waits in queues or may still come, and can signal a semaphore of this one."""
+    out: list[tuple[int, Op]] = []
+    for m in () if machine.group is None or machine.chips == 1 else machine.group.machines:
+        for q in m.queues:
+            for e in q.entries:
+                row = None if e.op.inst is None else e.op.inst.row
+                if signals(e.op, sem) and row is not None and row.remote and given(e, row.remote) == machine.chip:
+                    out.append((m.chip, e.op))
+        for o in later(m, m.op, sem):
+            if o.inst is not None and o.inst.row.remote and (m.chip, o) not in out:
+                out.append((m.chip, o))
+    return tuple(out)
+
+
+def given(issued: Issued, name: str) -> Any:
+    """What an instruction that has issued got for an operand that is no tile."""
+    op = issued.op
+    assert op.inst is not None
+    names = [n for n, _ in op.scalars]
+    if name in names:
+        assert isinstance(issued.run, partial)
+        return issued.run.args[names.index(name)]
+    return next(v for o, v in zip(op.inst.row.operands, op.inst.values, strict=True) if o.name == name)
 
 
 def signals(op: Op, sem: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
-from sohu.debugger.breakpoints import split_condition, tell
+from sohu.debugger.breakpoints import split_chip, split_condition, tell
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
 
@@ -22,6 +22,8 @@ def awatch(shell: Shell, text: str) -> None:
     it lies now. The program stops after the instruction; registers cannot be watched for reads.
     """
     what, condition = split_condition(text)
+    what, chip = split_chip(shell.session, what)
     if not what:
         raise CommandError("watch what?", help="awatch acc[0:16, :]")
-    tell(shell, shell.session.add_watch(what, access="any", condition=condition))
+    with shell.session.on_chip(chip):
+        tell(shell, shell.session.add_watch(what, access="any", condition=condition))

@@ -22,6 +22,7 @@ def break_(shell: Shell, text: str) -> None:
       LINE        a line of the file at hand
       *PC         an instruction: *0x1b0, *softmax+16, *$pc
       instruction N, cycle N   when so many have passed (cycles: in timed order)
+    With several chips it stops all of them; `break PLACE chip N` stops one.
     Without one, where the program stands. A place that is not there is remembered, and looked for at each launch.
     """
     make(shell, text)

@@ -19,4 +19,5 @@ def checkpoint(shell: Shell, text: str) -> None:
     """
     no_arguments(text, "checkpoint")
     mark = shell.session.mark()
-    shell.write(f"Checkpoint {mark.number} at instruction {mark.instructions:,}, pc {mark.pc:#06x}")
+    all_chips = " of all chips" if shell.session.machine.chips > 1 else ""
+    shell.write(f"Checkpoint {mark.number} at instruction {mark.instructions:,}{all_chips}, pc {mark.pc:#06x}")

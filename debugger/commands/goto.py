@@ -16,7 +16,8 @@ def goto(shell: Shell, text: str) -> None:
     """Go to a position, ahead or back: goto INSTRUCTION, goto cycle CYCLE, goto start, goto end.
 
     Instructions are counted from the launch; expressions will do: goto $position - 100. The end is as far as the
-    program has run. Breakpoints on the way are passed.
+    program has run. Breakpoints on the way are passed. Of several chips, the instructions are those of the chip that is
+    looked at.
     """
     session = shell.session
     word, _, rest = text.partition(" ")
@@ -24,8 +25,8 @@ def goto(shell: Shell, text: str) -> None:
         raise CommandError("go where?", help="goto INSTRUCTION, goto cycle CYCLE, goto start or goto end")
     if text in ("start", "end"):
         session.need_past()
-        at = session.timeline.start.instruction if text == "start" else session.timeline.last
-        shell.move(lambda: session.goto(at))
+        start = session.timeline.start.instruction
+        shell.move(session.goto_end if text == "end" else lambda: session.goto(start))
         return
     number = session.evaluate(rest if word == "cycle" else text).data
     if not isinstance(number, int) or number < 0:

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @command("info queues", group="looking")
 def info_queues(shell: Shell, text: str) -> None:
-    """What has issued to the engines and not executed yet: info queues."""
+    """What has issued to the engines and not executed yet: info queues.
+
+    Of the engine alone that `engine` has chosen, if it has.
+    """
     no_arguments(text, "info queues")
     session = shell.session
     session.need_run()
-    for queue in session.queues:
+    looked_at = [q for q in session.queues if session.looks_at(q)]
+    for queue in looked_at:
         if not queue.entries:
             continue
         shell.write(f"{shell.style.paint('name', queue.name)}: {len(queue.entries)} of {queue.depth}")
@@ -30,6 +34,6 @@ def info_queues(shell: Shell, text: str) -> None:
                 name = session.names.semaphore_names().get(wait.sem, f"s{wait.sem}")
                 now = session.machine.sems[wait.sem]
                 shell.write(f"        waits for {name} >= {issued.value}; it is {now}")
-    empty = [q.name for q in session.queues if not q.entries]
+    empty = [q.name for q in looked_at if not q.entries]
     if empty:
         shell.write(f"empty: {', '.join(empty)}")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import kernel_arguments
 from sohu.debugger.command import command
-from sohu.emulator.run_cli import read_arguments
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -19,5 +18,5 @@ def run(shell: Shell, text: str) -> None:
     Stops at the first breakpoint or at its end. NAME=VALUE replaces arguments of the command line: a .npy
     file for a tensor, a number for a scalar. Arrays are copied for each run, so that each starts from the same.
     """
-    shell.session.args |= read_arguments(shell.session.kernel, text.split())
+    shell.session.give(text.split())
     shell.move(shell.session.run)

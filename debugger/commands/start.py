@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import kernel_arguments
 from sohu.debugger.command import command
-from sohu.emulator.run_cli import read_arguments
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -18,5 +17,5 @@ def start(shell: Shell, text: str) -> None:
 
     That is after its prologue, where parameters and tiles are in their registers. `starti` stops before it.
     """
-    shell.session.args |= read_arguments(shell.session.kernel, text.split())
+    shell.session.give(text.split())
     shell.move(shell.session.begin)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def steptile(shell: Shell, text: str) -> None:
     """Go on to another instruction of an engine: steptile [COUNT].
 
-    Stops before it; scalar instructions on the way are executed.
+    Of the engine alone that `engine` has chosen, if it has. Stops before it; scalar instructions on the way are
+    executed.
     """
     count = read_count(shell.session, text)
     shell.move(lambda: shell.session.step(count, level=Level.TILE))

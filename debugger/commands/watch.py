@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
-from sohu.debugger.breakpoints import split_condition, tell
+from sohu.debugger.breakpoints import split_chip, split_condition, tell
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
 
@@ -19,9 +19,12 @@ def watch(shell: Shell, text: str) -> None:
 
     WHAT is a tile or a slice of one (acc[0:16, :]), an address range in HBM (*0x4000:64) or another memory
     (sram:0x100:64), or a register ($x5, a named scalar, $t3 for a descriptor, a semaphore). The place is the one where
-    it lies now. The program stops after the instruction.
+    it lies now, on the chip that is looked at; with several chips, `watch WHAT chip N` says which. The program stops
+    after the instruction.
     """
     what, condition = split_condition(text)
+    what, chip = split_chip(shell.session, what)
     if not what:
         raise CommandError("watch what?", help="watch acc[0:16, :]")
-    tell(shell, shell.session.add_watch(what, access="write", condition=condition))
+    with shell.session.on_chip(chip):
+        tell(shell, shell.session.add_watch(what, access="write", condition=condition))

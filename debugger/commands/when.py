@@ -21,7 +21,11 @@ def when(shell: Shell, text: str) -> None:
     no_arguments(text, "when")
     session = shell.session
     session.need_run()
-    last = session.timeline.last
-    shell.write(f"instruction {session.position:,}{f' of {last:,}' if last > session.position else ''}")
+    here, last = session.progress
+    if session.machine.chips > 1:
+        shell.write(f"chip {session.machine.chip}, instruction {session.position:,}")
+        shell.write(f"{here:,} instructions of all chips{f', of {last:,}' if last > here else ''}")
+    else:
+        shell.write(f"instruction {here:,}{f' of {last:,}' if last > here else ''}")
     if (cycle := session.cycle) is not None:
         shell.write(f"cycle {cycle:,}")

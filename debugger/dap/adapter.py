@@ -187,7 +187,7 @@ class Adapter:
     def adopt(self, session: Session) -> None:
         """Debug this one from now on; breakpoints that the client has set stand in it too."""
         self._session = session
-        session.machine.output = lambda text: self.output(f"{text}\n", "stdout")
+        session.output = lambda text: self.output(f"{text}\n", "stdout")
         self.places = Places(session, self.client)
         self.console = Console(self)
         self.threads = threads_of(session)

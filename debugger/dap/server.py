@@ -52,14 +52,14 @@ def serve(session: Session, port: int = DEFAULT_PORT, *, ready: Callable[[int], 
     where it stands. ready: told the port when it listens; port 0 takes a free one. Raises SohuError for a port that
     cannot be had.
     """
-    output = session.machine.output
+    output = session.output
     with listen(port) as server:
         if ready is not None:
             ready(server.getsockname()[1])
         try:
             _accept(server, session)
         finally:
-            session.machine.output = output
+            session.output = output
 
 
 def attach(

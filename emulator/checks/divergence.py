@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from sohu.emulator.waits import place, waiting
+from sohu.emulator.waits import given, place, waiting
 from sohu.isa import INSTRUCTION_BYTES, Fault, Flow, Inst
 from sohu.isa.machine import RA
 
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
 
 _SIGNAL = "an instruction must signal what is waited for, or the wait be dropped"
 _HELP = "all chips of a group execute the same collectives in the same order, with the same shapes"
-
-
-def given(issued: Issued, name: str) -> Any:
-    """What an instruction that has issued got for an operand that is no tile."""
-    op = issued.op
-    assert op.inst is not None
-    names = [n for n, _ in op.scalars]
-    if name in names:
-        assert isinstance(issued.run, partial)
-        return issued.run.args[names.index(name)]
-    return next(v for o, v in zip(op.inst.row.operands, op.inst.values, strict=True) if o.name == name)
 
 
 def _operands(issued: Issued) -> dict[str, str]:

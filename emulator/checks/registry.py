@@ -187,7 +187,7 @@ class Hooks:
     """The hooks of the checkers that are on, each kind as a list of bound methods; empty lists when none are."""
 
     __slots__ = (
-        "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "op", "parked",
+        "_watched", "after", "before", "checks", "cleared", "drained", "halted", "launch", "met", "op", "parked",
         "signalled", "stops", "touched", "waited", "whole",
     )  # fmt: skip
 
@@ -201,6 +201,8 @@ class Hooks:
         self.parked = list(self._of("parked"))
         self.before = list(self._of("before"))
         self.after = list(self._of("after"))
+        # of those that stop: called of a collective when it executes, whichever chip is last to come
+        self.met = [c.after for c in self.checks if c.stops]
         self.signalled = list(self._of("signalled"))
         self.waited = list(self._of("waited"))
         self.touched = list(self._of("touched"))

@@ -618,9 +618,9 @@ def test_recording_may_begin_in_the_middle() -> None:
     assert found is None or found[0] >= 2000
 
 
-def test_a_group_has_none() -> None:
+def test_a_chip_of_a_group_has_none_by_itself() -> None:
     group = Group(2, "small")
-    with pytest.raises(SohuError, match="no time travel"):
+    with pytest.raises(SohuError, match="go back together"):
         Timeline(group.devices[0])
 
 

@@ -1,0 +1,58 @@
+"""Checkers that catches ask for, switched in the middle of a launch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sohu.debugger.forward import CATCHABLE
+from sohu.debugger.points import CATCHES, Catch
+from sohu.debugger.stops import Faulted, Stepped
+from sohu.emulator import MachineError
+from sohu.emulator.checks import chosen
+
+if TYPE_CHECKING:
+    from sohu.debugger.session import Session
+
+MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
+
+
+def recheck(session: Session) -> None:
+    """Have the checkers on that catches ask for, and those that were asked for from the start."""
+    wanted = [p for p in session.points.values() if isinstance(p, Catch) and p.enabled]
+    names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
+    spec = chosen([*session.checks, *filter(None, names)])
+    if spec == session.checked:
+        return
+    session.earlier.clear()
+    if not session.timeline.checkpoints:
+        session.switch_checks(spec)
+        session.checked = spec
+        return
+    at, stopped = session.timeline.position, isinstance(session.stop, Faulted)
+    switch = True
+    while switch or session.timeline.position < at:
+        try:
+            if switch:
+                switch = False
+                session.timeline.check(spec)
+            else:
+                session.timeline.run(until_instruction=at)
+                break
+        except MachineError as e:
+            if not _passes(session, e):
+                break
+    session.checked = spec
+    if stopped and session.timeline.machine.fault is None:  # it stands where it was stopped, and lives
+        session.stop = Stepped(session.machine.pc, session.position)
+
+
+def _passes(session: Session, e: MachineError) -> bool:
+    """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
+    if e.category not in CATCHABLE or len(session.earlier) >= MOST_EARLIER:
+        return False
+    session.earlier.append((session.timeline.position, e))
+    try:
+        session.timeline.revive(after=True)
+    except MachineError:
+        return False
+    return True
