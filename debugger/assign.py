@@ -178,8 +178,7 @@ def assign_file(session: Session, target: str, path: Path) -> None:
 def store(session: Session, array: NDArray[Any], tile: Tile, source: NDArray[Any]) -> None:
     """Write elements in place, which are some of a tile's, and let the checkers know of it."""
     array[...] = source
-    checks = session.machine.hooks.whole.checks
-    if not checks or not array.size:
+    if not array.size:
         return
     flat = array.reshape(1) if array.ndim == 0 else array
     flat = flat[tuple(slice(None, None, -1 if s < 0 else 1) for s in flat.strides)]
@@ -188,5 +187,6 @@ def store(session: Session, array: NDArray[Any], tile: Tile, source: NDArray[Any
     n = tile.dtype.itemsize
     low = int(flat.__array_interface__["data"][0]) - int(start)
     written = Tile(tile.space, tile.dtype, low, flat.shape, [s // n for s in flat.strides])
-    for check in checks:
+    session.wrote.append(written)
+    for check in session.machine.hooks.whole.checks:
         check.host_wrote(written)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.forward import Level, arrivals, place_pending
-from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, writers
+from sohu.debugger.forward import Level, arrivals, place_pending, register_change, writers_of
+from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, successors
 from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
@@ -123,52 +123,124 @@ def arrive(session: Session, position: int) -> Stop:
 
 
 def cont(session: Session) -> Stop:
-    """Back to the last breakpoint or watchpoint before now, or to the beginning."""
+    """Back to the last breakpoint, watchpoint or catch before now, or to the beginning."""
     place_pending(session)
     now, timeline, machine = session.position, session.timeline, session.machine
+    start = timeline.start.instruction
     points = [p for p in session.points.values() if p.active]
-    breaks = [p for p in points if isinstance(p, Breakpoint)]
-    watches = [p for p in points if isinstance(p, Watch) and p.target is not None]
-    memory = [w for w in watches if w.target is not None and w.target.array is not None]
-    registers = [w for w in watches if w.target is not None and w.target.file]
-    wrote = {w.number: writers(session.symbols, w.target.file, w.target.reg) for w in registers if w.target}
-    for w in watches:
-        w.remember(machine)
-    pcs = frozenset[int]().union(*(b.pcs for b in breaks), *wrote.values())
-    changes: list[Change] = []
+    past = _Points(session, points)
+    if now > start and past.registers:  # what a register has seen of an instruction shows one later
+        _go(session, now - 1)
+        stop = past.standing(now - 1)
+        if isinstance(stop, Watched):
+            return session.ended(stop)
+        _go(session, now)
+        past.remember()
+    found = timeline.last_hit(now, past.pcs, checks=session.hooks(past.memory), keep=past.counts)
+    passed = max((b.instruction for b in past.breaks if b.instruction is not None and b.instruction < now), default=-1)
+    at, hit = found if found is not None else (-1, None)
+    if (cycle := _cycle_before(session, past.breaks, now)) is not None:
+        timeline.goto_cycle(cycle)
+        if session.position >= max(at, passed):
+            hit_at = tuple(b for b in past.breaks if b.cycle == cycle)
+            return session.ended(BreakpointHit(machine.pc, session.position, hit_at))
+    complaint = _caught(session, points, now)
+    if complaint is not None and complaint.instructions > max(at, passed):
+        _go(session, complaint.instructions)
+        return session.ended(complaint)
+    if max(at, passed) < start:
+        return arrive(session, start - 1)
+    if passed > at:
+        _go(session, passed)
+        here = tuple(b for b in past.breaks if b.instruction == passed)
+        return session.ended(BreakpointHit(machine.pc, passed, here))
+    if hit is None and past.changed == at:
+        at -= 1
+    _go(session, at)
+    stop = past.standing(at) if hit is None else _watched(session, at, hit, past.memory)
+    return session.ended(stop or Stepped(machine.pc, at))
 
-    def keep(hit: Hit | None) -> bool:
+
+def _go(session: Session, position: int) -> None:
+    """Stand at a position; raises KeyboardInterrupt when the user does not want to wait."""
+    if session.timeline.goto(position) is Why.INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+class _Points:
+    """What can stop a run of the past, and whether it counts.
+
+    A watched register is looked at before each instruction that may access it and after it. changed: the position
+    after the last such instruction that counts.
+    """
+
+    def __init__(self, session: Session, points: list[Point]) -> None:
+        self.session = session
+        self.machine = session.machine
+        self.breaks = [p for p in points if isinstance(p, Breakpoint)]
+        self.watches = [p for p in points if isinstance(p, Watch) and p.target is not None]
+        self.memory = [w for w in self.watches if w.target is not None and w.target.hooked]
+        self.registers = [w for w in self.watches if w.target is not None and not w.target.hooked]
+        self.wrote = {w.number: writers_of(session, w) for w in self.registers}
+        accesses = frozenset[int]().union(*self.wrote.values())
+        self.pcs = accesses.union(successors(session.symbols, accesses), *(b.pcs for b in self.breaks))
+        self.changed = -1
+        self._before: tuple[int, int, list[Watch]] = -1, -1, []  # position, pc, and what may be accessed there
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep what is watched as it is now."""
+        for w in self.watches:
+            w.remember(self.machine)
+
+    def counts(self, hit: Hit | None) -> bool:
+        """Whether to stop where the machine stands; for a hit, after what has happened."""
+        session, machine = self.session, self.machine
         if hit is not None:
             named = hit.what if isinstance(hit.what, tuple) else ()
-            found = [w for w in memory if w in named]
-            changes[:] = [Change(w, hit.pc) for w in found if not w.condition or session.holds(w)]
-            for w in memory:
+            found = [w for w in self.memory if w in named and (not w.condition or session.holds(w))]
+            for w in self.memory:
                 w.remember(machine)
-            return bool(changes)
-        if any(machine.pc in b.pcs and (not b.condition or session.holds(b)) for b in breaks):
-            return True
-        return any(machine.pc in pcs for pcs in wrote.values())
+            return bool(found)
+        position, pc, asked = self._before
+        changed = position == session.position - 1 and any(self._accessed(w, pc) is not None for w in asked)
+        here = [w for w in self.registers if machine.pc in self.wrote[w.number]]
+        for w in here:
+            w.remember(machine)
+        self._before = session.position, machine.pc, here
+        stops = any(machine.pc in b.pcs and (not b.condition or session.holds(b)) for b in self.breaks)
+        if changed and not stops:
+            self.changed = session.position
+        return stops or changed
 
-    limit = now
-    while True:
-        found = timeline.last_hit(limit, pcs, checks=session.hooks(memory), keep=keep)
-        passed = max((b.instruction for b in breaks if b.instruction is not None and b.instruction < limit), default=-1)
-        at, hit = found if found is not None else (-1, None)
-        complaint = _caught(session, points, limit)
-        if complaint is not None and complaint.instructions > max(at, passed):
-            timeline.goto(complaint.instructions)
-            return session.ended(complaint)
-        if max(at, passed) < timeline.start.instruction:
-            return arrive(session, timeline.start.instruction - 1)
-        if passed > at:
-            timeline.goto(passed)
-            return session.ended(BreakpointHit(machine.pc, passed, tuple(b for b in breaks if b.instruction == passed)))
-        timeline.goto(at)
-        standing = hit is None
-        stop = _standing(session, at, breaks, registers, wrote) if standing else _watched(session, at, hit, memory)
-        if stop is not None:
-            return session.ended(stop)
-        limit = at
+    def _accessed(self, w: Watch, pc: int) -> Change | None:
+        change = register_change(self.session, w, pc)
+        return change if change is not None and (not w.condition or self.session.holds(w)) else None
+
+    def standing(self, at: int) -> Stop | None:
+        """The stop at a position where it stands now, without what hooks see."""
+        session, machine = self.session, self.machine
+        pc = machine.pc
+        here = tuple(b for b in self.breaks if pc in b.pcs and (not b.condition or session.holds(b)))
+        asked = [w for w in self.registers if pc in self.wrote[w.number]]
+        if here or not asked:
+            return BreakpointHit(pc, at, here) if here else None
+        for w in asked:
+            w.remember(machine)
+        session.timeline.run(until_instruction=at + 1, replay=True)
+        made = [self._accessed(w, pc) for w in asked]
+        _go(session, at)
+        found = tuple(_swapped(c) for c in made if c is not None)
+        return Watched(pc, at, found) if found else None
+
+
+def _cycle_before(session: Session, breaks: list[Breakpoint], limit: int) -> int | None:
+    """The last cycle before a position at which the program is to be stopped."""
+    if session.time is None or all(b.cycle is None for b in breaks):
+        return None
+    session.timeline.goto(limit)
+    now = session.time
+    return max((b.cycle for b in breaks if b.cycle is not None and b.cycle < now), default=None)
 
 
 def _caught(session: Session, points: list[Point], limit: int) -> Caught | None:
@@ -181,24 +253,6 @@ def _caught(session: Session, points: list[Point], limit: int) -> Caught | None:
             if not point.condition or session.holds(point):
                 return Caught(session.machine.pc, stands, point, error)
     return None
-
-
-def _standing(
-    session: Session, at: int, breaks: list[Breakpoint], registers: list[Watch], wrote: dict[int, frozenset[int]]
-) -> Stop | None:
-    machine = session.machine
-    pc = machine.pc
-    here = tuple(b for b in breaks if pc in b.pcs and (not b.condition or session.holds(b)))
-    if here:
-        return BreakpointHit(pc, at, here)
-    asked = [w for w in registers if pc in wrote[w.number]]
-    for w in asked:
-        w.remember(machine)
-    session.timeline.run(until_instruction=at + 1, replay=True)
-    made = [w.change(pc, machine) for w in asked]
-    session.timeline.goto(at)
-    found = tuple(_swapped(c) for c in made if c is not None and (not c.point.condition or session.holds(c.point)))
-    return Watched(pc, at, found) if found else None
 
 
 def _watched(session: Session, at: int, hit: Hit | None, memory: list[Watch]) -> Stop | None:

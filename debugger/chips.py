@@ -248,8 +248,9 @@ class GroupSession(Session):
         self.timeline.goto(self.timeline.last)
         return self.exited() if self._halted else self.ended(Stepped(self.machine.pc, self.position))
 
-    def _edited(self) -> None:
-        self.timeline.edited()
+    def _edited(self, *, whole: bool = False) -> None:
+        self.timeline.edited(None if whole else self.wrote)
+        self.wrote = []
         if self.trace is not None:  # of one chip
             self.trace.cut(self.trace.machine.instructions)
 
@@ -465,8 +466,8 @@ class _Plan:
         watches = [p for p in active if isinstance(p, Watch) and p.target is not None]
         for w in watches:
             w.remember(machines[w.chip or 0])
-        self.memory = [w for w in watches if w.target is not None and w.target.array is not None]
-        self.registers = [w for w in watches if w.target is not None and w.target.file]
+        self.memory = [w for w in watches if w.target is not None and w.target.hooked]
+        self.registers = [w for w in watches if w.target is not None and not w.target.hooked]
         self.wrote = {w.number: forward.writers_of(session, w) for w in self.registers}
         self.others: list[frozenset[int]] = [frozenset()] * len(machines)
         self.pcs: list[frozenset[int]] = [frozenset()] * len(machines)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
 from sohu.debugger.frames import Outlook
-from sohu.debugger.points import BEFORE, Breakpoint, Catch, Watch, catches, writers
+from sohu.debugger.points import BEFORE, Breakpoint, Catch, Watch, accesses, catches, reads
 from sohu.debugger.stops import BreakpointHit, Caught, Change, Exited, Faulted, Interrupted, Stepped, Stop, Watched
 from sohu.emulator import Machine, MachineError
 from sohu.emulator import Stop as Why
@@ -69,14 +69,15 @@ def _run(session: Session, goal: Goal) -> Stop | None:
     watches = [p for p in points if isinstance(p, Watch) and p.active and p.target is not None]
     for w in watches:
         w.remember(machine)
-    registers = [w for w in watches if w.target is not None and w.target.file]
+    registers = [w for w in watches if w.target is not None and not w.target.hooked]
     wrote = {w.number: writers_of(session, w) for w in registers}
     if any(machine.pc in pcs for pcs in wrote.values()):
         # it stands on an instruction that may write a watched register: that one alone
         pc = machine.pc
         goal_here = Goal(instruction=session.position + 1, test=goal.test, pcs=goal.pcs, cycle=goal.cycle)
         stop = _arrive(session, goal_here, goal, watches)
-        changes = [c for w in registers if (c := w.change(pc, machine)) is not None]
+        here = [w for w in registers if pc in wrote[w.number]]
+        changes = [c for w in here if (c := register_change(session, w, pc)) is not None]
         if not isinstance(stop, (Exited, Faulted, Caught)) and (seen := _counted_changes(session, changes)):
             return session.ended(Watched(machine.pc, session.position, seen))
         return stop
@@ -91,7 +92,7 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     limits = [b.instruction for b in breaks if b.instruction is not None and b.instruction > session.position]
     limit = min([*limits, *([run.instruction] if run.instruction is not None else [])], default=None)
     cycle = _cycle(session, run, breaks)
-    memory = [w for w in watches if w.target is not None and w.target.array is not None]
+    memory = [w for w in watches if w.target is not None and w.target.hooked]
     at = _Places(session, run.pcs, breaks)
     test = run.test
     until = at.pcs if test is None else (lambda m: (m.pc in at.pcs and at.counted()) or test(m))
@@ -206,6 +207,16 @@ def counts(session: Session, point: Breakpoint | Watch | Catch) -> bool:
     return point.stays is None or point.stays()
 
 
+def register_change(session: Session, w: Watch, pc: int) -> Change | None:
+    """What the instruction at `pc`, which has just run, did to a watched register."""
+    assert w.target is not None
+    change = w.change(pc, session.machine) if w.access != "read" else None
+    inst = session.symbols.inst(pc)
+    if change is None and w.access != "write" and inst is not None and reads(inst, w.target.file, w.target.reg):
+        return Change(w, pc)
+    return change
+
+
 def change_of(session: Session, w: Watch, hit: Hit) -> Change | None:
     """What a watched place has seen of a hit."""
     change = w.change(hit.pc, session.machine) if w.access != "read" else None
@@ -220,12 +231,12 @@ def _counted_changes(session: Session, changes: list[Change]) -> tuple[Change, .
 
 
 def writers_of(session: Session, w: Watch) -> frozenset[int]:
-    """The pcs of instructions that can write a watched register."""
+    """The pcs of instructions that can access a watched register in the way that is asked for."""
     assert w.target is not None
-    key = w.target.file, w.target.reg
+    key = w.target.file, w.target.reg, w.access
     known = session.writers.get(key)
     if known is None:
-        known = session.writers[key] = writers(session.symbols, *key)
+        known = session.writers[key] = accesses(session.symbols, *key)
     return known
 
 

@@ -7,7 +7,7 @@ machine at each instruction that can write it, found in the code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,9 +17,9 @@ from sohu.debugger.stops import Change
 from sohu.debugger.values import Value
 from sohu.emulator import MachineError
 from sohu.emulator.checks.registry import Check
-from sohu.isa import INSTRUCTION_BYTES, Flow, Inst, Space
+from sohu.isa import INSTRUCTION_BYTES, Data, Flow, Inst, Reg, Space
 from sohu.isa.machine import RA
-from sohu.isa.operands import T, X
+from sohu.isa.operands import XF, T, X
 
 if TYPE_CHECKING:
     from sohu.debugger.symbols import Symbols
@@ -87,6 +87,13 @@ class Target:
     file: str = ""
     reg: int = 0
 
+    moves: bool = False  # a tensor in HBM, which the next launch may have elsewhere
+
+    @property
+    def hooked(self) -> bool:
+        """True for memory and semaphores, whose changes a hook sees: those come when an engine has its turn."""
+        return self.array is not None or self.file == "s"
+
 
 _ACCESS = {"write": "watch", "read": "rwatch", "any": "awatch"}
 
@@ -147,7 +154,7 @@ def memory_target(text: str, value: Value, machine: Machine) -> Target:
         memory = np.frombuffer(machine.memories.map(space), np.uint8)
         base = int(memory.__array_interface__["data"][0])
         if base <= low and high <= base + memory.nbytes:
-            return Target(text, space, low - base, high - base, array)
+            return Target(text, space, low - base, high - base, array, moves=space is Space.HBM)
     raise ValueError("it is computed, and lies nowhere")
 
 
@@ -161,14 +168,15 @@ class WatchHook(Check):
 
     def __init__(self, machine: Machine, watches: Sequence[Watch]) -> None:
         super().__init__(machine)
-        self.watches = [w for w in watches if w.target is not None and w.target.array is not None]
+        self.watches = [w for w in watches if w.target is not None and w.target.hooked]
         self._plans: dict[Bound, tuple[Watch, ...]] = {}
 
     def _plan(self, bound: Bound) -> tuple[Watch, ...]:
         found = []
         for w in self.watches:
             t = w.target
-            assert t is not None and t.array is not None
+            if t is None or t.array is None:
+                continue
             for view, spec in zip(bound.views, bound.recipe.specs, strict=True):
                 wanted = (spec.writes and w.access != "read") or (spec.reads and w.access != "write")
                 if (
@@ -195,6 +203,19 @@ class WatchHook(Check):
             if hit:
                 self.stop_for(tuple(hit), op)
 
+    def signalled(self, op: Op, sem: int, value: int) -> None:
+        self._semaphore(op, sem)
+
+    def cleared(self, sem: int) -> None:
+        op = self.machine.hooks.op
+        if op is not None:
+            self._semaphore(op, sem)
+
+    def _semaphore(self, op: Op, sem: int) -> None:
+        hit = [w for w in self.watches if w.target is not None and (w.target.file, w.target.reg) == ("s", sem)]
+        if hit:
+            self.stop_for(tuple(hit), op)
+
     def touched(self, op: Op, low: int, high: int, write: bool) -> None:
         hit = [
             w
@@ -216,26 +237,57 @@ def _shares(a: NDArray[Any], b: NDArray[Any]) -> bool:
         return True
 
 
-def writers(symbols: Symbols, file: str, reg: int) -> frozenset[int]:
-    """The pcs of all instructions that can write a register: x, t, or a semaphore."""
+def accesses(symbols: Symbols, file: str, reg: int, access: str) -> frozenset[int]:
+    """The pcs of all instructions that can access a register (file x or t): write it, read it, or any."""
     out = set()
     for pc in range(0, len(symbols.program.text), INSTRUCTION_BYTES):
         inst = symbols.inst(pc)
-        if inst is not None and _writes(inst, file, reg):
+        if inst is None:
+            continue
+        if (access != "read" and _writes(inst, file, reg)) or (access != "write" and reads(inst, file, reg)):
             out.add(pc)
     return frozenset(out)
 
 
+def successors(symbols: Symbols, pcs: frozenset[int]) -> frozenset[int]:
+    """Where instructions that do not branch can lead to: on, into a function, back to the start of a loop."""
+    out = {pc + INSTRUCTION_BYTES for pc in pcs}
+    for pc in range(0, len(symbols.program.text) if pcs else 0, INSTRUCTION_BYTES):
+        inst = symbols.inst(pc)
+        if inst is None or (at := inst.row.label_operand) is None:
+            continue
+        if inst.row.flow is Flow.LOOP and pc + inst.values[at] in out:
+            out.add(pc + INSTRUCTION_BYTES)
+        elif inst.row.flow is not Flow.LOOP and pc in pcs:
+            out.add(pc + inst.values[at])
+    return frozenset(out)
+
+
 def _writes(inst: Inst, file: str, reg: int) -> bool:
-    if file == "s":
-        return inst.signal is not None or inst.row.takes_machine
     if file == "x" and reg == RA and inst.row.flow is Flow.CALL:
         return True
-    kind = X if file == "x" else T
+    return any(o.kind.writes and number == reg for o, number in _registers(inst, file))
+
+
+def reads(inst: Inst, file: str, reg: int) -> bool:
+    """Whether an instruction reads a register (that a descriptor takes a size from is not seen)."""
+    if file == "x" and ((inst.wait is not None and inst.wait.reg == reg) or (reg == RA and inst.row.flow is Flow.RET)):
+        return True
     return any(
-        isinstance(o.kind, kind) and o.kind.writes and (v if isinstance(v, int) else getattr(v, "index", None)) == reg
-        for o, v in zip(inst.row.operands, inst.values, strict=True)
+        number == reg and (not o.kind.writes or isinstance(o.kind, Data)) for o, number in _registers(inst, file)
     )
+
+
+def _registers(inst: Inst, file: str) -> Iterator[tuple[Any, int]]:
+    """The operands of an instruction that are registers of a file, and their numbers."""
+    for o, v in zip(inst.row.operands, inst.values, strict=True):
+        if file == "t":
+            if isinstance(o.kind, (T, Data)):
+                yield o, v
+        elif isinstance(v, Reg):
+            yield o, v.index
+        elif isinstance(o.kind, (X, XF)) and isinstance(v, int):
+            yield o, v
 
 
 # What `catch` knows: the checker that finds it ("" when the machine always does), and the categories of its errors.

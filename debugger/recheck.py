@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import CATCHABLE
 from sohu.debugger.points import CATCHES, Catch
 from sohu.debugger.stops import Faulted, Stepped
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
 MOST_EARLIER = 100  # findings of a new checker that are let pass on the way to where the program stands
 
 
-def recheck(session: Session) -> None:
-    """Have the checkers on that catches ask for, and those that were asked for from the start."""
+def recheck(session: Session, *, again: bool = False) -> None:
+    """Have the checkers on that catches ask for, and those that were asked for from the start.
+
+    again: also when they are on already, and do not know how the machine came to where it stands. Raises CommandError
+    for a checker that finds too much on the way; it is as it was before then.
+    """
     wanted = [p for p in session.points.values() if isinstance(p, Catch) and p.enabled]
     names = [CATCHES[p.what][0] if p.limit is None else p.where for p in wanted]
     spec = chosen([*session.checks, *filter(None, names)])
-    if spec == session.checked:
+    if spec == session.checked and not again:
         return
     session.earlier.clear()
     if not session.timeline.checkpoints:
@@ -39,6 +44,14 @@ def recheck(session: Session) -> None:
                 session.timeline.run(until_instruction=at)
                 break
         except MachineError as e:
+            if len(session.earlier) >= MOST_EARLIER and e.category in CATCHABLE:
+                found = session.earlier[0][1].category
+                session.timeline.check(session.checked if spec != session.checked else None)
+                session.timeline.goto(at)
+                raise CommandError(
+                    f"more than {MOST_EARLIER} findings ({found}) lie before here",
+                    help="catch it before the program runs, or go back first: goto start",
+                ) from None
             if not _passes(session, e):
                 break
     session.checked = spec
@@ -48,7 +61,7 @@ def recheck(session: Session) -> None:
 
 def _passes(session: Session, e: MachineError) -> bool:
     """Let pass what a checker finds on the way to where the program stood; False for what cannot be."""
-    if e.category not in CATCHABLE or len(session.earlier) >= MOST_EARLIER:
+    if e.category not in CATCHABLE:
         return False
     session.earlier.append((session.timeline.position, e))
     try:

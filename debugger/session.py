@@ -25,6 +25,7 @@ from sohu.debugger.expressions import compile_expression, evaluate
 from sohu.debugger.forward import ANYWHERE, Goal, Level
 from sohu.debugger.frames import Frame, Outlook, frames, return_address
 from sohu.debugger.marks import Mark
+from sohu.debugger.movement import movement
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.recheck import recheck
@@ -40,7 +41,7 @@ from sohu.emulator.run_cli import pick_kernel, read_arguments
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.snapshot_file import SnapshotFile
 from sohu.emulator.timeline import Timeline
-from sohu.isa import INSTRUCTION_BYTES, SohuError
+from sohu.isa import INSTRUCTION_BYTES, SohuError, Tile
 
 if TYPE_CHECKING:
     from sohu.debugger.sql import Database
@@ -58,6 +59,7 @@ class Session:
     checker that is not there.
     """
 
+    moving = False  # a movement is under way
     switched = False  # the last movement has made another chip the one that is looked at
 
     def __init__(
@@ -79,11 +81,12 @@ class Session:
         self.timeline = self._new_timeline()
         self.timeline.recording = record
         self.points: dict[int, Point] = {}  # breakpoints, watchpoints and catches by number
+        self.wrote: list[Tile] = []  # what `assign` has written, until the timeline knows
         self.marks: dict[int, Mark] = {}
         self.pardoned = -1  # position before an instruction whose error has been shown, and lets it go on
         self.earlier: list[tuple[int, MachineError]] = []  # what a new catch has found before here, and let pass
         self._hook: WatchHook | None = None
-        self.writers: dict[tuple[str, int], frozenset[int]] = {}  # pcs that can write a register
+        self.writers: dict[tuple[str, int, str], frozenset[int]] = {}  # pcs that can access a register
         self.checks = chosen(checks)  # from the start
         self.checked: tuple[str, ...] = self.checks
         if self.checks:
@@ -229,7 +232,9 @@ class Session:
         """
         made = Watch(self._numbers + 1, expression.strip(), access=access)
         self.set_condition(made, condition)
-        self.place(made)
+        made.target, made.pending = find_target(self, made.where)
+        if made.target is not None and made.target.file == "s" and access != "write":
+            raise CommandError("of a semaphore only changes can be watched", help=f"watch {made.where}")
         return self._add(made)
 
     def add_catch(self, what: str, *, limit: float | None = None) -> Catch:
@@ -276,7 +281,7 @@ class Session:
             self.recheck()
 
     def place(self, point: Point) -> None:
-        """Find the place of what is pending, or new. Raises CommandError for what can have none."""
+        """Look again for the place of what is pending."""
         point.pending = ""
         if isinstance(point, Breakpoint):
             try:
@@ -284,7 +289,10 @@ class Session:
             except CommandError as e:
                 point.pending = str(e)
         elif isinstance(point, Watch):
-            point.target, point.pending = find_target(self, point.where)
+            try:
+                point.target, point.pending = find_target(self, point.where)
+            except CommandError as e:
+                point.pending = str(e)
 
     def recheck(self) -> None:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
@@ -357,6 +365,9 @@ class Session:
                 help="debug the program itself: sohu-dbg PROGRAM",
             )
         self.kill()
+        for p in self.points.values():
+            if isinstance(p, Watch) and p.target is not None and p.target.moves:
+                p.target, p.pending = None, "its place is known once the program runs"
         self._launch()
         self.timeline.begin()
         if self.trace is not None:
@@ -364,6 +375,7 @@ class Session:
         self.stop = Started(self.kernel.entry, 0, self.kernel.name)
         return self.stop
 
+    @movement
     def run(self) -> Stop:
         """Launch, and run to the first breakpoint or the end."""
         started = self.start()
@@ -377,6 +389,7 @@ class Session:
                 return stop
         return self.cont()
 
+    @movement
     def begin(self) -> Stop:
         """Launch, and stop after the kernel's prologue, where its names have values."""
         stop = self.start()
@@ -388,6 +401,7 @@ class Session:
         self.stop = None
         self.level = 0
 
+    @movement
     def cont(self, *, reverse: bool = False) -> Stop:
         """Run to the next breakpoint, watchpoint or catch, or the end; back to the last one, or the beginning."""
         if reverse:
@@ -396,6 +410,7 @@ class Session:
         self._need_alive()
         return self.go()
 
+    @movement
     def step(self, count: int = 1, *, level: Level = Level.LINE, over: bool = False, reverse: bool = False) -> Stop:
         """Go on, or back, by so many steps of a level; with `over`, calls are part of the step that calls."""
         if reverse:
@@ -420,6 +435,7 @@ class Session:
         """Like step, but what a call executes belongs to the line that calls."""
         return self.step(count, over=True, reverse=reverse)
 
+    @movement
     def finish(self, *, reverse: bool = False) -> Stop:
         """Run until the function at hand returns, or back to its call; raises CommandError in the kernel itself."""
         if reverse:
@@ -434,6 +450,7 @@ class Session:
             raise CommandError("nobody called this code", help="continue runs on to the next breakpoint")
         return forward.until(self, lambda depth: depth < 0)
 
+    @movement
     def until(self, where: str = "") -> Stop:
         """Run to a place, or until the function at hand returns; without a place, to a later line than this one."""
         self._need_alive()
@@ -452,11 +469,13 @@ class Session:
 
         return forward.until(self, later)
 
+    @movement
     def advance(self, where: str) -> Stop:
         """Run to a place."""
         self._need_alive()
         return self.go(Goal(frozenset(resolve(self, where))))
 
+    @movement
     def goto(self, instruction: int | None = None, cycle: int | None = None) -> Stop:
         """Go to a position, ahead or back: so many instructions, or cycles, after the launch.
 
@@ -480,11 +499,16 @@ class Session:
     def mark(self) -> Mark:
         """Keep the machine as it is now, for `restart`."""
         self.need_run()
+        if self.machine.fault is not None:
+            raise CommandError(
+                "an error has stopped the program here", help="go back from it, and make the checkpoint there"
+            )
         number = max(self.marks, default=0) + 1
         made = Mark(number, self._snapshot(), self.stop)
         self.marks[number] = made
         return made
 
+    @movement
     def restart(self, number: int) -> Stop:
         """Be where a mark was made, whatever has changed since. Raises CommandError."""
         mark = self.marks.get(number)
@@ -492,7 +516,9 @@ class Session:
             have = ", ".join(map(str, self.marks))
             raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
         self._restore(mark.snapshot)
-        self._edited()
+        self._edited(whole=True)
+        if self.checked:
+            recheck(self, again=True)
         return self.ended(Stepped(self.machine.pc, self.position))
 
     def ended(self, stop: Stop) -> Stop:
@@ -621,9 +647,10 @@ class Session:
         assign_file(self, target, path)
         self._edited()
 
-    def _edited(self) -> None:
-        """Somebody has changed the machine where it stands."""
-        self.timeline.edited()
+    def _edited(self, *, whole: bool = False) -> None:
+        """Somebody has changed the machine where it stands; `whole`: all of it."""
+        self.timeline.edited(None if whole else self.wrote)
+        self.wrote = []
         if self.trace is not None:
             self.trace.cut(self.position)
 

@@ -238,7 +238,13 @@ class Shell:
     def move(self, do: Callable[[], Stop]) -> None:
         """Let the program run until it stops by itself, by Ctrl-C or at a breakpoint, and show where."""
         with self._ctrl_c():
-            stop = do()
+            before = self.session.stop
+            try:
+                stop = do()
+            except SohuError:
+                if self.session.stop is not None and self.session.stop is not before:
+                    self.show(self.session.stop)  # where it stands, before what went wrong
+                raise
         self.listed = self.disassembled = None
         points = self.stopped_by(stop)
         if not any(p.commands[:1] == ["silent"] for p in points):

@@ -68,7 +68,8 @@ def scalar(value: Value, formats: str = "") -> str:
         if "x" in formats:
             return data.hex()
         return repr(data)
-    assert isinstance(data, int)
+    if not isinstance(data, int):
+        return str(data)  # a text
     if "x" in formats:
         return hex(data & (1 << 64) - 1) if -(1 << 63) <= data < 1 << 64 else hex(data)
     if "f" in formats or (value.is_float_bits and "d" not in formats):

@@ -8,6 +8,7 @@ read out of the copy when somebody wants them: the snapshot of a launch that end
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ class Mirror:
             return {space: np.frombuffer(_reserve(size), np.uint8) for space, size in sizes.items()}
         except OSError:
             return None
+
+    def let_go(self) -> None:
+        """Keep no tensor of an earlier launch alive, whose memory is the next one's."""
+        if self.base is not None:
+            self.base = replace(self.base, launch=(None, None))
 
     def forget(self) -> None:
         """Start anew: share nothing with what was taken before."""

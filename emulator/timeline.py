@@ -30,7 +30,7 @@ from sohu.emulator.mirror import Mirror
 from sohu.emulator.parts import Hit, Stop
 from sohu.emulator.snapshot import Snapshot
 from sohu.emulator.state import State, capture
-from sohu.isa import SohuError
+from sohu.isa import SohuError, Tile
 
 if TYPE_CHECKING:
     from sohu.emulator.checks import Check
@@ -69,6 +69,7 @@ class Checkpoint:
     prints: int
     fresh: int  # bytes that it does not share with the one before it
     edited: bool = False
+    wrote: tuple[Tile, ...] = ()  # by whom has changed it, for checkers
 
     def __repr__(self) -> str:
         return f"<checkpoint after {self.instruction:,} instructions, {self.digest}>"
@@ -206,6 +207,7 @@ class Timeline:
         self._gap = GAP
         self._between = -1
         self._held = 0
+        self._mirror.let_go()
         self._fresh = [(b, b.fresh) for b in self._blocks()]
         self._checkpoint(first=True)
 
@@ -216,16 +218,20 @@ class Timeline:
         self._mirror.complete()
         return self._made[bisect_left(self._made, self.position, key=_at)]
 
-    def edited(self) -> None:
-        """Somebody has changed the machine where it stands: what was recorded after that is forgotten.
+    def edited(self, wrote: Sequence[Tile] | None = None) -> None:
+        """Somebody has changed the machine where it stands: what was recorded after that is forgotten. wrote: the
+        elements that were given values; None when the whole machine is another one.
 
         Raises SohuError for a machine that was stopped by an error: bring it back to life first.
         """
         if self.machine.fault is not None:
             raise SohuError("the program was stopped by an error, and cannot be changed")
         at = self.position
+        here = [c for c in self._made if c.instruction == at and c.edited and wrote is not None]
         self._cut(at)
         self._checkpoint(edited=True)
+        made = next(c for c in self._made if c.instruction == at)
+        made.wrote = (*(tile for c in here for tile in c.wrote), *(wrote or ()))
 
     def _cut(self, at: int) -> None:
         """Forget what was recorded at a position and after it."""
@@ -268,7 +274,7 @@ class Timeline:
                 return
             self._gap *= 1.5
             if not self._drop(self._gap) and self._gap > 1e3:
-                break  # nothing but what must be kept
+                del self._made[0]  # nothing but edits is left: what is known begins later
 
     def _drop(self, gap: float) -> bool:
         kept = [self._made[0]]
@@ -441,8 +447,12 @@ class Timeline:
         if ahead.edited:
             self._mirror.put_back(ahead.snapshot, shadows=False)
             self._prints = ahead.prints
-            if self.machine.hooks.whole.checks:
+            if checks := self.machine.hooks.whole.checks:
+                for tile in ahead.wrote:
+                    for check in checks:
+                        check.host_wrote(tile)
                 self._checkpoint(edited=True)
+                self._made[bisect_left(self._made, ahead.instruction, key=_at)].wrote = ahead.wrote
             return
         base = self._mirror.base
         now = self._mirror.take(shadows=False)

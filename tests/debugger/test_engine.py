@@ -391,3 +391,142 @@ def test_results_and_cycles_are_those_of_a_run_that_nobody_watches(schedule: int
         assert isinstance(s.stop, Exited)
         assert s.stop.cycles == alone.cycles and s.stop.instructions == alone.instructions
         np.testing.assert_array_equal(s.stop.outputs["x"], mine)
+
+
+# -- mistakes leave it where it truly stands -------------------------------------------------------------
+
+
+def stands(s: Session) -> tuple[int, bool, bool]:
+    return s.position, s.alive, s.machine.fault is None
+
+
+def test_a_condition_that_cannot_be_computed_leaves_it_where_it_was_found_or_where_it_began(session: Session) -> None:
+    session.begin()
+    session.add_watch("$x20", condition="q > 3")
+    with pytest.raises(CommandError, match="nothing is called 'q'"):
+        session.cont()
+    assert session.stop == Stepped(session.machine.pc, session.position) and session.position == 10
+    session.points.clear()
+    session.advance(str(SYNC))
+    at = session.position
+    session.add_breakpoint(str(LI), condition="q > 3")
+    with pytest.raises(CommandError, match="nothing is called 'q'"):
+        session.cont(reverse=True)
+    assert stands(session) == (at, True, True) and session.evaluate("x20").data == 3
+
+
+def test_a_mistake_on_the_way_back_from_an_error_or_the_end_changes_nothing(session: Session) -> None:
+    end = session.run()
+    for mistake in (lambda: session.goto(cycle=5), lambda: session.finish(reverse=True)):
+        with pytest.raises(CommandError):
+            mistake()
+        assert session.stop == end
+    with pytest.raises(CommandError, match="not being run"):
+        session.cont()
+    s = make_session("        .kernel k\n        li x20, 1\n        nop\n        trap 7\n        .endkernel\n")
+    s.add_breakpoint("*0", condition="q > 3")
+    with pytest.raises(CommandError):
+        s.run()
+    s.stepi(2)
+    assert isinstance(s.cont(), Faulted)
+    with pytest.raises(CommandError, match="go back from it"):
+        s.mark()
+    with pytest.raises(CommandError):
+        s.cont(reverse=True)
+    assert stands(s) == (2, True, True) and isinstance(s.cont(), Faulted)
+
+
+def test_what_an_error_stops_on_the_way_to_a_position_is_a_stop() -> None:
+    s = make_session(
+        "        .kernel k\n        li x20, 1\n        nop\n        trap 7\n        halt\n        .endkernel\n"
+    )
+    s.start()
+    assert isinstance(s.goto(4), Faulted) and not s.alive and s.position == 2
+
+
+def test_a_checker_that_finds_too_much_before_here_is_refused() -> None:
+    source = """
+        .kernel k
+        .tile a, sram, f32, [8]
+        .tile b, sram, f32, [8]
+        vmuls a, a, 0.0
+        loop 150, end
+        vlog b, a
+        vmuls b, b, 0.0
+end:    nop
+        halt
+        .endkernel
+    """
+    s = make_session(source)
+    s.begin()
+    s.advance("end")
+    at = s.position
+    with pytest.raises(CommandError, match="more than 100"):
+        s.add_catch("nan")
+    assert stands(s) == (at, True, True) and not s.points
+    assert isinstance(s.cont(), Exited)
+    s.add_catch("nan") if s.start() else None
+    assert isinstance(s.cont(), Caught)
+
+
+def test_catches_know_what_was_given_and_where_one_was_before() -> None:
+    source = WAVES.replace("dma.load   a, x                          signal s0", "sync signal s0")
+    s = make_session(source, {"x": X})
+    s.begin()
+    s.stepi(2)
+    mark = s.mark()
+    s.assign("a", "1.0")
+    s.add_catch("uninit")
+    assert isinstance(s.cont(), Exited)
+    s.goto(0)
+    assert isinstance(s.cont(), Exited)  # what was given is part of history
+    s.restart(mark.number)
+    assert isinstance(s.cont(), Caught)  # and here it was not yet; the catch is on still
+
+
+@pytest.mark.parametrize("schedule", [None, 3, 5, "timed"])
+def test_semaphores_are_watched_in_every_order(schedule: int | str | None) -> None:
+    s = Session(assemble(SCALE, "scale.s"), args=ARGS, device=Device("small", schedule=schedule))  # type: ignore[arg-type]
+    s.begin()
+    s.add_watch("loaded")
+    seen = [0]
+    while isinstance(stop := s.cont(), Watched):
+        assert stop.changes[0].old == seen[-1]
+        seen.append(stop.changes[0].new)
+    assert seen[-1] == 2
+    back = []
+    while isinstance(stop := s.cont(reverse=True), Watched):
+        back.append(stop.changes[0].new)
+    assert back == seen[-2::-1]
+    with pytest.raises(CommandError, match="only changes"):
+        s.add_watch("loaded", access="read")
+
+
+def test_reads_of_registers_are_watched_too(session: Session) -> None:
+    session.begin()
+    session.add_watch("$x20", access="read")
+    stops = []
+    while isinstance(stop := session.cont(), Watched):
+        stops.append(session.assembly(stop.changes[0].pc)[:2])
+    assert stops == [("add", "x20, x20, 1"), ("add", "x21, x20, x20")] * 3
+
+
+def test_a_tensor_is_watched_where_the_next_launch_has_it(session: Session) -> None:
+    watch = session.add_watch("y")
+    for _ in range(3):
+        stop = session.run()
+        assert isinstance(stop, Watched) and stop.changes[0].point is watch
+        assert isinstance(session.cont(), Exited)
+    session.add_watch("a+1")
+    assert isinstance(session.run(), Watched)  # what has no place stops nothing else
+    assert any("computed" in p.pending for p in session.points.values())
+
+
+def test_a_cycle_is_a_place_going_back_too() -> None:
+    s = Session(assemble(SCALE, "scale.s"), args=ARGS, device=Device("small", schedule="timed"))
+    s.add_breakpoint("", cycle=50)
+    s.run()
+    assert isinstance(s.cont(), Exited)
+    stop = s.cont(reverse=True)
+    assert isinstance(stop, BreakpointHit) and s.machine.time == 50
+    assert isinstance(s.cont(reverse=True), Beginning)
