@@ -13,6 +13,7 @@ import numpy as np
 from sohu.asm import assemble
 from sohu.dsl.kernels.matmul import matmul
 from sohu.emulator import Arguments, Device, Loaded, Result
+from sohu.emulator.checks import hooks
 from sohu.emulator.timeline import Timeline
 from sohu.isa import INSTRUCTION_BYTES
 from sohu.isa.dtypes import f32
@@ -28,7 +29,8 @@ STEPS = 8  # tokens
 POSITIONS = 512
 SIDE = 1024
 STEPS_BACK = 60
-WAYS = ("bare", "attached", "recording")
+WAYS = ("bare", "attached", "recording", "catching")
+CHECKERS = ("uninitialized", "bounds", "only-nan")  # of catch uninit, oob and nan
 MILLION = """
  .kernel k
  li x5, 0
@@ -42,37 +44,38 @@ MILLION = """
 
 
 class Recorded(Device):
-    """A device whose launches are run bare, through a timeline that records nothing, or recorded."""
+    """A device whose launches are run bare, through a timeline that records nothing, recorded, or with checkers."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.timeline = Timeline(self)
         self.way = "bare"
+        self.plain, self.catching = (hooks(self.machine, spec) for spec in (None, CHECKERS))
 
     def launch(self, program: Loaded | Any, kernel: str, args: Arguments = ()) -> Result:
         """As that of any device."""
         if self.way == "bare":
             return super().launch(program, kernel, args)
+        self.machine.hooks = self.catching if self.way == "catching" else self.plain  # compiled once
         self.start(program, kernel, args)
         self.timeline.recording = self.way == "recording"
-        if self.timeline.recording:
-            self.timeline.begin()
-            self.timeline.run()
-        else:
-            self.machine.run()
+        self.timeline.begin()
+        self.timeline.run()
+        self.machine.hooks = self.plain
         return self.finish()
 
 
 def run(*, quick: bool) -> Iterator[Table]:
     """Two tables: ratios of recording, and milliseconds of going back."""
-    table = Table("recording for time travel", ["bare ms", "attached x", "recording x", "recording, CPU x", "MB held"])
+    columns = ["bare ms", "attached x", "recording x", "uninit, oob, nan x", "recording, CPU x", "MB held"]
+    table = Table("a debugger beside the bare emulator", columns)
     for name, device, work in (_decode(quick), _matmul(quick)):
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         spent: dict[str, list[float]] = {way: [] for way in WAYS}  # by all threads
         for device.way in WAYS:
             work()
-        for _ in range(1 if quick else ROUNDS):
-            for device.way in WAYS:
+        for number in range(1 if quick else ROUNDS):
+            for device.way in (*WAYS[1:], WAYS[0]) if number % 2 else WAYS:
                 began, used = time.perf_counter(), time.process_time()
                 work()
                 seconds[device.way].append(time.perf_counter() - began)

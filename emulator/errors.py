@@ -6,10 +6,13 @@ import linecache
 import os
 import stat
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sohu.asm import Line
 from sohu.isa import SohuError
+
+if TYPE_CHECKING:
+    from sohu.isa import Tile
 
 _LARGEST_SOURCE = 16 << 20  # bytes
 
@@ -32,9 +35,9 @@ class MachineError(SohuError):
 
     `category` is one of sohu.isa.CATEGORIES; `pc` the byte offset in .text of the instruction at fault,
     `line` its source place (None without debug information), `instruction` its text, `operand` the name
-    of the operand at fault ("" when none is), `index` that of its element (() when none is), `notes` the sides of an
-    error that has more than one, `core` the core file that was written ("" when none was), `chip` its number in a
-    group (None without one).
+    of the operand at fault ("" when none is), `element` a tile and the index in it at which something is wrong (None
+    when nothing is known), `notes` the sides of an error that has more than one, `core` the core file that was written
+    ("" when none was), `chip` its number in a group (None without one).
     """
 
     exit_code = 3
@@ -51,7 +54,7 @@ class MachineError(SohuError):
         help: str = "",
         chip: int | None = None,
         notes: Sequence[Place] = (),
-        index: tuple[int, ...] = (),
+        element: tuple[Tile, tuple[int, ...]] | None = None,
     ) -> None:
         super().__init__(message, help=help)
         self.category = category
@@ -62,7 +65,7 @@ class MachineError(SohuError):
         self.operand = operand
         self.chip = chip
         self.notes = tuple(notes)
-        self.index = index
+        self.element = element
 
     def place(self, line: Line | None) -> None:
         """Say where the instruction comes from."""

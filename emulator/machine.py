@@ -405,7 +405,7 @@ class Machine(Services):
             help=e.help,
             chip=self.chip if self.group is not None else None,
             notes=checkers.sides(self, e.notes),
-            index=e.index,
+            element=e.element,
         )
         raise self.fault from cause
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sohu.isa.tile import Tile
 
 
 class SohuError(Exception):
@@ -51,7 +54,8 @@ class Fault(SohuError):
     """Raised by instruction semantics and operand resolution; the emulator adds pc, line and operand.
 
     `category` is one of CATEGORIES; `notes` are for errors that have more than one side; `pc` is that of the
-    instruction at fault where it is another one than is at work; `index` that of the element of the operand.
+    instruction at fault where it is another one than is at work; `element` a tile, and the index in it at which
+    something is wrong.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Fault(SohuError):
         help: str = "",
         notes: Sequence[Note] = (),
         pc: int | None = None,
-        index: tuple[int, ...] = (),
+        element: tuple[Tile, tuple[int, ...]] | None = None,
     ) -> None:
         super().__init__(message, help=help)
         assert category in CATEGORIES, category
@@ -71,7 +75,7 @@ class Fault(SohuError):
         self.operand = operand
         self.notes = tuple(notes)
         self.pc = pc
-        self.index = index
+        self.element = element
 
 
 CATEGORIES = {

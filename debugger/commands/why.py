@@ -14,6 +14,7 @@ from sohu.debugger.why import STEPS, Source, Step, element_of, number, provenanc
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
+    from sohu.isa import Tile
 
 _WIDEST = 60  # of columns
 _NAMED = 3  # elements of one step, at most
@@ -28,10 +29,10 @@ def why(shell: Shell, text: str) -> None:
     A line for each step back, under the source line it belongs to: the element, the instruction that wrote it, and the
     elements that went into that, those that matter most first. Where there are several, the next line follows the one
     to blame: it is NaN or infinite, or contributes most. The last line is what the kernel was given, or a constant. Of
-    several elements the first NaN is meant, else the first infinity, else the largest; without any, the one in which a
-    checker has found what stopped the program. The launch is run again for this; the program stands where it stood.
+    several elements the first NaN is meant, else the first infinity, else the largest; without any, the one that a
+    checker has stopped the program for. The launch is run again for this; the program stands where it stood.
     """
-    tile, index = element_of(shell.session, text or _found(shell))
+    tile, index = element_of(shell.session, text) if text else _found(shell)
     chain = provenance(shell.session, tile, index)
     elements = [f"{step.element.name} = {number(step.element.value)}" for step in chain]
     first = min(max(map(len, elements)), _WIDEST)
@@ -53,15 +54,11 @@ def why(shell: Shell, text: str) -> None:
     shell.answer("why", "\n".join(lines), steps=[step.record() for step in chain])
 
 
-def _found(shell: Shell) -> str:
-    """The element in which a checker has found what stopped the program. Raises CommandError when none has."""
+def _found(shell: Shell) -> tuple[Tile, tuple[int, ...]]:
+    """The element about which a checker has stopped the program. Raises CommandError when none has."""
     stop = shell.session.stop
-    if isinstance(stop, (Caught, Faulted)) and stop.error.operand:
-        inst = shell.session.symbols.inst(stop.error.pc)
-        for i, operand, _ in inst.row.data if inst is not None else ():
-            if inst is not None and operand.name == stop.error.operand:
-                index = f"[{', '.join(map(str, stop.error.index))}]" if stop.error.index else ""
-                return f"$t{inst.values[i]}{index}"
+    if isinstance(stop, (Caught, Faulted)) and stop.error.element is not None:
+        return stop.error.element
     raise CommandError("why of which element?", help="why t[3, 17]")
 
 

@@ -246,7 +246,7 @@ class NonFinite(Check):
             "and no operand was" + (" NaN" if what == "NaN" else " infinite") + (" there" if plan.elementwise else ""),
             operand=name,
             notes=notes,
-            index=at,
+            element=(tile, at),
             help="keep 0 / 0, inf - inf and 0 * inf out: mask first, or add a small number to the divisor"
             if what == "NaN"
             else "subtract the largest before an exponential; keep divisors away from 0",

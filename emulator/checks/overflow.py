@@ -168,7 +168,7 @@ class Overflow(Check):
                 f"{where} of {name_of_tile(self.machine, plan.tile)}: {text}{more}",
                 operand=plan.name,
                 notes=[Note(largest)],
-                index=at,
+                element=(plan.tile, at),
                 help="scale before the conversion, or convert to a wider dtype",
             )
         )

@@ -352,7 +352,7 @@ class Tolerance(Check):
             f"an error of {error:.3g} of the largest in its row",
             operand=o.name,
             notes=notes,
-            index=at,
+            element=(o.tile, at),
             help=_advice(o.tile.dtype),
         )
 

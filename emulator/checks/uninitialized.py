@@ -419,6 +419,7 @@ class Uninitialized(Check):
             f"{_which(missing)} of {name_of(m, a)} {_was(missing)} never written{since}",
             operand=operand,
             notes=notes,
+            element=(a.tile, _first(missing)),
             help=help or "load or compute it first; is a tail shorter than the tile?",
         )
 
@@ -450,9 +451,12 @@ def _which(missing: Missing) -> str:
     count = int(np.count_nonzero(missing))
     if count == missing.size:
         return "everything" if count > 1 else "the element"
-    at = np.unravel_index(int(np.argmax(missing.reshape(-1))), missing.shape)
-    first = f"element [{', '.join(str(int(i)) for i in at)}]"
+    first = f"element [{', '.join(map(str, _first(missing)))}]"
     return first if count == 1 else f"{first} and {count - 1} more"
+
+
+def _first(missing: Missing) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(missing.reshape(-1))), missing.shape))
 
 
 def _was(missing: Missing) -> str:

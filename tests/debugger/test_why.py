@@ -254,6 +254,35 @@ def test_the_command() -> None:
     assert "not being run" in talk(made(), "why t[0, 0]")
 
 
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [
+        ("nan", "dma.load a, x\n vsub b, a, a", "b[1, 2] = nan  vsub a[1, 2] = inf, a[1, 2] = inf"),
+        ("overflow", "dma.load a, x\n vcast h, a", "vcast from a[1, 1] "),
+        ("error>1e-2", "dma.load a, x\n vcast h, a\n vcast b, h", "h[1, 3] = "),
+        ("uninit", "vfill c, 5.0\n vadds b, a, 1.0", "a[1, 0] = 0  nothing has written it in this launch"),
+    ],
+)
+def test_without_an_element_it_asks_about_the_one_that_was_caught(what: str, code: str, says: str) -> None:
+    text = f"""
+        .kernel k
+        .param  x, in, f32, [2, 4]
+        .tile   a, sram, f32, [2, 4], at=0
+        .tile   c, sram, f32, [1, 4], at=0
+        .tile   b, sram, f32, [2, 4]
+        .tile   h, sram, f16, [2, 4]
+        {code}
+        halt
+    """
+    x = np.ones((2, 4), np.float32)
+    if what == "nan":
+        x[1, 2] = np.inf
+    elif what != "uninit":
+        x[1, 1 if what == "overflow" else 3] = 1e5
+    session = Session(assemble(text, "k.s"), args={"x": x}, device=Device("small"))
+    assert says in " ".join(talk(session, f"catch {what}", "run", "why").split("\n")).replace("    ", " "), what
+
+
 def test_steps_as_json() -> None:
     session = made(BAD)
     session.run()

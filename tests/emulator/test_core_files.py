@@ -160,19 +160,26 @@ def test_what_checkers_find_leaves_one_too(tmp_path: Path) -> None:
     assert error.notes and str(file.device().machine.fault) == str(error).rpartition("\n  core:")[0]
 
 
-def test_checkers_rest_only_until_the_next_launch() -> None:
-    device = Device("small", checks="all")
+def test_checkers_that_were_off_rest_until_the_next_launch() -> None:
+    device = Device("small")
     bad = kernel("nop\n vadd b, a, a\n dma.store y, b", DECLARATIONS)  # of a, which nobody has written
     args = [random_floats((8, 8))]
-    with pytest.raises(MachineError):
-        device.launch(bad, "k", args)
     device.start(bad, "k", args)
     before = device.snapshot()
+    device.machine.run()
+    device.finish()
+    device.machine.check("all")
     device.restore(before)
     device.machine.run()  # none looks
     device.finish()
-    with pytest.raises(MachineError):
-        device.launch(bad, "k", args)
+    for _ in range(2):
+        device.start(bad, "k", args)
+        before = device.snapshot()
+        with pytest.raises(MachineError):
+            device.machine.run()
+        device.restore(before)
+        with pytest.raises(MachineError):  # they were on
+            device.machine.run()
 
 
 def test_a_core_is_not_written_over_another_file(tmp_path: Path) -> None:
