@@ -355,8 +355,8 @@ class GroupSession(Session):
             self.turn_to(changes[0].point.chip or 0)
             return self.ended(Watched(self.machine.pc, self.position, changes))
         if reached := (*plan.reached(), *plan.passed(why)):
-            self.turn_to(moved.chip)
-            return self.ended(BreakpointHit(moved.pc, moved.instructions, reached))
+            self.turn_to(origin if why is Why.CYCLE else moved.chip)
+            return self.ended(BreakpointHit(self.machine.pc, self.position, reached))
         self.turn_to(origin)
         own = self.machine
         if why is Why.INTERRUPTED:

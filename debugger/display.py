@@ -69,7 +69,7 @@ def instruction_line(shell: Shell, pc: int, operands_width: int = OPERANDS) -> s
     mnemonic, operands, sync = session.assembly(pc)
     inst = session.symbols.inst(pc)
     engine = inst.row.engine.value if inst is not None and inst.row.engine.is_async else ""
-    text = f"{mnemonic:<{MNEMONIC}}{operands}"
+    text = f"{mnemonic + ' ':<{MNEMONIC}}{operands}"
     if sync or engine:
         text = f"{text:<{MNEMONIC + operands_width}}{sync:<{SYNC}}"
     line = style.code(text if engine else text.rstrip())

@@ -208,6 +208,13 @@ def test_a_breakpoint_of_one_chip_lets_the_others_pass() -> None:
     assert session.machine.x[20] == 1 and session.machine.x[23] == 2
     while isinstance(session.cont(), BreakpointHit):
         assert session.focus == 2
+    session.add_breakpoint("pass")
+    stop = session.run()
+    both = set()
+    while isinstance(stop, BreakpointHit):
+        both.add((session.focus, *(b.number for b in stop.breakpoints)))
+        stop = session.cont()
+    assert both == {(0, 3), (1, 3), (2, 1, 3)}
     assert "there are chips 0 to 2" in talk(session, "break pass chip 3")
 
 
