@@ -261,7 +261,7 @@ class GroupSession(Session):
             own = [w for w in watches if w.chip == chip]
             if own:
                 known = self._watching.get(chip)
-                if known is None or known.watches != own:
+                if known is None or not known.knows(own):
                     known = self._watching[chip] = WatchHook(machine, own)
                 out.append(known)
         return out

@@ -169,7 +169,13 @@ class WatchHook(Check):
     def __init__(self, machine: Machine, watches: Sequence[Watch]) -> None:
         super().__init__(machine)
         self.watches = [w for w in watches if w.target is not None and w.target.hooked]
+        self._targets = [w.target for w in self.watches]
         self._plans: dict[Bound, tuple[Watch, ...]] = {}
+
+    def knows(self, watches: Sequence[Watch]) -> bool:
+        """Whether it is the hook of these, and of where they are watched now."""
+        same = len(watches) == len(self.watches) and all(a is b for a, b in zip(watches, self.watches, strict=True))
+        return same and all(w.target is t for w, t in zip(self.watches, self._targets, strict=True))
 
     def _plan(self, bound: Bound) -> tuple[Watch, ...]:
         found = []

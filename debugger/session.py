@@ -318,7 +318,7 @@ class Session:
         """The hook that stops for watched memory; the same one for the same places, whose code is compiled then."""
         if not watches:
             return []
-        if self._hook is None or self._hook.watches != watches:
+        if self._hook is None or not self._hook.knows(watches):
             self._hook = WatchHook(self.machine, watches)
         return [self._hook]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,14 @@ class GroupMirror:
         self._base = snapshot
         for mirror, part in zip(self.mirrors, snapshot.parts, strict=True):
             mirror.base = part
+
+    def let_go(self) -> None:
+        """Keep no tensor of an earlier launch alive."""
+        for mirror in self.mirrors:
+            mirror.let_go()
+        parts = [m.base for m in self.mirrors]
+        if self._base is not None:
+            self._base = replace(self._base, parts=tuple([p for p in parts if p is not None]))
 
     def forget(self) -> None:
         """Start anew."""

@@ -512,7 +512,7 @@ def test_reads_of_registers_are_watched_too(session: Session) -> None:
 
 
 def test_a_tensor_is_watched_where_the_next_launch_has_it(session: Session) -> None:
-    watch = session.add_watch("y")
+    watch = session.add_watch("y", access="any")  # its memory may hold the same from a launch before
     for _ in range(3):
         stop = session.run()
         assert isinstance(stop, Watched) and stop.changes[0].point is watch
@@ -530,3 +530,33 @@ def test_a_cycle_is_a_place_going_back_too() -> None:
     stop = s.cont(reverse=True)
     assert isinstance(stop, BreakpointHit) and s.machine.time == 50
     assert isinstance(s.cont(reverse=True), Beginning)
+
+
+def test_the_launch_before_leaves_nothing_behind() -> None:
+    s = make_session(WAVES, {"x": X + 1})
+    assert isinstance(s.run(), Exited)
+    s.start()
+    s.stepi(9)
+    s.timeline.checkpoint()
+    s.goto(0)
+    s.stepi(9)  # compared with what was recorded
+    assert isinstance(s.cont(), Exited) and isinstance(s.cont(reverse=True), Beginning)
+
+
+def test_going_back_past_many_writes_that_do_not_count_runs_once() -> None:
+    source = """
+        .kernel k
+        li x20, 0
+        loop 3000, end
+        add x20, x20, 1
+end:    halt
+        .endkernel
+    """
+    s = make_session(source)
+    s.start()
+    s.add_watch("$x20", condition="x20 > 10000")
+    s.goto(3001)
+    restored = []
+    back = s.timeline._restore
+    s.timeline._restore = lambda c: (restored.append(c), back(c))[1]  # type: ignore[method-assign]
+    assert isinstance(s.cont(reverse=True), Beginning) and len(restored) < 10
