@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.forward import Level, arrivals, place_pending, register_change, writers_of
+from sohu.debugger.forward import Level, arrivals, change_of, place_pending, register_change, writers_of
 from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, successors
-from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Interrupted, Stepped, Stop, Watched
+from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
 from sohu.emulator.timeline import Hit
 from sohu.isa import Flow
@@ -157,7 +157,7 @@ def cont(session: Session) -> Stop:
     if hit is None and past.changed == at:
         at -= 1
     _go(session, at)
-    stop = past.standing(at) if hit is None else _watched(session, at, hit, past.memory)
+    stop = past.standing(at) if hit is None else _watched(session, at, past.memory)
     return session.ended(stop or Stepped(machine.pc, at))
 
 
@@ -255,22 +255,19 @@ def _caught(session: Session, points: list[Point], limit: int) -> Caught | None:
     return None
 
 
-def _watched(session: Session, at: int, hit: Hit | None, memory: list[Watch]) -> Stop | None:
+def _watched(session: Session, at: int, memory: list[Watch]) -> Stop | None:
+    """What hooks see of the instruction at a position where it stands now."""
     machine = session.machine
-    assert hit is not None
-    named = [w for w in memory if isinstance(hit.what, tuple) and w in hit.what]
-    for w in named:
+    for w in memory:
         w.remember(machine)
-    why, _ = session.timeline.run(until_instruction=at + 1, replay=True)
+    why, _ = session.timeline.run(until_instruction=at + 1, checks=session.hooks(memory), replay=True)
     if why is Why.INTERRUPTED:
-        return Interrupted(machine.pc, session.position)
-    made = []
-    for w in named:
-        change = w.change(hit.pc, machine) if w.access != "read" else None
-        if change is not None or w.access != "write":
-            made.append(_swapped(change) if change is not None else Change(w, hit.pc))
-    session.timeline.goto(at)
-    return Watched(machine.pc, at, tuple(made)) if made else None
+        raise KeyboardInterrupt
+    hits = session.timeline.hits
+    made = [c for w in memory if hits and (c := change_of(session, w, hits)) is not None]
+    counted = tuple(_swapped(c) for c in made if not c.point.condition or session.holds(c.point))
+    _go(session, at)
+    return Watched(machine.pc, at, counted) if counted else None
 
 
 def _swapped(c: Change) -> Change:

@@ -576,8 +576,7 @@ class _Plan:
         session, seen = self.session, []
         for w in self.memory if hit is not None else ():
             session.turn_to(w.chip or 0)
-            by = self._by(w)
-            if (c := forward.change_of(session, w, by or session.timeline.hits[0])) is not None:
+            if (c := forward.change_of(session, w, session.timeline.hits)) is not None:
                 seen.append(c)
         for w, pc, count in self.stood:
             machine = session.machines[w.chip or 0]
@@ -589,11 +588,6 @@ class _Plan:
             if counts(session, c.point):
                 out.append(c)
         return tuple(out)
-
-    def _by(self, w: Watch) -> Hit | None:
-        """What has accessed a watched place just now."""
-        hits = self.session.timeline.hits
-        return next((h for h in hits if isinstance(h.what, tuple) and w in h.what), None)
 
     def is_there(self, why: Why) -> bool:
         """Whether the focus has come to the goal."""
@@ -617,7 +611,7 @@ class _Plan:
             seen = []
             for w in self.memory:
                 session.turn_to(w.chip or 0)
-                by = self._by(w)
+                by = next(iter(forward.hits_of(w, session.timeline.hits)), None)
                 change = w.change((by or hit).pc, session.machine, going_back=True) if w.access != "read" else None
                 if change is None and by is not None and w.access != "write":
                     change = Change(w, by.pc)

@@ -233,7 +233,9 @@ def _run(options: argparse.Namespace, shell: Shell) -> int:
         _do(shell, options.todo)
         if options.tui:
             shell.execute("tui")
-        if not options.batch:
+        if options.batch:
+            shell.end()
+        else:
             interact(shell)
     except Quit:
         pass

@@ -188,7 +188,7 @@ def _at_line(shell: Shell, pc: int) -> str:
 
 def _changes(shell: Shell, stop: Watched) -> list[str]:
     """What a watchpoint saw: what has changed, from what to what, and who did it."""
-    out = []
+    out = [shell.style.paint("stop", f"Breakpoint {b.number}") for b in stop.breakpoints]
     for c in stop.changes:
         name = f"{c.point.word.capitalize()} {c.point.number}"
         out.append(f"{shell.style.paint('stop', name)}: {_changed(c)}")

@@ -7,7 +7,7 @@ count, a condition that is false or a hit to be let pass, is left behind, and it
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,9 +78,11 @@ def _run(session: Session, goal: Goal) -> Stop | None:
         stop = _arrive(session, goal_here, goal, watches)
         here = [w for w in registers if pc in wrote[w.number]]
         changes = [c for w in here if (c := register_change(session, w, pc)) is not None]
-        if not isinstance(stop, (Exited, Faulted, Caught)) and (seen := _counted_changes(session, changes)):
-            return session.ended(Watched(machine.pc, session.position, seen))
-        return stop
+        if isinstance(stop, (Exited, Faulted, Caught)) or not (seen := _counted_changes(session, changes)):
+            return stop
+        more = stop.changes if isinstance(stop, Watched) else ()
+        breaks = stop.breakpoints if isinstance(stop, (Watched, BreakpointHit)) else ()
+        return session.ended(Watched(machine.pc, session.position, (*more, *seen), breaks))
     pcs = goal.pcs.union(*wrote.values()) if wrote else goal.pcs
     return _arrive(session, Goal(pcs, goal.test, goal.instruction, goal.cycle), goal, watches)
 
@@ -98,7 +100,7 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     until = at.pcs if test is None else (lambda m: (m.pc in at.pcs and at.counted()) or test(m))
     when = at.counted if test is None else None
     try:
-        why, hit = session.timeline.run(
+        why, _ = session.timeline.run(
             until or None,
             until_instruction=limit,
             until_cycle=cycle,
@@ -112,12 +114,13 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     if why is Why.HALTED:
         return session.exited()
     pc, count = machine.pc, session.position
-    if hit is not None:
-        changes = [change_of(session, w, hit) for w in memory]
-        if seen := _counted_changes(session, [c for c in changes if c is not None]):
-            return session.ended(Watched(pc, count, seen))
+    changes = [change_of(session, w, hits) for w in memory] if (hits := session.timeline.hits) else []
+    seen = _counted_changes(session, [c for c in changes if c is not None])
     passed = [b for b in breaks if _passed(session, b, limit, cycle) and counts(session, b)]
-    if reached := (*at.reached(), *passed):
+    reached = (*at.reached(), *passed)
+    if seen:
+        return session.ended(Watched(pc, count, seen, reached))
+    if reached:
         return session.ended(BreakpointHit(pc, count, reached))
     if why is Why.INTERRUPTED:
         return session.ended(Interrupted(pc, count))
@@ -217,13 +220,18 @@ def register_change(session: Session, w: Watch, pc: int) -> Change | None:
     return change
 
 
-def change_of(session: Session, w: Watch, hit: Hit) -> Change | None:
-    """What a watched place has seen of a hit."""
-    change = w.change(hit.pc, session.machine) if w.access != "read" else None
+def hits_of(w: Watch, hits: Sequence[Hit]) -> list[Hit]:
+    """Those that are of a watchpoint."""
+    return [h for h in hits if isinstance(h.what, tuple) and any(w is named for named in h.what)]
+
+
+def change_of(session: Session, w: Watch, hits: Sequence[Hit]) -> Change | None:
+    """What a watched place has seen of what hooks have stopped a run for."""
+    own = hits_of(w, hits)
+    change = w.change((own or hits)[-1].pc, session.machine) if w.access != "read" else None
     if change is not None or w.access == "write":
         return change
-    named = hit.what if isinstance(hit.what, tuple) else ()
-    return Change(w, hit.pc) if w in named else None
+    return Change(w, own[0].pc) if own else None
 
 
 def _counted_changes(session: Session, changes: list[Change]) -> tuple[Change, ...]:

@@ -62,5 +62,6 @@ def interact(shell: Shell, stdin: TextIO | None = None) -> None:
         else:
             for line in source:
                 shell.execute(line)
+            shell.end()
     except Quit:
         pass

@@ -29,7 +29,7 @@ from sohu.debugger.movement import movement
 from sohu.debugger.names import Names
 from sohu.debugger.points import CATCHES, Breakpoint, Catch, Point, Watch, WatchHook
 from sohu.debugger.recheck import recheck
-from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop
+from sohu.debugger.stops import BreakpointHit, Caught, Exited, Faulted, Started, Stepped, Stop, Watched
 from sohu.debugger.symbols import Symbols
 from sohu.debugger.trace import Trace
 from sohu.debugger.values import Lookup, Value, Values
@@ -481,6 +481,7 @@ class Session:
 
         Breakpoints on the way are passed. Raises CommandError for one that the launch does not have.
         """
+        before = self.stop
         self.need_past()
         if instruction is not None:
             if instruction < self.timeline.start.instruction:
@@ -492,8 +493,8 @@ class Session:
             if self.machine.cycles is None:
                 raise CommandError("cycles are not counted", help="--timing counts them")
             self.timeline.goto_cycle(cycle)
-        if self._halted:
-            return self.exited()
+        if self._halted:  # it may have been there, and all been given out
+            return self.ended(before) if isinstance(before, Exited) else self.exited()
         return self.ended(Stepped(self.machine.pc, self.position))
 
     def mark(self) -> Mark:
@@ -523,7 +524,7 @@ class Session:
 
     def ended(self, stop: Stop) -> Stop:
         """A movement ended with this stop."""
-        if isinstance(stop, BreakpointHit):
+        if isinstance(stop, (BreakpointHit, Watched)):
             for b in stop.breakpoints:
                 if b.temporary:
                     self.points.pop(b.number, None)

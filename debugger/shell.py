@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sohu.debugger.fullscreen import Screen
 
 MAX_SCRIPT_DEPTH = 16
+MAX_SCRIPT = 1 << 20  # bytes
 _HEAD = re.compile(r"([A-Za-z?][\w-]*)(/\S*)?\s*(.*)", re.DOTALL)
 
 
@@ -156,6 +157,19 @@ class Shell:
         """What is being typed is not wanted: the commands of a breakpoint neither."""
         self._collecting = None
 
+    def end_collecting(self) -> None:
+        """No more lines come. Raises CommandError when commands of a breakpoint lack their `end`."""
+        point, self._collecting = self._collecting, None
+        if point is not None:
+            raise CommandError(f"the commands of breakpoint {point.number} have no end", help="a line `end` ends them")
+
+    def end(self) -> None:
+        """No more lines come from anywhere: what is unfinished is an error, and counts as one."""
+        try:
+            self.end_collecting()
+        except CommandError as e:
+            self.error(e)
+
     def _collect(self, text: str) -> None:
         assert self._collecting is not None
         if text == "end":
@@ -215,9 +229,13 @@ class Shell:
     def run_file(self, path: Path) -> None:
         """Do the commands in a file. The first that fails ends it, as GDB does; raises CommandError then."""
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            with path.open("rb") as file:
+                raw = file.read(MAX_SCRIPT + 1)
+            lines = raw.decode().splitlines()
         except (OSError, UnicodeDecodeError) as e:
             raise CommandError(f"cannot read {path}: {getattr(e, 'strerror', None) or e}") from None
+        if len(raw) > MAX_SCRIPT:
+            raise CommandError(f"{path} is no script of commands: it is longer than {MAX_SCRIPT >> 10} KiB")
         if self._scripts == MAX_SCRIPT_DEPTH:
             raise CommandError(f"{path}: scripts that read scripts, {MAX_SCRIPT_DEPTH} deep")
         self._scripts += 1
@@ -225,6 +243,7 @@ class Shell:
             for number, line in enumerate(lines, 1):
                 if not self.execute(line):
                     raise CommandError(f"{path}:{number}: the script ends here")
+            self.end_collecting()
         finally:
             self._scripts -= 1
 
@@ -261,7 +280,7 @@ class Shell:
         if isinstance(stop, BreakpointHit):
             return stop.breakpoints
         if isinstance(stop, Watched):
-            return [c.point for c in stop.changes]
+            return [*(c.point for c in stop.changes), *stop.breakpoints]
         return [stop.point] if isinstance(stop, Caught) else []
 
     def show(self, stop: Stop) -> None:

@@ -58,9 +58,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Watched(Stop):
-    """After an instruction that accessed what is watched; going back, before it."""
+    """After an instruction that accessed what is watched; going back, before it.
+
+    breakpoints: those on the instruction that comes next, which count too.
+    """
 
     changes: tuple[Change, ...]
+    breakpoints: tuple[Breakpoint, ...] = ()
     reason: ClassVar[str] = "watchpoint"
 
 

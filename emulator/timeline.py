@@ -620,9 +620,10 @@ class Timeline:
                 why = self._forward(pcs or None, goal, None, note, replay=True)
                 if why is Stop.INTERRUPTED:
                     raise KeyboardInterrupt
+                at = self.position - 1
                 for hit in m.hits:
-                    if keep is None or keep(hit):
-                        found = self.position - 1, hit
+                    if (keep is None or keep(hit)) and (found is None or found[0] < at):
+                        found = at, hit  # a pc after the instruction is later than what it hit
             if m.pc in pcs and not m.halted:
                 note()
         return found

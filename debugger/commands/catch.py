@@ -42,6 +42,7 @@ def catch(shell: Shell, text: str) -> None:
     tell(shell, made)
     if earlier := shell.session.earlier:
         position, error = earlier[0]
+        shell.categories.append(error.category)
         line = f" ({error.where})" if error.line else ""
         more = f", the first of {len(earlier)}," if len(earlier) > 1 else ""
         shell.write(f"found before here{more} at instruction {position:,}{line}: {error.message}")

@@ -560,3 +560,40 @@ end:    halt
     back = s.timeline._restore
     s.timeline._restore = lambda c: (restored.append(c), back(c))[1]  # type: ignore[method-assign]
     assert isinstance(s.cont(reverse=True), Beginning) and len(restored) < 10
+
+
+PARKED = """
+        .kernel k
+        .param  x, in, f32, [4, 8]
+        .tile   a, sram, f32, [4, 8]
+        .tile   b, sram, f32, [4, 8]
+        .sem    go
+        dma.load   a, x             wait go>=1
+        vadds      b, b, 1.0        wait go>=1
+        li         x20, 7
+        sync       signal go
+        nop
+        halt
+        .endkernel
+"""
+
+
+def test_each_of_several_changes_in_one_step_has_its_own_instruction() -> None:
+    s = make_session(PARKED, {"x": X + 1})
+    s.begin()
+    a, b, go = s.add_watch("a"), s.add_watch("b"), s.add_watch("go")
+    after = s.add_breakpoint("11")
+    stop = s.cont()
+    assert isinstance(stop, Watched) and stop.breakpoints == (after,) and after.hits == 1
+    by = {c.point.number: s.assembly(c.pc)[0] for c in stop.changes}
+    assert by == {a.number: "dma.load", b.number: "vadds", go.number: "sync"}
+    assert isinstance(s.cont(), Exited)
+    assert isinstance(s.cont(reverse=True), BreakpointHit)  # the breakpoint after it comes first, going back
+    back = s.cont(reverse=True)
+    assert isinstance(back, Watched) and {c.point.number: s.assembly(c.pc)[0] for c in back.changes} == by
+    assert back.instructions == stop.instructions - 1
+
+
+def test_going_to_the_end_from_the_end_is_the_end(session: Session) -> None:
+    end = session.run()
+    assert session.goto(end.instructions) == end and session.goto(end.instructions + 9) == end
