@@ -187,7 +187,7 @@ def tell(shell: Shell, point: Point) -> None:
 def describe(session: Session, p: Point) -> str:
     """`Breakpoint 1 at 0x01b0: softmax+0x30, softmax.py:9`"""
     once = "Temporary breakpoint" if p.temporary else "Breakpoint"
-    what = f"{p.number}: {p.where}"
+    what, why = f"{p.number}: {p.where}", p.pending.partition("\n")[0]
     if isinstance(p, Breakpoint):
         where = f"at {location(session, p.pcs)}" if p.pcs else f"at {p.where}"
         text = f"{once} {p.number} {where}"
@@ -199,7 +199,7 @@ def describe(session: Session, p: Point) -> str:
         text = f"Catch {what}"
     if p.chip is not None:
         text += f" on chip {p.chip}"
-    return text + (f" if {p.condition}" if p.condition else "") + (f" (pending: {p.pending})" if p.pending else "")
+    return text + (f" if {p.condition}" if p.condition else "") + (f" (pending: {why})" if why else "")
 
 
 _WATCHES = {"write": "Watchpoint", "read": "Read watchpoint", "any": "Access watchpoint"}

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sohu.debugger.chips import GroupSession
-from sohu.debugger.events import JsonShell
+from sohu.debugger.events import JsonShell, write_event
 from sohu.debugger.exitcodes import INTERRUPTED, OK, READER_GONE, TABLE, USAGE
 from sohu.debugger.repl import interact
 from sohu.debugger.session import Session
 from sohu.debugger.shell import Quit, Shell
 from sohu.debugger.startup import read_project_file, read_user_files
-from sohu.debugger.style import Style
+from sohu.debugger.style import Style, clean
 from sohu.emulator import Device, Group
 from sohu.emulator.checks import CHECKS
 from sohu.emulator.run_cli import read_program, read_schedule
@@ -121,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         shell = _shell(options)
     except SohuError as e:
+        if options.json:
+            write_event(sys.stdout, "error", message=clean(e.message), help=clean(e.help))
         print(Style.of(sys.stderr).safe(f"sohu-dbg: {e}"), file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:

@@ -104,7 +104,8 @@ def pick(word: str, found: list[str], among: list[str], what: str) -> str:
         return found[0]
     if found:
         raise CommandError(f"{word!r} can be {', '.join(sorted(found))}", help="type a letter more")
-    hint = nearest(word, among) or "help lists what there is"
+    first, _, more = what.partition(" ")
+    hint = nearest(word, among) or f"{first if more else 'help'} lists what there is"
     raise CommandError(f"no {what} {word!r}", help=hint)
 
 

@@ -141,7 +141,7 @@ def _title(shell: Shell, stop: Stop) -> str:
     paint = shell.style.paint
     if isinstance(stop, (Faulted, Caught)):
         operand = f"operand {stop.error.operand}: " if stop.error.operand else ""
-        by = f"Catch {stop.point.number}, {stop.error.category}" if isinstance(stop, Caught) else ""
+        by = f"Catch {stop.point.number}, {_caught(stop)}" if isinstance(stop, Caught) else ""
         first, *more = f"{by or f'error[{stop.error.category}]'}: {operand}{stop.error.message}".split("\n")
         return "\n".join([paint("error", first), *more])
     where = place_name(shell, stop.pc)
@@ -159,6 +159,11 @@ def _title(shell: Shell, stop: Stop) -> str:
     if isinstance(stop, Started):
         return paint("stop", "Started") + at
     return ""
+
+
+def _caught(stop: Caught) -> str:
+    """What it is: the checker's category, where NaN and infinity are one, or which of the two."""
+    return stop.point.what if stop.error.category == "nan" else stop.error.category
 
 
 def _sides(shell: Shell, stop: Faulted | Caught, *, shown: bool) -> list[str]:
@@ -189,9 +194,11 @@ def _at_line(shell: Shell, pc: int) -> str:
 def _changes(shell: Shell, stop: Watched) -> list[str]:
     """What a watchpoint saw: what has changed, from what to what, and who did it."""
     out = [shell.style.paint("stop", f"Breakpoint {b.number}") for b in stop.breakpoints]
-    for c in stop.changes:
+    for i, c in enumerate(stop.changes, 1):
         name = f"{c.point.word.capitalize()} {c.point.number}"
         out.append(f"{shell.style.paint('stop', name)}: {_changed(c)}")
+        if i < len(stop.changes) and stop.changes[i].pc == c.pc:
+            continue  # the next one has the same cause
         mnemonic, operands, _ = shell.session.assembly(c.pc)
         out.append(f"by {c.pc:#06x}  {mnemonic} {operands}{_at_line(shell, c.pc)}")
     return out
@@ -209,8 +216,12 @@ def _changed(c: Change) -> str:
 
 def _exited(shell: Shell, stop: Exited) -> list[str]:
     cycles = "" if stop.cycles is None else f", {stop.cycles:,} cycles"
-    out = [f"{shell.style.paint('name', stop.kernel)} has ended: {stop.instructions:,} instructions{cycles}"]
+    chip, chips = shell.session.machine.chip, shell.session.machine.chips
+    on = f" on all {chips} chips; chip {chip}" if chips > 1 else ""
+    out = [f"{shell.style.paint('name', stop.kernel)} has ended{on}: {stop.instructions:,} instructions{cycles}"]
     width = max((len(name) for name in stop.outputs), default=0)
     for name, array in stop.outputs.items():
         out.append(f"  {name:<{width}}  {headline(array, dtype_of(array.dtype))}")
+    if chips > 1 and stop.outputs:
+        out.append(f"  help: chip all print {next(iter(stop.outputs))} shows that of each chip")
     return out

@@ -8,14 +8,14 @@ Every object has `version` (of this format: what is added does not change it) an
     explain what the machine does, of `explain`: text, verdict, missing (signals), parts; with several chips text and
             chips, with all that for each, its number and the chips that it waits for
     why     where an element comes from, of `why`: steps, the last one first
-    output  text of a command, or, with "source": "program", of the program
+    output  text of a command, or, with "source": "program", of the program; of `print` also number (3 of $3), dtype,
+            shape, and data where it has few elements
     error   a command that failed: message, help
 """
 
 from __future__ import annotations
 
 import json
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from sohu.debugger.changes import Changes, by_name
@@ -23,7 +23,8 @@ from sohu.debugger.display import place_name
 from sohu.debugger.shell import Shell
 from sohu.debugger.stops import Change, Exited, Stop, Watched
 from sohu.debugger.style import Style, clean
-from sohu.isa import SohuError
+from sohu.debugger.values import json_number
+from sohu.isa import SohuError, dtype_of
 
 if TYPE_CHECKING:
     from sohu.asm import Line
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from sohu.emulator import MachineError
 
 VERSION = 1
+
+
+def write_event(out: TextIO, event: str, **what: Any) -> None:
+    """Print an object."""
+    out.write(json.dumps({"version": VERSION, "event": event, **what}) + "\n")
+    out.flush()
 
 
 class JsonShell(Shell):
@@ -43,8 +50,7 @@ class JsonShell(Shell):
 
     def emit(self, event: str, **what: Any) -> None:
         """Print an object."""
-        self.out.write(json.dumps({"version": VERSION, "event": event, **what}) + "\n")
-        self.out.flush()
+        write_event(self.out, event, **what)
 
     def write(self, text: str = "") -> None:
         """Text of a command."""
@@ -97,7 +103,8 @@ def stop_object(shell: Shell, stop: Stop, changes: Changes) -> dict[str, Any]:
         out["changes"] = [change_object(c) for c in stop.changes]
     if isinstance(stop, Exited):
         out["outputs"] = {
-            clean(name): {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in stop.outputs.items()
+            clean(name): {"dtype": str(dtype_of(array.dtype)), "shape": list(array.shape)}
+            for name, array in stop.outputs.items()
         }
     return out
 
@@ -109,20 +116,9 @@ def change_object(c: Change) -> dict[str, Any]:
         "pc": c.pc,
         "elements": c.count,
         "index": list(c.index),
-        "old": _number(c.old),
-        "new": _number(c.new),
+        "old": json_number(c.old),
+        "new": json_number(c.new),
     }
-
-
-def _number(value: Any) -> int | float | str | None:
-    """A number as JSON has it; NaN and infinities, which it has not, as text."""
-    if value is None or isinstance(value, int):
-        return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return clean(str(value))  # a descriptor
-    return number if isfinite(number) else str(number)
 
 
 def line_object(line: Line | None) -> dict[str, Any] | None:

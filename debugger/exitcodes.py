@@ -13,7 +13,7 @@ TABLE = """\
 exit codes, when commands do not come from a terminal:
     0  all went well
     1  a command failed
-    2  the command line is wrong, or names a file or an argument that is
+    2  the command line, a file or an argument that it names is wrong
     3  the machine stopped the program, for another reason than those below
    10  a NaN or infinity         13  a result beyond the tolerance   15  a replay that went another way
    11  a race                    14  a deadlock                      16  an access out of bounds

@@ -199,6 +199,9 @@ def _cut(text: str, size: int) -> str:
     return text if len(text) <= size else text[: size - 3] + "..."
 
 
+_CYCLES = {"issued": "issue_cycle", "start": "start_cycle", "end": "end_cycle"}  # as the tables call them
+
+
 def export(trace: Trace, session: Session, format: str) -> Iterator[str]:
     """The trace as lines of a file: "csv", or "json" as Chrome's trace viewer and Perfetto read it.
 
@@ -213,7 +216,8 @@ def export(trace: Trace, session: Session, format: str) -> Iterator[str]:
     if format == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*next(trace.rows())._fields, "instruction"] if len(trace) else ["n"])
+        fields = [_CYCLES.get(f, f) for f in next(trace.rows())._fields] if len(trace) else ["n"]
+        writer.writerow([*fields, "instruction"])
         for r in trace.rows():
             writer.writerow(["" if v is None else v for v in r] + [" ".join(words[r.pc]).strip()])
             yield out.getvalue()

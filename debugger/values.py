@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sohu.asm.names import REGISTERS, nearest
 from sohu.debugger.errors import CommandError
-from sohu.isa import DType, Tile, dtype_of
+from sohu.debugger.style import clean
+from sohu.isa import DType, Tile, dtype_of, fp4x2
+from sohu.isa.numerics import unpack_fp4
 
 MAX_KEPT = 64 << 20  # bytes of one printed value
 MAX_HISTORY = 256 << 20  # bytes of all printed values together; the oldest go first
+MAX_RECORDED = 4096  # elements of a value for programs
 MAX_VARIABLES = 1 << 30  # bytes of all named values together
 
 
@@ -43,6 +47,37 @@ class Value:
         data = self.data.copy()
         data.flags.writeable = False
         return Value(data, self.dtype, None, self.is_float_bits)
+
+
+def json_number(value: Any) -> int | float | str | None:
+    """A number as JSON has it; NaN and infinities, which it has not, as text."""
+    if value is None or isinstance(value, int):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return clean(str(value))  # a descriptor
+    return number if isfinite(number) else str(number)
+
+
+def record(value: Value) -> dict[str, Any]:
+    """A value for programs: dtype and shape (None and [] of one number), data: its elements in nested lists, None where
+    there are more than MAX_RECORDED.
+    """
+    data = value.data
+    if not isinstance(data, np.ndarray):
+        return {"dtype": None, "shape": [], "data": json_number(data)}
+    shown = unpack_fp4(np.atleast_1d(data)) if value.dtype is fp4x2 else data
+    few = shown.size <= MAX_RECORDED
+    return {
+        "dtype": str(value.dtype or data.dtype),
+        "shape": list(shown.shape),
+        "data": _nested(shown.tolist()) if few else None,
+    }
+
+
+def _nested(data: Any) -> Any:
+    return [_nested(d) for d in data] if isinstance(data, list) else json_number(data)
 
 
 Lookup: TypeAlias = Callable[[str], Value]

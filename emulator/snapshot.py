@@ -54,6 +54,13 @@ class Snapshot:
     launch: Any  # what Device needs to finish it
     shadows: Mapping[Check, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Not the bytes of all memory."""
+        return (
+            f"<Snapshot of {self.program.name}: pc {self.pc:#06x}, {self.instructions:,} instructions, "
+            f"{self.nbytes:,} bytes of memory>"
+        )
+
     @property
     def instructions(self) -> int:
         """How many had executed or issued since the launch."""

@@ -64,7 +64,7 @@ def chip(shell: Shell, text: str) -> None:
 def _do(shell: Shell, text: str) -> None:
     made, rest = shell.parse(text)
     if made.group not in ("looking", "data") or made.name == "chip":
-        raise CommandError(f"{made.name} is not for one chip alone", help="chip N, and then the command")
+        raise CommandError(f"{made.name} is not for one chip alone", help=f"two commands: chip N, then {made.name}")
     made.run(shell, rest)
 
 

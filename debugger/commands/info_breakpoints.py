@@ -22,7 +22,8 @@ def info_breakpoints(shell: Shell, text: str) -> None:
         shell.write("no breakpoints")
     for b in session.points.values():
         word = "" if isinstance(b, Breakpoint) else f"{b.word if isinstance(b, Watch) else b.kind} "
-        marks = [m for m, on in (("once", b.temporary), ("off", not b.enabled), ("pending", b.pending)) if on]
+        marks = [f"chip {b.chip}"] if b.chip is not None else []
+        marks += [m for m, on in (("once", b.temporary), ("off", not b.enabled), ("pending", b.pending)) if on]
         more = f" ({', '.join(marks)})" if marks else ""
         hits = f"   hit {b.hits} time{'s' * (b.hits != 1)}" if b.hits else ""
         shell.write(f"{b.number:>3}  {word}{b.where}{more}{hits}")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
 from sohu.debugger.command import command
+from sohu.debugger.style import clean
+from sohu.debugger.values import record
 from sohu.debugger.views import render
 
 if TYPE_CHECKING:
@@ -30,4 +32,5 @@ def print_(shell: Shell, text: str) -> None:
     value = session.evaluate(text or "$")
     shown = render(value, text or "$", shell.format, shell.width, shell.ascii)
     number = session.values.record(value)
-    shell.write(f"${number} = {text if shown == f'{text} = {text}' else shown}")
+    line = f"${number} = {text if shown == f'{text} = {text}' else shown}"
+    shell.answer("output", line, text=clean(line), number=number, **record(value))

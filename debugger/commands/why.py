@@ -31,6 +31,7 @@ def why(shell: Shell, text: str) -> None:
     to blame: it is NaN or infinite, or contributes most. The last line is what the kernel was given, or a constant. Of
     several elements the first NaN is meant, else the first infinity, else the largest; without any, the one that a
     checker has stopped the program for. The launch is run again for this; the program stands where it stood.
+    Not for several chips.
     """
     tile, index = element_of(shell.session, text) if text else _found(shell)
     chain = provenance(shell.session, tile, index)

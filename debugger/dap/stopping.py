@@ -61,8 +61,7 @@ def report(adapter: Adapter, stop: Stop, reason: str = "") -> None:
     if isinstance(stop, Exited):
         adapter.output(ended(stop))
         if not adapter.options.stop_on_exit:
-            adapter.event("exited", exitCode=0)
-            adapter.event("terminated")
+            terminate(adapter)
             return
     adapter.points.tell_changes()
     body: dict[str, Any] = {"reason": _reason(adapter, stop, reason), "threadId": SEQUENCER, "allThreadsStopped": True}
@@ -70,6 +69,12 @@ def report(adapter: Adapter, stop: Stop, reason: str = "") -> None:
     if ids := adapter.points.ids(stop):
         body["hitBreakpointIds"] = ids
     adapter.event("stopped", **body)
+
+
+def terminate(adapter: Adapter) -> None:
+    """Tell the client that the program is over."""
+    adapter.event("exited", exitCode=0)
+    adapter.event("terminated")
 
 
 _REASONS = {

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from sohu.debugger.breakpoints import resolve
 from sohu.debugger.dap.messages import Goto, GotoTargets, Step, Thread
 from sohu.debugger.dap.registry import Body, When, request
+from sohu.debugger.dap.stopping import terminate
 from sohu.debugger.dap.typed import BadRequest
 from sohu.debugger.display import short
 from sohu.debugger.errors import CommandError
 from sohu.debugger.frames import return_address
 from sohu.debugger.session import Session
-from sohu.debugger.stops import Stop
+from sohu.debugger.stops import Exited, Stop
 from sohu.debugger.style import clean
 
 if TYPE_CHECKING:
@@ -47,8 +48,13 @@ def check_thread(adapter: Adapter, number: int) -> None:
 @request("continue", Thread)
 def continue_(adapter: Adapter, args: Thread) -> Body:
     """To the next breakpoint or the end."""
-    session = _alive(adapter, args.threadId)
-    adapter.go(session.cont, session.cont)
+    check_thread(adapter, args.threadId)
+    session = adapter.session
+    if isinstance(session.stop, Exited):  # it has stayed for stopOnExit, and nothing more can come
+        adapter.then = lambda: terminate(adapter)
+    else:
+        session = _alive(adapter, args.threadId)
+        adapter.go(session.cont, session.cont)
     return {"allThreadsContinued": True}
 
 
