@@ -136,6 +136,7 @@ def cont(session: Session) -> Stop:
             return session.ended(stop)
         _go(session, now)
         past.remember()
+    session.heed()
     found = timeline.last_hit(now, past.pcs, checks=session.hooks(past.memory), keep=past.counts)
     passed = max((b.instruction for b in past.breaks if b.instruction is not None and b.instruction < now), default=-1)
     at, hit = found if found is not None else (-1, None)
@@ -163,8 +164,10 @@ def cont(session: Session) -> Stop:
 
 def _go(session: Session, position: int) -> None:
     """Stand at a position; raises KeyboardInterrupt when the user does not want to wait."""
+    session.heed()
     if session.timeline.goto(position) is Why.INTERRUPTED:
         raise KeyboardInterrupt
+    session.heed()
 
 
 class _Points:

@@ -155,14 +155,14 @@ class GroupSession(Session):
         self._watching.clear()
         self.turn_to(0)
 
-    def _snapshot(self) -> Any:
+    def snapshot(self) -> Any:
         if self._mirror is None:
             self._mirror = GroupMirror(self.group)
         made = self._mirror.take()
         self._mirror.complete()
         return made
 
-    def _restore(self, snapshot: Any) -> None:
+    def put_back(self, snapshot: Any) -> None:
         assert isinstance(snapshot, GroupSnapshot) and self._mirror is not None
         self._mirror.put_back(snapshot)
 
@@ -225,6 +225,7 @@ class GroupSession(Session):
 
     def interrupt(self) -> None:
         """Stop a program that runs, soon. Safe in a signal handler."""
+        self.wanted = True
         self.group.interrupt()
 
     def to(self, position: int) -> None:
@@ -248,8 +249,8 @@ class GroupSession(Session):
         self.timeline.goto(self.timeline.last)
         return self.exited() if self._halted else self.ended(Stepped(self.machine.pc, self.position))
 
-    def _edited(self, *, whole: bool = False) -> None:
-        self.timeline.edited(None if whole else self.wrote)
+    def _edited(self) -> None:
+        self.timeline.edited(self.wrote)
         self.wrote = []
         if self.trace is not None:  # of one chip
             self.trace.cut(self.trace.machine.instructions)

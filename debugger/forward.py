@@ -59,6 +59,8 @@ def go(session: Session, goal: Goal) -> Stop:
         stop = _run(session, goal)
         if stop is not None:
             return stop
+        if session.wanted:  # between two runs, where the machine did not see it
+            return session.ended(Interrupted(session.machine.pc, session.position))
         if session.position == before and session.machine.halted:
             raise CommandError("the program has ended")
 

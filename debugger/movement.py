@@ -32,7 +32,7 @@ def movement(method: Callable[Concatenate[_S, _A], Stop]) -> Callable[Concatenat
             return method(self, *args, **kw)
         before, at = self.stop, self.timeline.position
         back = bool(kw.get("reverse")) or method.__name__ == "goto"
-        self.moving = True
+        self.moving, self.wanted = True, False
         try:
             return method(self, *args, **kw)
         except MachineError as e:

@@ -9,6 +9,7 @@ from sohu.debugger.forward import CATCHABLE
 from sohu.debugger.points import CATCHES, Catch
 from sohu.debugger.stops import Faulted, Stepped
 from sohu.emulator import MachineError
+from sohu.emulator import Stop as Why
 from sohu.emulator.checks import chosen
 
 if TYPE_CHECKING:
@@ -41,22 +42,35 @@ def recheck(session: Session, *, again: bool = False) -> None:
                 switch = False
                 session.timeline.check(spec)
             else:
-                session.timeline.run(until_instruction=at)
-                break
+                why, _ = session.timeline.run(until_instruction=at)
+                if why is not Why.INTERRUPTED:
+                    break
+            if session.timeline.position < at and not session.timeline.machine.halted:
+                raise KeyboardInterrupt
         except MachineError as e:
-            if len(session.earlier) >= MOST_EARLIER and e.category in CATCHABLE:
-                found = session.earlier[0][1].category
-                session.timeline.check(session.checked if spec != session.checked else None)
-                session.timeline.goto(at)
-                raise CommandError(
-                    f"more than {MOST_EARLIER} findings ({found}) lie before here",
-                    help="catch it before the program runs, or go back first: goto start",
-                ) from None
-            if not _passes(session, e):
-                break
+            if session.timeline.position >= at and e.category not in CATCHABLE:
+                break  # what has stopped it already
+            if len(session.earlier) < MOST_EARLIER and _passes(session, e):
+                continue
+            many = f", and {MOST_EARLIER} others before it" if len(session.earlier) >= MOST_EARLIER else ""
+            _as_before(session, at)
+            raise CommandError(
+                f"{e.category} at {e.where} lies before here{many}: {e.message}",
+                help="catch it before the program runs, or go back first: goto start",
+            ) from None
+        except KeyboardInterrupt:
+            _as_before(session, at)
+            raise CommandError("interrupted: nothing more is caught than before") from None
     session.checked = spec
     if stopped and session.timeline.machine.fault is None:  # it stands where it was stopped, and lives
         session.stop = Stepped(session.machine.pc, session.position)
+
+
+def _as_before(session: Session, at: int) -> None:
+    """The checkers that were on, where it stood."""
+    session.timeline.check(session.checked)
+    session.timeline.goto(at)
+    session.earlier.clear()
 
 
 def _passes(session: Session, e: MachineError) -> bool:

@@ -107,6 +107,8 @@ def _checked(p: Any, n: int) -> dict[str, Any]:
             raise _Damaged(f"point {n}: its {key} is {v!r:.40}")
     if "kind" not in p or ("where" not in p and not {"instruction", "cycle", "what"} & p.keys()):
         raise _Damaged(f"point {n} has no kind, or no place")
+    if p["kind"] == "watch" and "where" not in p:
+        raise _Damaged(f"point {n} is a watchpoint without a place")
     if (p["kind"] == "catch") != ("what" in p):
         raise _Damaged(f"point {n} is a {p['kind']} and {'has' if 'what' in p else 'lacks'} what it catches")
     if condition := p.get("condition"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sohu.asm import Line, Program
 from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
-from sohu.debugger import backward, forward
+from sohu.debugger import backward, forward, marks
 from sohu.debugger.assign import assign, assign_file
 from sohu.debugger.breakpoints import find_target, resolve
 from sohu.debugger.errors import CommandError
@@ -60,6 +60,7 @@ class Session:
     """
 
     moving = False  # a movement is under way
+    wanted = False  # an end of it
     switched = False  # the last movement has made another chip the one that is looked at
 
     def __init__(
@@ -253,7 +254,7 @@ class Session:
         made = self._add(Catch(self._numbers + 1, name, what=what, limit=limit))
         try:
             self.recheck()
-        except SohuError:
+        except (SohuError, KeyboardInterrupt):
             del self.points[made.number]
             raise
         return made
@@ -311,7 +312,7 @@ class Session:
         try:
             value = self.evaluate(point.condition).data
         except SohuError as e:
-            raise CommandError(f"condition of {point.number}: {e}") from None
+            raise CommandError(f"condition of {point.number}: {e.message}", help=e.help) from None
         return bool(np.all(value)) if isinstance(value, np.ndarray) else bool(value)
 
     def hooks(self, watches: Sequence[Watch]) -> list[WatchHook]:
@@ -498,29 +499,13 @@ class Session:
         return self.ended(Stepped(self.machine.pc, self.position))
 
     def mark(self) -> Mark:
-        """Keep the machine as it is now, for `restart`."""
-        self.need_run()
-        if self.machine.fault is not None:
-            raise CommandError(
-                "an error has stopped the program here", help="go back from it, and make the checkpoint there"
-            )
-        number = max(self.marks, default=0) + 1
-        made = Mark(number, self._snapshot(), self.stop)
-        self.marks[number] = made
-        return made
+        """Keep the machine as it is now, for `restart`. Raises CommandError at an error."""
+        return marks.mark(self)
 
     @movement
     def restart(self, number: int) -> Stop:
         """Be where a mark was made, whatever has changed since. Raises CommandError."""
-        mark = self.marks.get(number)
-        if mark is None:
-            have = ", ".join(map(str, self.marks))
-            raise CommandError(f"no checkpoint {number}", help=f"there are: {have}" if have else "checkpoint makes one")
-        self._restore(mark.snapshot)
-        self._edited(whole=True)
-        if self.checked:
-            recheck(self, again=True)
-        return self.ended(Stepped(self.machine.pc, self.position))
+        return marks.restart(self, number)
 
     def ended(self, stop: Stop) -> Stop:
         """A movement ended with this stop."""
@@ -548,7 +533,13 @@ class Session:
 
     def interrupt(self) -> None:
         """Stop a program that runs, soon. Safe in a signal handler."""
+        self.wanted = True
         self.machine.interrupt()
+
+    def heed(self) -> None:
+        """Raises KeyboardInterrupt when the user has asked for an end of the movement at hand."""
+        if self.wanted:
+            raise KeyboardInterrupt
 
     # -- what is otherwise with several chips ------------------------------------------------------
 
@@ -563,10 +554,12 @@ class Session:
         self._given = copied(self.args)
         self.device.start(self.loaded, self.kernel.name, self._given)
 
-    def _snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
+        """All of the machine."""
         return self.device.snapshot()
 
-    def _restore(self, snapshot: Snapshot) -> None:
+    def put_back(self, snapshot: Snapshot) -> None:
+        """Have the machine be what it was."""
         self.device.restore(snapshot)
 
     @property
@@ -602,7 +595,10 @@ class Session:
 
     def to(self, position: int) -> None:
         """Have the machine stand where so many instructions have executed or issued."""
-        self.timeline.goto(position)
+        self.heed()
+        if self.timeline.goto(position) is Why.INTERRUPTED:
+            raise KeyboardInterrupt
+        self.heed()
 
     def looks_at(self, queue: Queue) -> bool:
         """Whether a queue is one of the engine that is looked at."""
@@ -610,7 +606,11 @@ class Session:
 
     def follow(self, note: Callable[[Machine], bool]) -> Why:
         """Run on past everything; `note` is asked after each instruction whether to stop."""
-        return self.timeline.run(note, replay=True)[0]
+        self.heed()
+        why, _ = self.timeline.run(note, replay=True)
+        if why is Why.INTERRUPTED:
+            raise KeyboardInterrupt
+        return why
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -648,9 +648,9 @@ class Session:
         assign_file(self, target, path)
         self._edited()
 
-    def _edited(self, *, whole: bool = False) -> None:
-        """Somebody has changed the machine where it stands; `whole`: all of it."""
-        self.timeline.edited(None if whole else self.wrote)
+    def _edited(self) -> None:
+        """Somebody has changed the machine where it stands."""
+        self.timeline.edited(self.wrote)
         self.wrote = []
         if self.trace is not None:
             self.trace.cut(self.position)

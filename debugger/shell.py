@@ -72,6 +72,8 @@ class Shell:
         self.changes = Changes()  # from the stop before to the last one
         self._repeat = ""
         self._scripts = 0
+        self._commanded = False  # commands of a breakpoint are being done
+        self._resumed: Callable[[], Stop] | None = None  # how they let the program go on
         self._collecting: Point | None = None  # whose commands are being typed
 
     @property
@@ -255,7 +257,26 @@ class Shell:
     # -- moving the program ------------------------------------------------------------------------
 
     def move(self, do: Callable[[], Stop]) -> None:
-        """Let the program run until it stops by itself, by Ctrl-C or at a breakpoint, and show where."""
+        """Let the program run until it stops by itself, by Ctrl-C or at a breakpoint, and show where.
+
+        Commands of breakpoints may let it go on: that is done here too, once they are done.
+        """
+        if self._commanded:
+            self._resumed = do
+            return
+        resumed: Callable[[], Stop] | None = do
+        while resumed is not None:
+            stop = self._move(resumed)
+            self._resumed, self._commanded = None, True
+            try:
+                for command in [c for p in self.stopped_by(stop) for c in p.commands if c != "silent"]:
+                    if not self.execute(command) or self._resumed is not None or self.session.stop is not stop:
+                        break  # it failed, or the program moves on: what follows was meant for here
+            finally:
+                self._commanded = False
+            resumed = self._resumed
+
+    def _move(self, do: Callable[[], Stop]) -> Stop:
         with self._ctrl_c():
             before = self.session.stop
             try:
@@ -265,14 +286,11 @@ class Shell:
                     self.show(self.session.stop)  # where it stands, before what went wrong
                 raise
         self.listed = self.disassembled = None
-        points = self.stopped_by(stop)
-        if not any(p.commands[:1] == ["silent"] for p in points):
+        if not any(p.commands[:1] == ["silent"] for p in self.stopped_by(stop)):
             self.show(stop)
         if isinstance(stop, (Faulted, Caught)):
             self.categories.append(stop.error.category)
-        for command in [c for p in points for c in p.commands if c != "silent"]:
-            if not self.execute(command) or self.session.stop is not stop:
-                break  # it failed, or the program has moved: what follows was meant for here
+        return stop
 
     @staticmethod
     def stopped_by(stop: Stop) -> Sequence[Point]:

@@ -361,10 +361,11 @@ class Timeline:
                 self._pardoned()
             else:
                 why = self._advance(until, min(last, mark, pardon), cycle, when)
+                known = ahead is not None and self.position == mark
+                if known and ahead is not None and why in (Stop.BREAKPOINT, Stop.INTERRUPTED):
+                    self._meet(ahead)
                 if why is not Stop.BREAKPOINT or m.hits:
                     return why
-            if ahead is not None and self.position == mark:
-                self._meet(ahead)
             if self.position >= last or m.halted:
                 return Stop.HALTED if m.halted else Stop.BREAKPOINT
             if self.position < min(mark, pardon) or self._stands(until, when):

@@ -9,6 +9,7 @@ from sohu.debugger.arguments import files, words
 from sohu.debugger.breakpoints import describe
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
+from sohu.debugger.points import Breakpoint
 from sohu.debugger.saved import add, read
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ def load(shell: Shell, text: str) -> None:
     failed = []
     for made, why in add(shell.session, read(Path(name).expanduser())):
         if made is None:
-            failed.append(why)
+            failed.append(f"not made: {why}")
         else:
             shell.write(describe(shell.session, made))
+            if why and isinstance(made, Breakpoint):
+                failed.append(f"{made.number} has no place: {why.splitlines()[0]}")
     if failed:
-        raise CommandError("not made: " + "; ".join(failed))
+        raise CommandError("; ".join(failed))

@@ -267,3 +267,24 @@ def test_a_compiled_kernel_is_debugged_by_its_python_lines() -> None:
 def _softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def test_commands_of_a_breakpoint_may_let_the_program_go_on_however_often() -> None:
+    source = """
+        .kernel k
+        li x20, 0
+        loop 3000, end
+        add x20, x20, 1
+end:    halt
+        .endkernel
+    """
+    text = talk(make_session(source), "break 5", "commands", "silent", "print x20", "continue", "end", "run")
+    assert "$3000 = x20 = 2999" in text and "k has ended" in text
+
+
+def test_commands_without_an_end_are_a_mistake(session: Session, tmp_path: Path) -> None:
+    script = tmp_path / "s.dbg"
+    script.write_text("break twice\ncommands\nprint 1\n")
+    text = talk(session, f"source {script}", "print 2")
+    assert "the commands of breakpoint 1 have no end" in text and "= 2" in text
+    assert "longer than" in talk(session, "source /dev/zero")

@@ -10,6 +10,7 @@ from sohu.debugger import (
     CommandError,
     Exited,
     Faulted,
+    Interrupted,
     Level,
     Session,
     Stepped,
@@ -18,7 +19,7 @@ from sohu.debugger import (
 )
 from sohu.emulator import Argument, Device
 
-from tests.debugger.support import ADD, ARGS, CALL, LI, LOAD, LOOP, SCALE, SYNC, VADDS, X, make_session
+from tests.debugger.support import ADD, ARGS, CALL, LI, LOAD, LOOP, SCALE, SPIN, SYNC, VADDS, X, make_session
 
 WAVES = """\
         .kernel waves
@@ -461,7 +462,7 @@ end:    nop
     s.begin()
     s.advance("end")
     at = s.position
-    with pytest.raises(CommandError, match="more than 100"):
+    with pytest.raises(CommandError, match="100 others"):
         s.add_catch("nan")
     assert stands(s) == (at, True, True) and not s.points
     assert isinstance(s.cont(), Exited)
@@ -597,3 +598,79 @@ def test_each_of_several_changes_in_one_step_has_its_own_instruction() -> None:
 def test_going_to_the_end_from_the_end_is_the_end(session: Session) -> None:
     end = session.run()
     assert session.goto(end.instructions) == end and session.goto(end.instructions + 9) == end
+
+
+def test_an_edit_is_kept_where_something_is_hit() -> None:
+    s = make_session(WAVES, {"x": X + 1})
+    s.begin()
+    s.add_watch("a")
+    assert isinstance(s.cont(), Watched)
+    s.assign("a", "100.0")
+    end = s.cont()
+    while isinstance(end, Watched):
+        end = s.cont()
+    assert isinstance(end, Exited) and (end.outputs["x"] == 106).all()
+    s.goto(0)
+    stop: Stop = s.cont()
+    assert isinstance(stop, Watched)
+    while isinstance(stop, Watched):
+        stop = s.cont()
+    assert isinstance(stop, Exited) and (stop.outputs["x"] == 106).all()
+
+
+def test_a_checkpoint_has_its_own_past() -> None:
+    s = make_session(WAVES, {"x": X + 1})
+    s.begin()
+    s.advance("done")
+    mark = s.mark()
+    s.stepi(3, reverse=True)
+    s.assign("x20", "500")
+    s.restart(mark.number)
+    assert s.evaluate("x20").data == 12
+    s.stepi(3, reverse=True)
+    assert s.evaluate("x20").data in (10, 12)  # not what was given on another way
+    s.run()
+    s.restart(mark.number)  # of the launch before
+    s.stepi(2, reverse=True)
+    assert s.position == mark.instructions - 2 and isinstance(s.cont(), Exited)
+
+
+def test_an_end_that_is_asked_for_between_two_moves_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = make_session(SPIN)
+    s.start()
+    s.goto(5000)
+    before = type(s.timeline).goto
+    calls = []
+
+    def goto(timeline: object, instruction: int) -> object:
+        calls.append(instruction)
+        s.interrupt()  # as the handler of Ctrl-C, whenever it comes
+        return before(timeline, instruction)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(s.timeline), "goto", goto)
+    for move in (lambda: s.step(reverse=True), lambda: s.nexti(reverse=True), lambda: s.cont(reverse=True)):
+        stop = move()
+        assert isinstance(stop, Interrupted) and stop.instructions == s.position == s.machine.instructions
+    assert len(calls) <= 4
+
+
+def test_a_checker_that_finds_what_cannot_go_on_before_here_is_refused() -> None:
+    source = """
+        .kernel k
+        .tile a, sram, f32, [8]
+        .tile b, sram, f32, [8]
+        li x5, 12
+        tset a, a, 0, x5
+        vmuls a, a, 0.0
+        nop
+        nop
+        halt
+        .endkernel
+    """
+    s = make_session(source)
+    s.begin()
+    s.stepi(4)
+    at = s.position
+    with pytest.raises(CommandError, match="lies before here"):
+        s.add_catch("oob")
+    assert stands(s) == (at, True, True) and not s.points and isinstance(s.cont(), Exited)
