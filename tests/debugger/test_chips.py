@@ -341,6 +341,13 @@ def test_names_mean_the_focus_chips() -> None:
     assert "'x' is no chip" in talk(session, "chip x")
 
 
+def test_points_and_ends_say_of_which_chip() -> None:
+    session = session_of()
+    out = talk(session, "break pass chip 2", "watch $x20 chip 1", "info breakpoints", "delete", "run")
+    assert "  1  pass (chip 2)\n" in out and "  2  watch $x20 (chip 1)\n" in out
+    assert f"has ended on all 3 chips; chip {session.focus}: " in out
+
+
 def test_info_chips_and_explain_say_who_waits_for_whom() -> None:
     session = session_of()
     out = talk(session, "break round chip 2", "run", "info chips", "explain")

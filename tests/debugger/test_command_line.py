@@ -324,8 +324,17 @@ def test_json_is_one_object_a_line(folder: Folder) -> None:
     assert hit["line"]["file"] == "scale.s" and hit["line"]["line"] == 15 and hit["error"] is None
     assert step["instructions"] == hit["instructions"] + 1 and step["cycle"] is None
     assert "f32[4, 8]" in printed["text"] and "did you mean" not in printed["text"]
+    assert (printed["number"], printed["dtype"], printed["shape"]) == (1, "f32", [4, 8])
+    assert printed["data"][0][:2] == [1.0, 2.0] and len(printed["data"]) == 4
     assert failed["message"] == "no command 'nonsense'"
-    assert ended["reason"] == "exited" and ended["outputs"]["y"] == {"dtype": "float32", "shape": [4, 8]}
+    assert ended["reason"] == "exited" and ended["outputs"]["y"] == {"dtype": "f32", "shape": [4, 8]}
+
+
+def test_a_wrong_command_line_in_json(folder: Folder) -> None:
+    done = folder.debug("nothing.elf", "--json", "-batch")
+    assert done.returncode == 2 and "nothing.elf" in done.stderr
+    (error,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert error["event"] == "error" and "nothing.elf" in error["message"]
 
 
 def test_json_of_a_fault_and_of_what_has_changed(folder: Folder) -> None:

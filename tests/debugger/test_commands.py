@@ -69,7 +69,9 @@ def test_every_command_has_help_and_is_in_the_manual(session: Session) -> None:
     [
         ("12", "'12' is no command"),
         ("step/x", "step takes no format"),
-        ("continue now", "continue takes no arguments, 'now' given"),
+        ("continue now", "'now' is no count"),
+        ("continue 0", "'0' is no count"),
+        ("continue 2", "the program stands at no breakpoint"),
         ("step 0", "1 or more"),
         ("step 1.5", "1 or more"),
         ("delete x", "'x' is no breakpoint number"),
@@ -288,3 +290,23 @@ def test_commands_without_an_end_are_a_mistake(session: Session, tmp_path: Path)
     text = talk(session, f"source {script}", "print 2")
     assert "the commands of breakpoint 1 have no end" in text and "= 2" in text
     assert "longer than" in talk(session, "source /dev/zero")
+
+
+# -- words at a stop -----------------------------------------------------------------------------------
+
+
+def test_continue_lets_hits_pass(session: Session) -> None:
+    out = talk(session, "break 13", "run", "continue 2", "print $x20", "continue", "info breakpoints")
+    assert "$1 = $x20 = 2" in out and "has ended" in out and "lets" not in out
+
+
+def test_a_catch_says_which_of_nan_and_infinity() -> None:
+    s = make_session(
+        SCALE.replace("a, a, 1.0", "a, a, 3e38"), {"x": np.full((4, 8), 3e38, np.float32), "n": 0, "f": 0.0}
+    )
+    assert "Catch 1, inf: operand dst: [0, 0]" in talk(s, "catch inf", "run")
+
+
+def test_changes_with_one_cause_say_it_once(session: Session) -> None:
+    out = talk(session, "watch a[0, 1]", "watch a[0, 2]", "start", "continue", "continue")
+    assert out.count("by 0x") == out.count("Watch 1:") == out.count("Watch 2:") > 0

@@ -217,7 +217,10 @@ def test_trace_at_the_prompt(tmp_path: Path) -> None:
     with (tmp_path / "t.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert (
-        len(rows) == len(s.trace) and rows[0]["n"] == "0" and "vadds a, a, 1.0" in {r["instruction"][:15] for r in rows}
+        len(rows) == len(s.trace)
+        and rows[0]["n"] == "0"
+        and "issue_cycle" in rows[0]
+        and "vadds a, a, 1.0" in {r["instruction"][:15] for r in rows}
     )
     events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
     assert len(events) == len(s.trace)

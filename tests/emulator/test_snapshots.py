@@ -119,6 +119,11 @@ def test_a_file_opens_on_a_new_device(schedule: Any, timing: bool, tmp_path: Pat
         assert again.outputs["o"].numpy().tobytes() == result.outputs["o"].numpy().tobytes()
 
 
+def test_a_snapshot_is_shown_without_its_bytes() -> None:
+    text = repr(started().snapshot())
+    assert len(text) < 200 and "k.s: pc 0x" in text
+
+
 def test_only_what_changed_is_copied() -> None:
     device = Device("small")
     big = device.tensor(random_floats((1024, 256)))  # 256 pages
