@@ -34,7 +34,7 @@ def info_breakpoints(shell: Shell, text: str) -> None:
         for what in (
             b.pending.partition("\n")[0],
             f"if {b.condition}" if b.condition else "",
-            f"lets {b.ignore} more hits pass" if b.ignore else "",
+            f"lets {b.ignore} more hit{'s' * (b.ignore != 1)} pass" if b.ignore else "",
             *(f"  {line}" for line in b.commands),
         ):
             if what:
