@@ -24,7 +24,9 @@ from sohu.isa import dtype_of
 if TYPE_CHECKING:
     from sohu.asm import Line
     from sohu.debugger.frames import Frame
+    from sohu.debugger.session import Session
     from sohu.debugger.shell import Shell
+    from sohu.emulator.parts import Queue
 
 MAX_WIDTH = 120
 MNEMONIC, OPERANDS, SYNC = 12, 34, 24
@@ -110,6 +112,12 @@ def frame_lines(shell: Shell, level: int, frame: Frame, note: str = "") -> list[
     return out
 
 
+def filled(session: Session, queue: Queue) -> str:
+    """`3 of 16`: how many instructions a queue holds. Timed order alone knows the depth of the configuration."""
+    depth = session.device.chip.queue_depth if session.machine.schedule == "timed" else queue.depth
+    return f"{len(queue.entries)} of {depth}"
+
+
 def counters(shell: Shell) -> str:
     """`instruction 1,204   cycle 18,204`"""
     session = shell.session
@@ -126,7 +134,8 @@ def render_stop(shell: Shell, stop: Stop, *, place: bool = True) -> str:
     out = position(shell, guilty(stop)) if place else []
     if title:
         right = counters(shell)
-        gap = max(2, min(shell.width, MAX_WIDTH) - visible(title) - len(right))
+        typed = len("^C") if isinstance(stop, Interrupted) else 0  # what the terminal shows before it
+        gap = max(2, min(shell.width - typed, MAX_WIDTH) - visible(title) - len(right))
         out.insert(0, title + " " * gap + shell.style.paint("dim", right))
     if shell.session.switched:
         out.insert(0, shell.style.paint("dim", f"[it is chip {shell.session.machine.chip} that stopped]"))
@@ -195,13 +204,16 @@ def _changes(shell: Shell, stop: Watched) -> list[str]:
     """What a watchpoint saw: what has changed, from what to what, and who did it."""
     out = [shell.style.paint("stop", f"Breakpoint {b.number}") for b in stop.breakpoints]
     for i, c in enumerate(stop.changes, 1):
-        name = f"{c.point.word.capitalize()} {c.point.number}"
+        name = f"{_WATCHES[c.point.access]} {c.point.number}"
         out.append(f"{shell.style.paint('stop', name)}: {_changed(c)}")
         if i < len(stop.changes) and stop.changes[i].pc == c.pc:
             continue  # the next one has the same cause
         mnemonic, operands, _ = shell.session.assembly(c.pc)
         out.append(f"by {c.pc:#06x}  {mnemonic} {operands}{_at_line(shell, c.pc)}")
     return out
+
+
+_WATCHES = {"write": "Watch", "read": "Read watch", "any": "Access watch"}
 
 
 def _changed(c: Change) -> str:

@@ -100,7 +100,10 @@ class Variables:
         depth = next((d for d in self._depths(at) if name in debug.known(at.pc, d)), at.depth)
         ranges = debug.ranges(name, at.pc, depth)
         if not ranges:
-            return f"{name} was optimized away: nothing holds its value anywhere", ""
+            return (
+                f"{name} was optimized away: nothing holds its value anywhere",
+                "to stop in a later round of a loop: ignore NUMBER COUNT",
+            )
         if at.pc < ranges[0].start:
             return f"{name} has no value yet here", f"it has one at {self.describe(ranges)}"
         return f"{name} is dead here: its place holds something else by now", f"it lives at {self.describe(ranges)}"

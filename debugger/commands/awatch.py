@@ -19,7 +19,7 @@ def awatch(shell: Shell, text: str) -> None:
 
     WHAT is a tile or a slice of one (acc[0:16, :]), an address range in HBM (*0x4000:64) or another memory
     (sram:0x100:64), or a register ($x5, a named scalar, $t3 for a descriptor, a semaphore). The place is the one where
-    it lies now. The program stops after the instruction; registers cannot be watched for reads.
+    it lies now. The program stops after the instruction.
     """
     what, condition = split_condition(text)
     what, chip = split_chip(shell.session, what)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.command import command
 from sohu.debugger.errors import CommandError
+from sohu.debugger.stops import Exited
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -23,6 +24,8 @@ def goto(shell: Shell, text: str) -> None:
     word, _, rest = text.partition(" ")
     if not text:
         raise CommandError("go where?", help="goto INSTRUCTION, goto cycle CYCLE, goto start or goto end")
+    if not isinstance(session.stop, Exited):
+        session.need_run()
     if text in ("start", "end"):
         session.need_past()
         start = session.timeline.start.instruction

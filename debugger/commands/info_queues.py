@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import no_arguments
 from sohu.debugger.command import command
-from sohu.debugger.display import instruction_line, short
+from sohu.debugger.display import filled, instruction_line, short
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -25,7 +25,7 @@ def info_queues(shell: Shell, text: str) -> None:
     for queue in looked_at:
         if not queue.entries:
             continue
-        shell.write(f"{shell.style.paint('name', queue.name)}: {len(queue.entries)} of {queue.depth}")
+        shell.write(f"{shell.style.paint('name', queue.name)}: {filled(session, queue)}")
         for issued in queue.entries:
             line = session.symbols.line_at(issued.op.pc)
             place = f"  {short(line.file)}:{line.line}" if line is not None else ""
@@ -33,7 +33,8 @@ def info_queues(shell: Shell, text: str) -> None:
             if (wait := issued.op.wait) is not None:
                 name = session.names.semaphore_names().get(wait.sem, f"s{wait.sem}")
                 now = session.machine.sems[wait.sem]
-                shell.write(f"        waits for {name} >= {issued.value}; it is {now}")
+                word = "waits" if now < issued.value else "has waited"
+                shell.write(f"        {word} for {name} >= {issued.value}; it is {now}")
     empty = [q.name for q in looked_at if not q.entries]
     if empty:
         shell.write(f"empty: {', '.join(empty)}")

@@ -51,7 +51,8 @@ def why(shell: Shell, text: str) -> None:
         lines.append(f"{row}  {shell.style.paint('place', place)}" if place else row.rstrip())
     if len(chain) == STEPS:
         last = chain[-1].sources
-        lines.append(f"and further back: goto an earlier time, then why {last[0].element.name}" if last else "and further back")
+        again = f": goto an earlier time, then why {last[0].element.name}" if last else ""
+        lines.append(f"and further back{again}")
     shell.answer("why", "\n".join(lines), steps=[step.record() for step in chain])
 
 

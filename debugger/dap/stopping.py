@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sohu.debugger.display import short
+from sohu.debugger.display import filled, short
 from sohu.debugger.frames import Frame
 from sohu.debugger.session import Session
 from sohu.debugger.stops import Beginning, Caught, Change, Exited, Faulted, Stop, Watched
@@ -50,7 +50,7 @@ def threads_of(session: Session) -> list[dict[str, Any]]:
     if session.running:
         for q in session.queues:
             if q.entries:
-                out.append({"id": SEQUENCER + 1 + q.place, "name": f"{q.name}: {len(q.entries)} of {q.depth} waiting"})
+                out.append({"id": SEQUENCER + 1 + q.place, "name": f"{q.name}: {filled(session, q)} waiting"})
     return out
 
 

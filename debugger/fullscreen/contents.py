@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.changes import TileChange, by_name
 from sohu.debugger.context import breakpoints_of, entry, operation, selected_line, tile_line
-from sohu.debugger.display import instruction_line, place_name, short, source_line
+from sohu.debugger.display import filled, instruction_line, place_name, short, source_line
 from sohu.debugger.fullscreen.pane import Contents, Row
 from sohu.debugger.listing import is_own
 from sohu.debugger.source import is_python
@@ -227,7 +227,7 @@ class Queues(Contents):
             if not queue.entries:
                 empty.append(queue.name)
                 continue
-            self._lines.append(f" {shell.style.paint('name', queue.name)}  {len(queue.entries)} of {queue.depth}")
+            self._lines.append(f" {shell.style.paint('name', queue.name)}  {filled(session, queue)}")
             self._lines += [f"   {entry(shell, issued)}" for issued in queue.entries]
         if empty:
             self._lines.append(shell.style.paint("dim", f" empty: {' '.join(empty)}"))

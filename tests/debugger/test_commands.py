@@ -310,3 +310,13 @@ def test_a_catch_says_which_of_nan_and_infinity() -> None:
 def test_changes_with_one_cause_say_it_once(session: Session) -> None:
     out = talk(session, "watch a[0, 1]", "watch a[0, 2]", "start", "continue", "continue")
     assert out.count("by 0x") == out.count("Watch 1:") == out.count("Watch 2:") > 0
+
+
+def test_a_long_chain_says_how_to_see_more() -> None:
+    loop = SCALE.replace("add        x20, x20, 1", "vadds a, a, 1.0").replace("loop       3", "loop       80")
+    s = make_session(loop, {"x": np.ones((4, 8), np.float32), "n": 0, "f": 0.0})
+    assert "and further back: goto an earlier time, then why a[0, 0]" in talk(s, "break done", "run", "why a[0, 0]")
+
+
+def test_nothing_can_be_gone_to_before_the_program_runs(session: Session) -> None:
+    assert "is not being run" in talk(session, "goto $position - 1")

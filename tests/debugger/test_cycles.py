@@ -34,3 +34,8 @@ def test_a_step_of_a_cycle_at_a_breakpoint_does_not_hit_it_again() -> None:
     session.step(3, level=Level.CYCLE)
     session.step(2, level=Level.CYCLE, reverse=True)
     assert session.cycle == at + 2
+
+
+def test_queues_are_as_deep_as_the_configuration_says() -> None:
+    deep = timed().device.chip.queue_depth
+    assert f": 1 of {deep}\n" in talk(timed(), "info queues")

@@ -10,6 +10,7 @@ from sohu.debugger.dap.registry import Body, request
 from sohu.debugger.dap.stopping import Place
 from sohu.debugger.dap.typed import BadRequest
 from sohu.debugger.dap.values import UNPAGED, Group, Node, Variable, look
+from sohu.debugger.display import filled
 from sohu.debugger.errors import CommandError
 from sohu.debugger.session import Session
 from sohu.debugger.stops import Exited
@@ -83,9 +84,7 @@ def _semaphores(session: Session) -> list[Variable]:
 
 def _queues(session: Session) -> list[Variable]:
     return [
-        Variable(
-            q.name, f"{len(q.entries)} of {q.depth}", node=_entries(session, q) if q.entries else None, read_only=True
-        )
+        Variable(q.name, filled(session, q), node=_entries(session, q) if q.entries else None, read_only=True)
         for q in session.queues
     ]
 
