@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sohu.debugger.points import Watch
 from sohu.debugger.source import is_python
 from sohu.debugger.stops import (
     Beginning,
@@ -234,6 +235,11 @@ def _exited(shell: Shell, stop: Exited) -> list[str]:
     width = max((len(name) for name in stop.outputs), default=0)
     for name, array in stop.outputs.items():
         out.append(f"  {name:<{width}}  {headline(array, dtype_of(array.dtype))}")
+    for p in shell.session.points.values():
+        if isinstance(p, Watch) and p.enabled and p.pending and not p.hits:
+            reason = p.pending.partition("\n")[0]
+            out.append(f"  watchpoint {p.number} has watched nothing: {reason}")
+            out.append(f"  help: stop where {p.where} has a value, and watch it from there")
     if chips > 1 and stop.outputs:
         out.append(f"  help: chip all print {next(iter(stop.outputs))} shows that of each chip")
     return out

@@ -320,3 +320,9 @@ def test_a_long_chain_says_how_to_see_more() -> None:
 
 def test_nothing_can_be_gone_to_before_the_program_runs(session: Session) -> None:
     assert "is not being run" in talk(session, "goto $position - 1")
+
+
+def test_the_end_says_which_watchpoints_were_never_set(session: Session) -> None:
+    assert "watched nothing" not in talk(session, "watch a", "break done", "run", "delete 2", "continue")
+    out = talk(session, "delete", "watch nosuch", "run")
+    assert "watchpoint 3 has watched nothing: nothing is called 'nosuch'" in out
