@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
-from sohu.debugger.forward import Level, arrivals, change_of, place_pending, register_change, writers_of
+from sohu.debugger.forward import (
+    Level,
+    arrivals,
+    change_of,
+    follow,
+    place_pending,
+    register_change,
+    writers_of,
+)
 from sohu.debugger.points import BEFORE, Breakpoint, Catch, Point, Watch, catches, successors
 from sohu.debugger.stops import Beginning, BreakpointHit, Caught, Change, Stepped, Stop, Watched
 from sohu.emulator import Stop as Why
@@ -127,6 +135,13 @@ def cont(session: Session) -> Stop:
     place_pending(session)
     now, timeline, machine = session.position, session.timeline, session.machine
     start = timeline.start.instruction
+    unborn = [p for p in session.points.values() if isinstance(p, Watch) and p.enabled and p.births and not p.born]
+    if unborn:  # where a variable that is watched had its last place
+        found = timeline.last_hit(now, frozenset().union(*(p.births for p in unborn)))
+        if found is not None:
+            _go(session, found[0])
+            follow(session)
+        _go(session, now)
     points = [p for p in session.points.values() if p.active]
     past = _Points(session, points)
     if now > start and past.registers:  # what a register has seen of an instruction shows one later

@@ -115,6 +115,16 @@ def find_target(session: Session, text: str) -> tuple[Target | None, str]:
         ) from None
 
 
+def births(session: Session, text: str) -> frozenset[int]:
+    """Where the variable that is to be watched comes to have a value; none for registers, tiles and addresses."""
+    name = re.match(r"[^\W\d]\w*", text)
+    if name is None:
+        return frozenset()
+    here = session.pc if session.running else None
+    ranges = session.program.debug.ranges(name[0], here) or session.program.debug.ranges(name[0])
+    return frozenset(r.start for r in ranges if r.location.kind == "tile")
+
+
 def _range_target(session: Session, text: str, space: str | None, low: str, size: str | None) -> Target:
     numbers = [session.evaluate(part).data for part in (low, size or "8")]
     address, count = numbers

@@ -71,12 +71,13 @@ def _run(session: Session, goal: Goal) -> Stop | None:
     watches = [p for p in points if isinstance(p, Watch) and p.active and p.target is not None]
     for w in watches:
         w.remember(machine)
+    births = births_of(session)
     registers = [w for w in watches if w.target is not None and not w.target.hooked]
     wrote = {w.number: writers_of(session, w) for w in registers}
     if any(machine.pc in pcs for pcs in wrote.values()):
         # it stands on an instruction that may write a watched register: that one alone
         pc = machine.pc
-        goal_here = Goal(instruction=session.position + 1, test=goal.test, pcs=goal.pcs, cycle=goal.cycle)
+        goal_here = Goal(instruction=session.position + 1, test=goal.test, pcs=goal.pcs | births, cycle=goal.cycle)
         stop = _arrive(session, goal_here, goal, watches)
         here = [w for w in registers if pc in wrote[w.number]]
         changes = [c for w in here if (c := register_change(session, w, pc)) is not None]
@@ -85,7 +86,7 @@ def _run(session: Session, goal: Goal) -> Stop | None:
         more = stop.changes if isinstance(stop, Watched) else ()
         breaks = stop.breakpoints if isinstance(stop, (Watched, BreakpointHit)) else ()
         return session.ended(Watched(machine.pc, session.position, (*more, *seen), breaks))
-    pcs = goal.pcs.union(*wrote.values()) if wrote else goal.pcs
+    pcs = goal.pcs.union(births, *wrote.values())
     return _arrive(session, Goal(pcs, goal.test, goal.instruction, goal.cycle), goal, watches)
 
 
@@ -115,6 +116,8 @@ def _arrive(session: Session, run: Goal, goal: Goal, watches: list[Watch]) -> St
     at.check()
     if why is Why.HALTED:
         return session.exited()
+    if machine.pc in births_of(session):
+        follow(session)
     pc, count = machine.pc, session.position
     changes = [change_of(session, w, hits) for w in memory] if (hits := session.timeline.hits) else []
     seen = _counted_changes(session, [c for c in changes if c is not None])
@@ -255,6 +258,23 @@ def place_pending(session: Session) -> None:
     for p in session.points.values():
         if p.pending:
             session.place(p)
+
+
+def births_of(session: Session) -> frozenset[int]:
+    """Where variables that are watched come to a place in which they have not been looked for in this launch."""
+    watches = [p for p in session.points.values() if isinstance(p, Watch) and p.enabled]
+    return frozenset().union(*(w.births - w.born for w in watches))
+
+
+def follow(session: Session) -> None:
+    """Watch variables where they lie from here on: those that a compiler keeps first in one place, then in another."""
+    pc = session.machine.pc
+    for w in session.points.values():
+        if isinstance(w, Watch) and pc in w.births and pc not in w.born:
+            w.born.add(pc)
+            session.place(w)
+            if w.target is not None:
+                w.remember(session.machine)
 
 
 # -- faults ----------------------------------------------------------------------------------------------

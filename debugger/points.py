@@ -105,6 +105,8 @@ class Watch(Point):
     access: str = "write"
     target: Target | None = None
     before: Any = field(default=None, repr=False)  # the contents it had
+    births: frozenset[int] = frozenset()  # pcs from which the variable it names has a value, in one place or another
+    born: set[int] = field(default_factory=set, repr=False)  # of them, those that it has been placed at in this launch
 
     @property
     def word(self) -> str:

@@ -19,7 +19,7 @@ from sohu.asm import Names as Printer
 from sohu.asm.names import nearest
 from sohu.debugger import backward, forward, marks
 from sohu.debugger.assign import assign, assign_file
-from sohu.debugger.breakpoints import find_target, resolve
+from sohu.debugger.breakpoints import births, find_target, resolve
 from sohu.debugger.errors import CommandError
 from sohu.debugger.expressions import compile_expression, evaluate
 from sohu.debugger.forward import ANYWHERE, Goal, Level
@@ -234,6 +234,7 @@ class Session:
         made = Watch(self._numbers + 1, expression.strip(), access=access)
         self.set_condition(made, condition)
         made.target, made.pending = find_target(self, made.where)
+        made.births = births(self, made.where)
         if made.target is not None and made.target.file == "s" and access != "write":
             raise CommandError("of a semaphore only changes can be watched", help=f"watch {made.where}")
         return self._add(made)
@@ -247,9 +248,7 @@ class Session:
             hint = nearest(what, CATCHES) or f"there are: {', '.join(CATCHES)}"
             raise CommandError(f"nothing called {what!r} can be caught", help=hint)
         if (limit is None) is (what == "error"):
-            raise CommandError(
-                "catch error takes a limit: catch error>1e-3" if limit is None else f"{what} has no limit"
-            )
+            raise CommandError("it is written catch error>1e-3" if limit is None else f"{what} has no limit")
         name = what if limit is None else f"{what}>{limit:g}"
         made = self._add(Catch(self._numbers + 1, name, what=what, limit=limit))
         try:
@@ -291,9 +290,10 @@ class Session:
                 point.pending = str(e)
         elif isinstance(point, Watch):
             try:
-                point.target, point.pending = find_target(self, point.where)
+                target, why = find_target(self, point.where)
+                point.target, point.pending = target or point.target, "" if point.target is not None else why
             except CommandError as e:
-                point.pending = str(e)
+                point.pending = "" if point.target is not None else str(e)
 
     def recheck(self) -> None:
         """Have the checkers on that catches ask for, and those that were asked for from the start."""
@@ -351,7 +351,7 @@ class Session:
 
     @property
     def record(self) -> bool:
-        """Whether checkpoints are made while it runs; going back is slow without."""
+        """Whether checkpoints are made while it runs."""
         return self.timeline.recording
 
     @record.setter
@@ -367,8 +367,10 @@ class Session:
             )
         self.kill()
         for p in self.points.values():
-            if isinstance(p, Watch) and p.target is not None and p.target.moves:
-                p.target, p.pending = None, "its place is known once the program runs"
+            if isinstance(p, Watch):
+                p.born.clear()
+                if p.births or (p.target is not None and p.target.moves):
+                    p.target, p.pending = None, "its place is known once the program runs"
         self._launch()
         self.timeline.begin()
         if self.trace is not None:

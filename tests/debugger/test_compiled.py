@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sohu.asm import Program, assemble, read_elf, write_elf
-from sohu.debugger import BreakpointHit, CommandError, Exited, Session
+from sohu.debugger import BreakpointHit, CommandError, Exited, Session, Watched
 from sohu.debugger.forward import Level
 from sohu.emulator import Device
 
@@ -327,3 +327,33 @@ def test_a_stripped_program_is_debugged_by_its_tiles(program: Program) -> None:
 def test_debug_information_changes_no_byte_and_no_instruction(program: Program) -> None:
     bare = assemble(deep.compile(**ARGS, chip="small").code, "deep.s")
     assert bare.text == program.text and bare.rodata == program.rodata
+
+
+@kernel
+def in_blocks(x: In[f32, "R C"], y: Out[f32, "R C"]) -> None:
+    for r in range_(0, x.R, 4):
+        t = x[r : r + 4]
+        e = exp(t - t.max(axis=1, keepdims=True))
+        y[r : r + 4] = e
+
+
+def test_a_variable_is_watched_before_it_lives_and_where_it_comes_to_lie() -> None:
+    x = rand(12, 5)
+    program = in_blocks.compile(x).program
+    for name, first in (("e", "vexp"), ("t", "dma.load")):
+        s = Session(program, args={"x": x})
+        watch = s.add_watch(f"{name}[0, 0]")
+        assert watch.pending
+        s.run()
+        forward = []
+        while isinstance(s.stop, Watched):
+            assert s.assembly(s.stop.changes[0].pc)[0] == first
+            forward.append(s.position)
+            s.cont()
+        assert isinstance(s.stop, Exited) and len(forward) == 2  # of three blocks; the first gives it its place
+        s.begin()
+        end = s.goto(forward[-1] + 1)
+        back = []
+        while isinstance(end := s.cont(reverse=True), Watched):
+            back.append(end.instructions + 1)
+        assert back[:2] == forward[::-1] and len(back) == 3
