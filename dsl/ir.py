@@ -78,7 +78,7 @@ class Value:
     """An SSA value. `hint` is the Python name it was bound to, for people."""
 
     type: Type
-    op: Op | None = None  # None: a block argument
+    op: Op | None = field(default=None, repr=False)  # None: a block argument
     hint: str = ""
 
     @property

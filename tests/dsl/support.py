@@ -64,7 +64,9 @@ def ops(f: Function | CompiledKernel, name: str) -> list[Op]:
 
 def without_places(text: str) -> str:
     """IR or assembly without what says where it comes from."""
-    return "".join(line for line in text.splitlines(True) if not re.match(r"\s*\.(loc|file)\b", line))
+    return "".join(
+        line for line in text.splitlines(True) if not re.match(r"\s*\.(loc|file|debug|inlined|op|var)\b", line)
+    )
 
 
 def assembly(f: Function, chip: Any = SMALL) -> str:
