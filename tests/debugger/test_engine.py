@@ -534,13 +534,22 @@ def test_a_cycle_is_a_place_going_back_too() -> None:
 
 
 def test_the_launch_before_leaves_nothing_behind() -> None:
-    s = make_session(WAVES, {"x": X + 1})
+    source = """
+        .kernel k
+        .param  y, inout, f32, [65536]
+        li x20, 0
+        loop 2000, end
+        add x20, x20, 1
+end:    halt
+        .endkernel
+    """
+    s = make_session(source, {"y": np.ones(65536, np.float32)})
     assert isinstance(s.run(), Exited)
     s.start()
-    s.stepi(9)
+    s.stepi(300)
     s.timeline.checkpoint()
     s.goto(0)
-    s.stepi(9)  # compared with what was recorded
+    s.stepi(300)  # compared with what was recorded
     assert isinstance(s.cont(), Exited) and isinstance(s.cont(reverse=True), Beginning)
 
 
