@@ -614,6 +614,7 @@ def test_breakpoints_are_kept_and_made_again(session: Session, tmp_path: Path) -
         ('{"sohu-breakpoints": 1, "points": [3]}', "point 1 is no record"),
         ('{"sohu-breakpoints": 1, "points": [{"kind": "bang", "where": "x"}]}', "its kind is 'bang'"),
         ('{"sohu-breakpoints": 1, "points": [{"kind": "watch"}]}', "point 1 has no kind, or no place"),
+        ('{"sohu-breakpoints": 1, "points": [{"kind": "watch", "instruction": 3}]}', "a watchpoint without a place"),
         ('{"sohu-breakpoints": 1, "points": [{"kind": "watch", "where": 3}]}', "its where is 3"),
         ('{"sohu-breakpoints": 1, "points": [{"kind": "catch", "what": "nan", "limit": -1}]}', "its limit is -1"),
         ('{"sohu-breakpoints": 1, "points": [{"kind": "watch", "where": "x", "run": "!"}]}', "has 'run'"),
