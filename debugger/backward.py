@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sohu.debugger.errors import CommandError
 from sohu.debugger.forward import (
+    Arrivals,
     Level,
     arrivals,
     change_of,
@@ -35,7 +36,7 @@ _WINDOW, _GROWTH = 256, 8  # instructions written down at first, and how much mo
 @dataclass(frozen=True)
 class _Past:
     """Instructions before now: pcs[i] came at position first + i, depths[i] counts calls less returns, the last is
-    now. `calls[i]`: that instruction calls.
+    now.
     """
 
     first: int
@@ -57,7 +58,7 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
     window = _WINDOW
     while True:
         past = _past(session, max(session.timeline.start.instruction, now - window), now)
-        found = _back(past, arrived.here, arrived.always, count, over)
+        found = _back(past, arrived, count, over)
         if found is not None:
             return arrive(session, found)
         if past.first <= session.timeline.start.instruction:
@@ -65,9 +66,9 @@ def step(session: Session, count: int, level: Level, over: bool) -> Stop:
         window *= _GROWTH
 
 
-def _back(past: _Past, here: object, always: object, count: int, over: bool) -> int | None:
+def _back(past: _Past, arrived: Arrivals, count: int, over: bool) -> int | None:
     """The position `count` beginnings before the last one; None when it lies further back."""
-    assert callable(here) and callable(always)
+    here, always = arrived.here, arrived.always
     level = past.depths[-1]
     last = len(past.pcs) - 1
     steps = [i for i in range(last) if not over or past.depths[i] <= level]

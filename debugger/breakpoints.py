@@ -189,6 +189,16 @@ def _make(shell: Shell, where: str, condition: str, temporary: bool, chip: int |
     tell(shell, point)
 
 
+def make_watch(shell: Shell, text: str, access: str) -> None:
+    """What `watch` (access "write"), `rwatch` ("read") and `awatch` ("any") do."""
+    what, condition = split_condition(text)
+    what, chip = split_chip(shell.session, what)
+    if not what:
+        raise CommandError("watch what?", help="a tile, a slice, an address range or a register: acc[0:16, :]")
+    with shell.session.on_chip(chip):
+        tell(shell, shell.session.add_watch(what, access=access, condition=condition))
+
+
 def tell(shell: Shell, point: Point) -> None:
     """Print a point that was made."""
     shell.write(describe(shell.session, point))

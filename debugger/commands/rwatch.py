@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
-from sohu.debugger.breakpoints import split_chip, split_condition, tell
+from sohu.debugger.breakpoints import make_watch
 from sohu.debugger.command import command
-from sohu.debugger.errors import CommandError
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -21,9 +20,4 @@ def rwatch(shell: Shell, text: str) -> None:
     (sram:0x100:64), or a register ($x5, a named scalar, $t3 for a descriptor, a semaphore). The place is the one where
     it lies now. The program stops after the instruction.
     """
-    what, condition = split_condition(text)
-    what, chip = split_chip(shell.session, what)
-    if not what:
-        raise CommandError("watch what?", help="rwatch acc[0:16, :]")
-    with shell.session.on_chip(chip):
-        tell(shell, shell.session.add_watch(what, access="read", condition=condition))
+    make_watch(shell, text, "read")

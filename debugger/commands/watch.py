@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sohu.debugger.arguments import expressions
-from sohu.debugger.breakpoints import split_chip, split_condition, tell
+from sohu.debugger.breakpoints import make_watch
 from sohu.debugger.command import command
-from sohu.debugger.errors import CommandError
 
 if TYPE_CHECKING:
     from sohu.debugger.shell import Shell
@@ -22,9 +21,4 @@ def watch(shell: Shell, text: str) -> None:
     it lies now, on the chip that is looked at; with several chips, `watch WHAT chip N` says which. The program stops
     after the instruction.
     """
-    what, condition = split_condition(text)
-    what, chip = split_chip(shell.session, what)
-    if not what:
-        raise CommandError("watch what?", help="watch acc[0:16, :]")
-    with shell.session.on_chip(chip):
-        tell(shell, shell.session.add_watch(what, access="write", condition=condition))
+    make_watch(shell, text, "write")
